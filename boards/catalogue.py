@@ -1,0 +1,145 @@
+"""Parts and boards, read from TOML files: those that come with the package and those a user brings."""
+
+from __future__ import annotations
+
+import functools
+import math
+import tomllib
+from collections.abc import Mapping
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any
+
+from codesign.errors import TargetError, nearest
+from codesign.target import Part, Target
+
+FAMILIES = ("xc7", "xcup")
+PART_KEYS: Mapping[str, type] = {
+    "name": str, "aliases": list, "family": str, "speed_grade": str, "source": str, "resources": dict,
+}  # fmt: skip
+RESOURCE_KEYS: Mapping[str, type] = dict.fromkeys(("lut", "ff", "bram", "dsp", "uram"), int)
+BOARD_KEYS: Mapping[str, type] = dict.fromkeys(("name", "title", "part", "source"), str)
+PART_OPTIONAL = {"aliases"}
+RESOURCE_OPTIONAL = {"uram"}
+
+
+def load_part(name: str, extra: Path | None = None) -> Part:
+    """The part of this name or alias, or of this file when the name ends in ``.toml``.
+
+    A relative path starts from ``extra`` (the folder of the study that names it; default: where we are).
+    TargetError for an unknown name, with the nearest ones, and for a file that cannot be used.
+    """
+    if name.endswith(".toml"):
+        return _part(*_user_file(name, extra))[0]
+    parts = _parts()
+    if name not in parts:
+        raise TargetError(f"unknown part {name!r}: {nearest(name, parts)} (your own: the path of its .toml file)")
+    return parts[name]
+
+
+def load_target(board: str | None, part: str | None, clock_mhz: float, extra: Path | None = None) -> Target:
+    """The target of a study: a board or a bare part (exactly one of them), at this clock."""
+    if (board is None) == (part is None):
+        given = "neither" if board is None else f"board = {board!r} and part = {part!r}"
+        raise TargetError(f"give either a board or a part; given: {given}")
+    if not (math.isfinite(clock_mhz) and clock_mhz > 0):
+        raise TargetError(f"clock_mhz = {clock_mhz:g} is not a clock: give a positive number of MHz")
+    if board is None:
+        assert part is not None
+        return Target(load_part(part, extra), clock_mhz)
+    if board.endswith(".toml"):
+        values, where = _user_file(board, extra)
+        name, part_name = _board(values, where)
+        return Target(load_part(part_name, _user_path(board, extra).parent), clock_mhz, name)
+    boards = _boards()
+    if board not in boards:
+        raise TargetError(f"unknown board {board!r}: {nearest(board, boards)} (your own: the path of its .toml file)")
+    return Target(load_part(boards[board]), clock_mhz, board)
+
+
+def part_names() -> list[str]:
+    """Full names of the parts that come with the package."""
+    return sorted({part.name for part in _parts().values()})
+
+
+def board_names() -> list[str]:
+    """Names of the boards that come with the package."""
+    return sorted(_boards())
+
+
+@functools.cache
+def _parts() -> dict[str, Part]:
+    """Parts by name and by alias."""
+    found: dict[str, Part] = {}
+    for file in _toml_files("boards.parts"):
+        part, aliases = _part(_parse(file.read_bytes(), file.name), file.name)
+        for name in (part.name, *aliases):
+            assert name not in found, f"two part files claim {name}"
+            found[name] = part
+    return found
+
+
+@functools.cache
+def _boards() -> dict[str, str]:
+    """The part of each board."""
+    return dict(_board(_parse(file.read_bytes(), file.name), file.name) for file in _toml_files("boards"))
+
+
+def _toml_files(package: str) -> list[Traversable]:
+    files = (file for file in resources.files(package).iterdir() if file.name.endswith(".toml"))
+    return sorted(files, key=lambda file: file.name)
+
+
+def _user_path(name: str, base: Path | None) -> Path:
+    return (base or Path()) / Path(name).expanduser()
+
+
+def _user_file(name: str, base: Path | None) -> tuple[dict[str, Any], str]:
+    path = _user_path(name, base)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise TargetError(f"cannot read {path}: {error.strerror}") from error
+    return _parse(content, str(path)), str(path)
+
+
+def _parse(content: bytes, where: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(content.decode("utf-8"))
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise TargetError(f"{where} is not a TOML file: {error}") from error
+
+
+def _part(values: Mapping[str, Any], where: str) -> tuple[Part, list[str]]:
+    _check(values, PART_KEYS, PART_OPTIONAL, where)
+    counts = values["resources"]
+    _check(counts, RESOURCE_KEYS, RESOURCE_OPTIONAL, f"{where} [resources]")
+    for key, value in counts.items():
+        if value < 0:
+            raise TargetError(f"{where} [resources]: {key} = {value} is negative")
+    if values["family"] not in FAMILIES:
+        raise TargetError(f"{where}: unknown family {values['family']!r}: {nearest(values['family'], FAMILIES)}")
+    part = Part(values["name"], values["family"], values["speed_grade"], {"uram": 0, **counts})
+    return part, values.get("aliases", [])
+
+
+def _board(values: Mapping[str, Any], where: str) -> tuple[str, str]:
+    _check(values, BOARD_KEYS, set(), where)
+    return values["name"], values["part"]
+
+
+def _check(values: Mapping[str, Any], keys: Mapping[str, type], optional: set[str], where: str) -> None:
+    """Closed schema: every key known, present and of its type."""
+    for key in values:
+        if key not in keys:
+            raise TargetError(f"{where}: unknown key {key!r}: {nearest(key, keys)}")
+    for key, kind in keys.items():
+        if key not in values:
+            if key not in optional:
+                raise TargetError(f"{where}: missing key {key!r}")
+        elif type(values[key]) is not kind:
+            raise TargetError(f"{where}: {key} = {values[key]!r} must be {_KIND_NAMES[kind]}")
+
+
+_KIND_NAMES = {str: "a text", int: "a whole number", list: "a list of texts", dict: "a table"}

@@ -1,0 +1,1 @@
+"""Part files (TOML), as package data."""

@@ -1,0 +1,1 @@
+"""Codesign: finds ternary networks for FPGAs by measuring each candidate's own hardware."""

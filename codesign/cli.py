@@ -1,0 +1,158 @@
+"""The command line: verbs, their arguments, and errors as one message and an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from codesign.errors import CodesignError, InputError
+from codesign.place import require_one_place
+
+_INTERRUPTED = 130
+_PIPE_CLOSED = 141
+_STUDY = "study.toml"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb; the exit code: 0, 130 after Ctrl-C, or what the error says (2: the input, 3: a tool, ...)."""
+    options = _parser().parse_args(arguments)
+    try:
+        require_one_place()
+        code: int = options.verb(options)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # whoever read the output has seen enough; the interpreter's own flush at exit must not complain either
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _PIPE_CLOSED
+    except CodesignError as error:
+        print(f"codesign: error: {error}", file=sys.stderr)  # noqa: T201
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("codesign: stopped", file=sys.stderr)  # noqa: T201
+        return _INTERRUPTED
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="codesign",
+        description="Searches ternary networks for FPGAs by measuring each candidate's own hardware.",
+        epilog="Results are in runs/NAME below the current folder. Start with: codesign search",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"codesign {version()}")
+    verbs = parser.add_subparsers(metavar="VERB", required=True)
+
+    def verb(name: str, run: object, description: str) -> argparse.ArgumentParser:
+        added = verbs.add_parser(name, help=description, description=description, allow_abbrev=False)
+        added.set_defaults(verb=run)
+        return added
+
+    init = verb("init", _init, "write a study file with every default and a comment on each key")
+    init.add_argument("path", nargs="?", type=Path, default=Path(_STUDY), metavar="PATH", help=f"default: {_STUDY}")
+
+    search = verb("search", _search, "search, or continue a search; without a study: digits on a PYNQ-Z1")
+    search.add_argument("study", nargs="?", type=Path, metavar="STUDY.toml", help="written by: codesign init")
+    search.add_argument("--workers", type=_count, metavar="N", help="worker processes (default: one per core)")
+
+    show = verb("show", _show, "a run's front and counts, or all that is known of one candidate")
+    show.add_argument("run", nargs="?", metavar="RUN", help="name or folder of a run (default: the newest)")
+    show.add_argument("id", nargs="?", metavar="ID", help="the first digits of a candidate's id")
+    how = show.add_mutually_exclusive_group()
+    how.add_argument("--json", action="store_true", help="for programs; the keys are in docs/json.md")
+    how.add_argument("--follow", action="store_true", help="watch a running search until it ends")
+
+    report = verb("report", _report, "write a run's report.html, which opens in any browser, offline")
+    report.add_argument("run", nargs="?", metavar="RUN", help="name or folder of a run (default: the newest)")
+
+    doctor = verb("doctor", _doctor, "what was found on this machine, and what each missing thing would add")
+    doctor.add_argument("--json", action="store_true", help="for programs; the keys are in docs/json.md")
+    return parser
+
+
+def version() -> str:
+    """Version of codesign, also from a checkout that is not installed."""
+    try:
+        return importlib.metadata.version("codesign-fpga")
+    except importlib.metadata.PackageNotFoundError:
+        import tomllib
+
+        project = Path(__file__).parent.parent / "pyproject.toml"
+        return str(tomllib.loads(project.read_text(encoding="utf-8"))["project"]["version"])
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)
+
+
+def _init(options: argparse.Namespace) -> int:
+    from codesign.init import write_study
+
+    write_study(options.path)
+    print(f"wrote {options.path}; edit it, then: codesign search {options.path}")  # noqa: T201
+    return 0
+
+
+def _search(options: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from codesign.doctor import require_tools
+    from codesign.progress import ProgressDisplay
+    from codesign.run import run_folder
+    from codesign.study import Study, load_study
+    from codesign.workers import default_workers
+
+    study = Study() if options.study is None else load_study(options.study)
+    require_tools()
+    # after the cheap checks: these take a while
+    from codesign.report import write_report
+    from codesign.search import search
+    from codesign.summary import print_summary
+
+    console = Console()
+    workers = options.workers or default_workers()
+    folder = run_folder(study)
+    with ProgressDisplay(console, workers) as progress:
+        place, data = study.target.board or study.target.part, study.data.name or study.data.path
+        clock = f"{study.target.clock_mhz:g} MHz"
+        progress.message(f"study {study.name}: {data} on {place} at {clock}; results in {folder}")
+        run = search(study, folder, workers=workers, listener=progress)
+    print_summary(run, console)
+    console.print(f"report: {write_report(run)}", soft_wrap=True)
+    return 0
+
+
+def _show(options: argparse.Namespace) -> int:
+    from codesign import show
+    from codesign.run import find_run
+
+    folder = find_run(options.run)
+    if options.follow:
+        if options.id is not None:
+            raise InputError(f"--follow watches a whole run; leave out the ID {options.id!r}")
+        show.follow(folder)
+    elif options.id is None:
+        show.show_run(folder, as_json=options.json)
+    else:
+        show.show_candidate(folder, options.id, as_json=options.json)
+    return 0
+
+
+def _report(options: argparse.Namespace) -> int:
+    from codesign.report import write_report
+    from codesign.run import find_run, read_run
+
+    print(write_report(read_run(find_run(options.run))))  # noqa: T201
+    return 0
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from codesign import doctor
+
+    return doctor.run(as_json=options.json)

@@ -1,0 +1,237 @@
+"""``codesign doctor``: what was found on this machine, whether it works, and what each missing thing would add."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from codesign.errors import ToolError
+from codesign.machine import Machine, this_machine
+from hw.measure.tools import Tool, find_cxx, find_make, find_verilator, find_yosys
+
+PACKAGES = (
+    "tensorflow-cpu",
+    "tf_keras",
+    "QKeras",
+    "hls4ml",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "da4ml",
+    "pymoo",
+    "pydantic",
+    "rich",
+    "plotly",
+)
+_PROBE_SECONDS = 30
+_WORKER_MIB = 2048
+_ROOM_MIB = 500
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked for. ``problem`` is empty where it works; ``gives`` is what it is for."""
+
+    name: str
+    required: bool
+    gives: str
+    version: str = ""
+    place: str = ""
+    problem: str = ""
+
+
+def examine() -> tuple[list[Finding], Machine]:
+    """Look for everything, trying the tools out; well under a second."""
+    machine = this_machine()
+    with ThreadPoolExecutor(len(_TOOLS)) as pool:
+        tools = list(pool.map(_probe, _TOOLS))
+    return [_python(), *_packages(), *tools, *_room(machine), *_optional()], machine
+
+
+def require_tools() -> None:
+    """Raise ToolError unless every tool of the default search works."""
+    with ThreadPoolExecutor(len(_TOOLS)) as pool:
+        problems = [found.problem for found in pool.map(_probe, _TOOLS) if found.problem]
+    if problems:
+        raise ToolError("\n  ".join([*problems, "see all with: codesign doctor"]))
+
+
+def run(*, as_json: bool) -> int:
+    """Print the findings; 1 when the default search could not run."""
+    findings, machine = examine()
+    able = not any(found.problem for found in findings if found.required)
+    if as_json:
+        values = {"able": able, "findings": [asdict(found) for found in findings], "machine": asdict(machine)}
+        print(json.dumps(values, indent=2))  # noqa: T201
+    else:
+        _print(findings, machine, able)
+    return 0 if able else 1
+
+
+@dataclass(frozen=True)
+class _ToolProbe:
+    """How a tool is found, and a job of milliseconds that shows whether it works."""
+
+    name: str
+    gives: str
+    find: Callable[[], Tool]
+    job: Callable[[Tool, Path], list[str]]
+
+
+def _probe(probe: _ToolProbe) -> Finding:
+    try:
+        tool = probe.find()
+    except ToolError as error:
+        return Finding(probe.name, True, probe.gives, problem=str(error))
+    with tempfile.TemporaryDirectory(prefix="codesign-") as folder:
+        problem = _try(tool, probe.job(tool, Path(folder)), Path(folder))
+    return Finding(probe.name, True, probe.gives, tool.version, str(tool.path), problem)
+
+
+def _try(tool: Tool, command: list[str], folder: Path) -> str:
+    """Why the tool does not work; empty when it does."""
+    try:
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            env={**os.environ, **tool.environment},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_PROBE_SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"{tool.name} at {tool.path} does not work: {error}"
+    if done.returncode == 0:
+        return ""
+    lines = (done.stdout + done.stderr).strip().splitlines() or [f"it ended with code {done.returncode}"]
+    return f"{tool.name} at {tool.path} fails on an empty design: {lines[-1]}"
+
+
+def _yosys_job(tool: Tool, folder: Path) -> list[str]:
+    (folder / "script").write_text("design -reset\n", encoding="ascii")
+    return [*tool.command, "script"]
+
+
+def _verilator_job(tool: Tool, folder: Path) -> list[str]:
+    (folder / "empty.sv").write_text("module empty;\nendmodule\n", encoding="ascii")
+    return [*tool.command, "--lint-only", "empty.sv"]
+
+
+def _cxx_job(tool: Tool, folder: Path) -> list[str]:
+    (folder / "empty.cpp").write_text("#include <vector>\nint main() {}\n", encoding="ascii")
+    return [*tool.command, "-std=c++17", "empty.cpp", "-o", "empty"]
+
+
+def _make_job(tool: Tool, folder: Path) -> list[str]:
+    (folder / "Makefile").write_text("all:\n\t@echo made\n", encoding="ascii")
+    return [*tool.command]
+
+
+_TOOLS = (
+    _ToolProbe("yosys", "synthesis: LUT, FF, carry, BRAM, DSP of every candidate", find_yosys, _yosys_job),
+    _ToolProbe("verilator", "simulation: bit-exactness and cycles of every candidate", find_verilator, _verilator_job),
+    _ToolProbe("g++", "compiles the simulations", find_cxx, _cxx_job),
+    _ToolProbe("make", "builds the simulations", find_make, _make_job),
+)
+_OPTIONAL = (
+    ("vivado", "routed LUTs, clock and power, and bitstreams; this version does not use it yet"),
+    ("vitis_hls", "the same network through hls4ml's HLS path; this version does not use it yet"),
+    ("nextpnr-xilinx", "routed clock on xc7 parts without a licence; this version does not use it yet"),
+)
+
+
+def _python() -> Finding:
+    problem = "" if sys.version_info[:2] == (3, 11) else "Python 3.11 is needed; start it with scripts/codesign"
+    return Finding("python", True, "runs codesign", platform.python_version(), sys.executable, problem)
+
+
+def _packages() -> list[Finding]:
+    findings = []
+    for name in PACKAGES:
+        version = _installed(name)
+        if version is None and name == "tensorflow-cpu":
+            version = _installed("tensorflow")
+        problem = "" if version else f"the package {name} is not installed; scripts/codesign installs it"
+        findings.append(Finding(name, True, "Python package", version or "", problem=problem))
+    if _installed("HGQ2") is not None:
+        problem = "HGQ2 brings another package named qkeras; use an environment without it"
+        findings.append(Finding("HGQ2", True, "nothing here", problem=problem))
+    return findings
+
+
+def _installed(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _room(machine: Machine) -> list[Finding]:
+    wanted = [
+        (
+            "memory",
+            "2 GiB for each worker",
+            machine.memory_mib,
+            _WORKER_MIB,
+            "search with fewer --workers or elsewhere",
+        ),
+        ("disk", "runs, in this folder", machine.disk_free_mib, _ROOM_MIB, "make room, or work in another folder"),
+        ("temporary disk", "files of a running candidate", machine.temporary_free_mib, _ROOM_MIB, "set TMPDIR"),
+    ]
+    return [
+        Finding(
+            name,
+            True,
+            gives,
+            f"{has / 1024:.1f} GiB",
+            problem="" if has >= least else f"{name}: {has} MiB, but {least} MiB are needed; {advice}",
+        )
+        for name, gives, has, least, advice in wanted
+    ]
+
+
+def _optional() -> list[Finding]:
+    findings = []
+    for name, gives in _OPTIONAL:
+        place = shutil.which(name)
+        findings.append(Finding(name, False, gives, place=place or "", problem="" if place else "not on PATH"))
+    return findings
+
+
+def _print(findings: list[Finding], machine: Machine, able: bool) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console()
+    table = Table(box=None, pad_edge=False)
+    for heading in ("", "found", "version", "gives"):
+        table.add_column(heading, overflow="fold")
+    for found in findings:
+        mark = Text("ok", "green") if not found.problem else Text("MISSING" if found.required else "-", "bold red")
+        table.add_row(mark, found.name, found.version, found.gives)
+    console.print(table)
+    console.print(
+        Text(f"\n{machine.system}, {machine.cores} cores, {machine.memory_mib / 1024:.0f} GiB: {machine.cpu}")
+    )
+    for found in findings:
+        if found.place and found.required:
+            console.print(Text(f"{found.name}: {found.place}", "dim"), soft_wrap=True)
+    for found in findings:
+        if found.problem and found.required:
+            console.print(Text(f"problem: {found.problem}", "bold red"), soft_wrap=True)
+    verdict = "the default search can run here: codesign search" if able else "the default search cannot run here"
+    console.print(Text(verdict, "bold"))

@@ -1,0 +1,243 @@
+"""One candidate through every stage: train, convert, lower, emit, synthesize, time, simulate, compare."""
+
+from __future__ import annotations
+
+import gzip
+import importlib.metadata
+import json
+import math
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from boards.catalogue import load_target
+from codesign.architecture import Architecture
+from codesign.artifacts import ArtifactStore
+from codesign.errors import CandidateError, MismatchError
+from codesign.measurement import Figure, Measurement, Provenance
+from codesign.record import Record
+from codesign.study import Study
+from codesign.target import Target
+from codesign.task import Task
+from codesign.worker_process import StageReport
+from hw import bounds
+from hw.design import Design, design
+from hw.graph import Graph, Ints
+from hw.measure import verilator, yosys
+from hw.measure.delays import DelayModel
+from hw.measure.timing import analyse
+from quant.datasets import Dataset, Split, load, split
+from quant.scaling import InputFormat, fit
+
+BATCH_SIZE = 32
+LEARNING_RATE = 0.01
+TOOL_SECONDS = 300.0
+_SAMPLES, _RANDOM = 768, 512
+# Registers are placed for this share of the period: delays before synthesis are that much too short in the mean.
+_PERIOD_SHARE = 0.88
+_ATTEMPTS = 3
+
+
+def describe(study: Study) -> Task:
+    """The study's data and target in numbers; DataError or TargetError where they cannot be used."""
+    dataset = load(study.data.name, study.data.path)
+    parts = split(dataset, study.data.validation, study.study.seed)
+    counts = np.bincount(parts.y_val, minlength=len(dataset.class_names))
+    majority = int(np.bincount(parts.y_train).argmax())
+    fit(parts.x_train, study.data.scale, max(study.space.input_bits), dataset.image_shape)
+    return Task(
+        inputs=dataset.features,
+        outputs=len(dataset.class_names),
+        majority_error=1.0 - counts[majority] / counts.sum(),
+        validation_samples=len(parts.y_val),
+        test_samples=len(dataset.y_test),
+        target=_target(study),
+        data_digest=dataset.digest(),
+    )
+
+
+def lower_bound(study: Study, target: Target, architecture: Architecture) -> Measurement:
+    """What any candidate of this shape needs at least, before training."""
+    del study, target  # the bound depends on the shape alone
+    return bounds.lower_bound(architecture)
+
+
+def _target(study: Study) -> Target:
+    return load_target(study.target.board, study.target.part, study.target.clock_mhz)
+
+
+@dataclass
+class _Work:
+    """What one candidate has got to: its scratch folder, the time of each stage, artefacts so far."""
+
+    folder: Path
+    report: StageReport
+    seconds: dict[str, float] = field(default_factory=dict)
+    artefacts: dict[str, str] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Report the stage and time it; a stage entered twice adds up."""
+        self.report(name)
+        begin = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.monotonic() - begin
+
+
+class Evaluator:
+    """Measures candidates of one study; built once per worker, it holds the data."""
+
+    def __init__(self, study: Study, run_folder: Path) -> None:
+        self.study = study
+        self.target = _target(study)
+        self.dataset: Dataset = load(study.data.name, study.data.path)
+        self.split: Split = split(self.dataset, study.data.validation, study.study.seed)
+        self.artefacts = ArtifactStore(run_folder)
+        self.delays = DelayModel.for_part(self.target.part)
+
+    def evaluate(self, architecture: Architecture, report: StageReport) -> Record:
+        """Train, build and measure one candidate; what fails is a failed record with reason and log."""
+        with tempfile.TemporaryDirectory(prefix="codesign-") as scratch:
+            work = _Work(Path(scratch), report)
+            try:
+                measurement = self._measure(architecture, work)
+            except CandidateError as error:
+                self._keep_files(work)
+                return Record(
+                    architecture, "failed", str(error), error.log, artefacts=work.artefacts, seconds=work.seconds
+                )
+            return Record(
+                architecture, "ok", measurement=measurement, artefacts=work.artefacts, seconds=work.seconds
+            )
+
+    def finalize(self, record: Record, report: StageReport) -> Measurement:
+        """Test error of a front member, and hls4ml's own C simulation held against its Graph."""
+        from quant import canonical
+
+        with tempfile.TemporaryDirectory(prefix="codesign-") as scratch:
+            work = _Work(Path(scratch), report)
+            for name in (canonical.MODEL_FILE, canonical.FORMAT_FILE):
+                (work.folder / name).write_bytes(self.artefacts.get(record.artefacts[name]))
+            model, input_format = canonical.load(work.folder)
+            graph = Graph.from_json(json.loads(self.artefacts.get(record.artefacts["graph.json"])))
+            with work.stage("test set"):
+                error = _error(model, input_format, self.dataset.x_test, self.dataset.y_test)
+            with work.stage("C simulation"):
+                simulated = self._c_simulation(model, graph, self._vectors(record.architecture, input_format), work)
+        return Measurement({"test_error": error, "csim_mismatches": simulated})
+
+    def _measure(self, architecture: Architecture, work: _Work) -> Measurement:
+        from hw.hls4ml_flow import parse
+        from hw.lower import lower, self_check
+        from quant import canonical
+
+        with work.stage("training"):
+            model, input_format = self._train(architecture)
+            error = _error(model, input_format, self.split.x_val, self.split.y_val)
+            canonical.save(model, input_format, work.folder / "model")
+            for name in (canonical.MODEL_FILE, canonical.FORMAT_FILE):
+                work.artefacts[name] = self.artefacts.put((work.folder / "model" / name).read_bytes())
+        with work.stage("conversion"):
+            graph = lower(parse(model, self.target.part.name, self.target.clock_mhz))
+            work.artefacts["graph.json"] = self.artefacts.put(json.dumps(graph.to_json()).encode())
+            x = self._vectors(architecture, input_format)
+            self_check(model, graph, x)
+        built, hardware = self._build(architecture, graph, work)
+        with work.stage("simulation"):
+            cycles = verilator.simulate(built, x, graph.run(x), work.folder / "sim", timeout_s=TOOL_SECONDS)
+        return Measurement({"val_error": error}).merged([hardware, cycles])
+
+    def _train(self, architecture: Architecture) -> tuple[Any, InputFormat]:
+        from quant import canonical
+        from quant.train import train
+
+        input_format = fit(
+            self.split.x_train, self.study.data.scale, architecture.input_bits, self.dataset.image_shape
+        )
+        trained = train(
+            architecture,
+            self.split,
+            input_format,
+            epochs=self.study.search.epochs,
+            batch_size=BATCH_SIZE,
+            learning_rate=LEARNING_RATE,
+            seed=_seed(architecture, self.study.study.seed),
+        )
+        return canonical.canonicalize(trained, architecture, input_format), input_format
+
+    def _build(self, architecture: Architecture, graph: Graph, work: _Work) -> tuple[Design, Measurement]:
+        """Emit, synthesize and time; with more registers where the clock is missed."""
+        share = _PERIOD_SHARE
+        for attempt in range(_ATTEMPTS if architecture.hardware.mode == "parallel" else 1):
+            with work.stage("emission"):
+                built = design(graph, architecture.hardware, self.delays, self.target.period_ns * share)
+            with work.stage("synthesis"):
+                plan = yosys.plan(built.files, built.top, self.target.part)
+                synthesis = yosys.synthesize(plan, work.folder / f"synthesis-{attempt}", timeout_s=TOOL_SECONDS)
+            with work.stage("timing"):
+                timing = analyse(synthesis.netlist, built.top, self.target.part)
+            if timing.fmax_mhz >= self.target.clock_mhz:
+                break
+            share *= 0.97 * timing.fmax_mhz / self.target.clock_mhz
+        work.artefacts["rtl.json"] = self.artefacts.put(json.dumps(dict(built.files)).encode())
+        netlist = gzip.compress(json.dumps(synthesis.netlist).encode(), 1, mtime=0)
+        work.artefacts["netlist.json.gz"] = self.artefacts.put(netlist)
+        return built, synthesis.figures.merged([timing.measurement()])
+
+    def _vectors(self, architecture: Architecture, input_format: InputFormat) -> Ints:
+        """Integers (n, inputs) that every level is compared on: validation and training inputs, then random ones."""
+        real = np.concatenate([self.split.x_val[: _SAMPLES // 2], self.split.x_train])[:_SAMPLES]
+        rng = np.random.default_rng(_seed(architecture, self.study.study.seed))
+        count = max(_RANDOM, _SAMPLES + _RANDOM - len(real))  # small datasets are made up with random vectors
+        random = rng.integers(input_format.low, input_format.high + 1, (count, architecture.inputs))
+        return np.concatenate([input_format.quantize(real), random])
+
+    def _c_simulation(self, model: Any, graph: Graph, x: Ints, work: _Work) -> Figure:
+        from hw.hls4ml_flow import c_simulation
+
+        kind = graph.input.type
+        logits = c_simulation(
+            model,
+            kind.to_real(x).astype(np.float32),
+            work.folder / "hls",
+            self.target.part.name,
+            self.target.clock_mhz,
+        )
+        expected = graph.output.type.to_real(graph.run(x))
+        if not np.array_equal(logits, expected):
+            vector, output = np.argwhere(logits != expected)[0]
+            raise MismatchError(
+                f"hls4ml's C simulation differs from the graph at vector {vector}, output {output}: "
+                f"C simulation {logits[vector, output]}, graph {expected[vector, output]}"
+            )
+        version = importlib.metadata.version("hls4ml")
+        return Figure(0, "vectors", Provenance.SIMULATED, "hls4ml csim (Vitis, g++)", version, {"vectors": len(x)})
+
+    def _keep_files(self, work: _Work) -> None:
+        """All files of a failed candidate, as one archive, so that the failure can be looked into."""
+        with tempfile.TemporaryDirectory(prefix="codesign-") as scratch:
+            archive = shutil.make_archive(str(Path(scratch) / "files"), "gztar", work.folder)
+            work.artefacts["files.tar.gz"] = self.artefacts.put(Path(archive).read_bytes())
+
+
+def _seed(architecture: Architecture, study_seed: int) -> int:
+    """Training depends on the network and the study's seed, not on the hardware knobs."""
+    return (int(architecture.network_digest()[:8], 16) + study_seed) % 2**31
+
+
+def _error(model: Any, input_format: InputFormat, x: NDArray[Any], y: NDArray[np.int64]) -> Figure:
+    from quant import canonical
+
+    error, wrong = canonical.evaluate(model, input_format, x, y)
+    details = {"wrong": wrong, "samples": len(y), "standard_error": math.sqrt(error * (1 - error) / len(y))}
+    return Figure(error, "", Provenance.TRAINED, "QKeras", importlib.metadata.version("QKeras"), details)

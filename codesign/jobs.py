@@ -1,0 +1,165 @@
+"""Jobs of a search and the workers that do them, with Ctrl-C in hand."""
+
+from __future__ import annotations
+
+import importlib
+import resource
+import signal
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Protocol, Self
+
+from codesign.architecture import Architecture
+from codesign.errors import CodesignError
+from codesign.listener import Listener
+from codesign.measurement import Measurement
+from codesign.record import Record
+from codesign.study import Study
+from codesign.worker_process import Handler, StageReport
+from codesign.workers import Outcome, WorkerPool
+
+CANDIDATE_SECONDS = 900.0
+"""A candidate takes about 20 s; one that takes this long hangs."""
+_POLL_SECONDS = 0.2
+
+
+class SearchInterrupted(CodesignError):  # noqa: N818  # like KeyboardInterrupt, no fault
+    """Ctrl-C: what had ended is stored, the same command continues."""
+
+    exit_code = 130
+
+
+class Evaluation(Protocol):
+    """What a module must offer to be searched with; :mod:`codesign.evaluate` is the real one.
+
+    This is its class ``Evaluator(study, run_folder)``. Beside it: ``describe(study) -> Task`` and
+    ``lower_bound(study, target, architecture) -> Measurement`` (structural, cheap, called in the coordinator).
+    """
+
+    def evaluate(self, architecture: Architecture, report: StageReport) -> Record:
+        """Train, build and measure one candidate."""
+
+    def finalize(self, record: Record, report: StageReport) -> Measurement:
+        """Measure what is only measured of front members."""
+
+
+@dataclass(frozen=True)
+class EvaluateJob:
+    """Evaluate a new candidate; gives a Record."""
+
+    architecture: Architecture
+
+
+@dataclass(frozen=True)
+class FinalizeJob:
+    """Measure a front member further; gives a Measurement."""
+
+    record: Record
+
+
+def make_handler(module: str, study: Study, run_folder: Path) -> Handler:
+    """Build the evaluator, once per worker."""
+    evaluator: Evaluation = importlib.import_module(module).Evaluator(study, run_folder)
+    return partial(_handle, evaluator)
+
+
+def _handle(evaluator: Evaluation, job: EvaluateJob | FinalizeJob, report: StageReport) -> Record | Measurement:
+    if isinstance(job, FinalizeJob):
+        return evaluator.finalize(job.record, report)
+    record = evaluator.evaluate(job.architecture, report)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0  # Linux counts KiB
+    return record if record.peak_memory_mib is not None else replace(record, peak_memory_mib=peak)
+
+
+class Jobs:
+    """Runs jobs in workers that start when first needed; a context manager that ends them."""
+
+    def __init__(self, workers: int, factory: Callable[[], Handler], listener: Listener) -> None:
+        self._workers = workers
+        self._factory = factory
+        self.listener = listener
+        self._pool: WorkerPool | None = None
+        self._words: dict[str, str] = {}
+        self._interrupts = _Interrupts()
+
+    def run(self, jobs: Mapping[str, EvaluateJob | FinalizeJob], on_outcome: Callable[[Outcome], None]) -> None:
+        """Do all jobs, calling ``on_outcome`` the moment each ends.
+
+        Raises SearchInterrupted after the first Ctrl-C when the running jobs have ended, after the second at once.
+        """
+        self._words = {key: _architecture(job).words() for key, job in jobs.items()}
+        waiting = dict(jobs)
+        warned = False
+        while waiting or (self._pool and self._pool.running()):
+            if not self._interrupts.count:
+                self._submit(waiting)
+            pool = self._started()
+            running = len(pool.running())
+            if self._interrupts.count and (self._interrupts.count > 1 or not running):
+                raise SearchInterrupted("stopped by Ctrl-C")
+            if self._interrupts.count and not warned:
+                self.listener.message(f"Ctrl-C: finishing {running} running candidates; once more stops at once")
+                warned = True
+            for outcome in pool.wait(_POLL_SECONDS):
+                on_outcome(outcome)
+            self.listener.tick()
+
+    def check(self) -> None:
+        """Raise SearchInterrupted if Ctrl-C was pressed while nothing ran."""
+        if self._interrupts.count:
+            raise SearchInterrupted("stopped by Ctrl-C")
+
+    def _submit(self, waiting: dict[str, EvaluateJob | FinalizeJob]) -> None:
+        pool = self._started()
+        while waiting and pool.idle():
+            key = next(iter(waiting))
+            pool.submit(key, waiting.pop(key))
+
+    def _started(self) -> WorkerPool:
+        if self._pool is None:
+            self._pool = WorkerPool(
+                self._workers, self._factory, limit_seconds=CANDIDATE_SECONDS, on_stage=self._on_stage
+            )
+        return self._pool
+
+    def _on_stage(self, worker: int, stage: str, key: str | None) -> None:
+        self.listener.stage(worker, stage, self._words.get(key, "") if key else "")
+
+    def __enter__(self) -> Self:
+        self._interrupts.install()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._pool is not None:
+            self._pool.terminate()
+        self._interrupts.remove()
+
+
+class _Interrupts:
+    """Counts Ctrl-C instead of raising wherever the program happens to be."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._before: Callable[[int, FrameType | None], object] | int | None = None
+
+    def install(self) -> None:
+        if threading.current_thread() is threading.main_thread():  # others never get signals
+            self._before = signal.signal(signal.SIGINT, self._on_signal)
+
+    def remove(self) -> None:
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+            self._before = None
+
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        self.count += 1
+
+
+def _architecture(job: EvaluateJob | FinalizeJob) -> Architecture:
+    return job.architecture if isinstance(job, EvaluateJob) else job.record.architecture

@@ -1,0 +1,30 @@
+"""What a search tells whoever watches it; the base class is deaf."""
+
+from __future__ import annotations
+
+from codesign.record import Record
+
+
+class Listener:
+    """Called by the search, always from its own thread; each method may be overridden alone."""
+
+    def begun(self, total: int, known: int) -> None:
+        """A search of at most ``total`` candidates begins, ``known`` of which the store already has."""
+
+    def stage(self, worker: int, stage: str, words: str) -> None:
+        """A worker (from 0) is now in ``stage`` of the candidate in ``words`` (empty while it has none)."""
+
+    def candidate(self, record: Record) -> None:
+        """A candidate ended and is stored."""
+
+    def generation(self, number: int, front_size: int, hypervolume: float) -> None:
+        """Generation ``number`` (from 0) is complete."""
+
+    def finalizing(self, count: int) -> None:
+        """Test error and C simulation of ``count`` front members begin."""
+
+    def message(self, text: str) -> None:
+        """Something that the user should read."""
+
+    def tick(self) -> None:
+        """Called several times a second while candidates run."""

@@ -1,0 +1,84 @@
+"""Figures with their provenance: what was measured, how, with which tool."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+class Provenance(enum.StrEnum):
+    """How a figure came to be, from the weakest to the strongest for its metric.
+
+    Resources and clock: estimated < synthesized < routed < on_board.
+    Cycles: estimated < scheduled < simulated < on_board. ``modelled`` is a timing model applied to
+    a synthesized netlist: better than estimated, not a routed figure. ``trained`` marks accuracies
+    computed by running the canonical model on data.
+    """
+
+    ESTIMATED = "estimated"
+    SCHEDULED = "scheduled"
+    MODELLED = "modelled"
+    SYNTHESIZED = "synthesized"
+    ROUTED = "routed"
+    SIMULATED = "simulated"
+    ON_BOARD = "on_board"
+    TRAINED = "trained"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One value: its unit, how it came to be, the tool and its version."""
+
+    value: float
+    unit: str
+    provenance: Provenance
+    tool: str
+    version: str
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {
+            "value": self.value,
+            "unit": self.unit,
+            "provenance": self.provenance.value,
+            "tool": self.tool,
+            "version": self.version,
+            "details": dict(self.details),
+        }
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Figure:
+        """Inverse of :meth:`to_json`."""
+        return cls(**{**values, "provenance": Provenance(values["provenance"])})
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Named figures of one design: ``lut, ff, carry, bram, dsp, fmax, latency_cycles, interval_cycles, ...``."""
+
+    figures: Mapping[str, Figure]
+
+    def value(self, name: str) -> float:
+        """The value of one figure; KeyError where it was not measured."""
+        return self.figures[name].value
+
+    def merged(self, others: Iterable[Measurement]) -> Measurement:
+        """This and the others as one; the same name twice is a programming error."""
+        figures = dict(self.figures)
+        for other in others:
+            twice = figures.keys() & other.figures.keys()
+            assert not twice, f"measured twice: {sorted(twice)}"
+            figures.update(other.figures)
+        return Measurement(figures)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {name: figure.to_json() for name, figure in self.figures.items()}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Measurement:
+        """Inverse of :meth:`to_json`."""
+        return cls({name: Figure.from_json(figure) for name, figure in values.items()})

@@ -1,0 +1,27 @@
+"""The check that our five packages, whose names are general, come from one place."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from codesign.errors import InputError
+
+PACKAGES = ("codesign", "quant", "hw", "nas", "boards")
+
+
+def require_one_place() -> None:
+    """Raise InputError naming the package that would be imported from somewhere else than ``codesign``."""
+    home = Path(__file__).resolve().parent.parent
+    for name in PACKAGES:
+        spec = find_spec(name)
+        if spec is None:
+            raise InputError(
+                f"the package {name!r} is missing beside {home / 'codesign'}; install or clone codesign anew"
+            )
+        found = [Path(place).resolve() for place in spec.submodule_search_locations or [spec.origin or "?"]]
+        if found != [home / name]:
+            raise InputError(
+                f"another {name!r} stands before codesign's own: {found[0]} instead of {home / name}; "
+                "leave its folder, or take it off PYTHONPATH (scripts/codesign does both)"
+            )

@@ -1,0 +1,89 @@
+"""Record: everything known of one evaluated candidate, stored the moment it exists."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal
+
+from codesign.architecture import Architecture
+from codesign.measurement import Measurement
+
+Status = Literal["ok", "infeasible", "failed"]
+
+
+@dataclass(frozen=True)
+class Record:
+    """One candidate.
+
+    ``ok``: measured, and every budget kept. ``infeasible``: a budget is missed (``reason`` says which); the measurement
+    then may hold the structural lower bound only. ``failed``: no measurement; ``reason`` and ``log`` say why.
+    ``artefacts`` are SHA-256 sums by name (see ``codesign.artifacts``), ``seconds`` are per stage.
+    """
+
+    architecture: Architecture
+    status: Status
+    reason: str = ""
+    log: str = ""
+    measurement: Measurement | None = None
+    artefacts: Mapping[str, str] = field(default_factory=dict)
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    peak_memory_mib: float | None = None
+    generation: int = 0
+    index: int = 0
+
+    def __post_init__(self) -> None:
+        """Hold the statuses to what they promise."""
+        assert self.status != "ok" or self.measurement is not None
+        assert self.status == "ok" or self.reason, f"a record that is {self.status} says why"
+
+    @property
+    def digest(self) -> str:
+        """Names the candidate within its run."""
+        return self.architecture.digest()
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values, with digest and words beside what :meth:`from_json` needs."""
+        values = {item.name: getattr(self, item.name) for item in fields(self)}
+        return {
+            **values,
+            "digest": self.digest,
+            "words": self.architecture.words(),
+            "architecture": self.architecture.to_json(),
+            "measurement": self.measurement.to_json() if self.measurement else None,
+            "artefacts": dict(self.artefacts),
+            "seconds": dict(self.seconds),
+        }
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Record:
+        """Inverse of :meth:`to_json`."""
+        given = {key: value for key, value in values.items() if key not in ("digest", "words")}
+        given["architecture"] = Architecture.from_json(given["architecture"])
+        if given["measurement"] is not None:
+            given["measurement"] = Measurement.from_json(given["measurement"])
+        return cls(**given)
+
+
+@dataclass(frozen=True)
+class Final:
+    """What was measured of a front member after the search: test error, hls4ml's C simulation.
+
+    A failed one takes its candidate off the front; ``reason`` and ``log`` say why.
+    """
+
+    digest: str
+    measurement: Measurement | None = None
+    reason: str = ""
+    log: str = ""
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {**asdict(self), "measurement": self.measurement.to_json() if self.measurement else None}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Final:
+        """Inverse of :meth:`to_json`."""
+        measured = values["measurement"]
+        return cls(**{**values, "measurement": Measurement.from_json(measured) if measured is not None else None})

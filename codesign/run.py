@@ -1,0 +1,178 @@
+"""Run: one search's folder and everything its store holds, as a value."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from codesign.budget import binding, limits
+from codesign.errors import RunError, StorageError, nearest
+from codesign.record import Final, Record
+from codesign.store import FILE, Store
+from codesign.study import Study, parse_study
+from codesign.task import Task
+from nas.indicators import Point, front
+from nas.objectives import Constraint, constraints, values
+
+ROOT = Path("runs")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A snapshot of a run. ``records`` are ordered by generation and place in it, whenever each ended."""
+
+    folder: Path
+    study: Study
+    task: Task
+    records: tuple[Record, ...]
+    finals: dict[str, Final]
+    generations: tuple[dict[str, Any], ...]
+    reference: Point | None
+
+    @cached_property
+    def constraints(self) -> tuple[Constraint, ...]:
+        """The limits every candidate must keep, in absolute numbers."""
+        return study_constraints(self.study, self.task)
+
+    @cached_property
+    def front(self) -> tuple[Record, ...]:
+        """The non-dominated feasible candidates of all ever evaluated, ordered by their objectives."""
+        return archive_front(self.study, self.records, self.finals)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Number of candidates by status."""
+        found = Counter(record.status for record in self.records)
+        return {status: found[status] for status in ("ok", "infeasible", "failed")}
+
+    @property
+    def binding(self) -> str | None:
+        """The budget that most candidates miss."""
+        return binding(self.constraints, self.records, self.study.target.clock_mhz)
+
+    def objectives(self, record: Record) -> tuple[float, ...]:
+        """The study's objectives of a measured candidate."""
+        assert record.measurement is not None
+        return values(self.study.search.objectives, record.measurement, self.study.target.clock_mhz)
+
+
+def archive_front(study: Study, records: tuple[Record, ...], finals: dict[str, Final]) -> tuple[Record, ...]:
+    """The front over ``records``; a candidate that failed its final measurement is not on it."""
+    kept = [record for record in records if record.status == "ok" and not _failed_later(record, finals)]
+    points = [
+        values(study.search.objectives, record.measurement, study.target.clock_mhz)
+        for record in kept
+        if record.measurement is not None
+    ]
+    return tuple(kept[index] for index in front(points))
+
+
+def study_constraints(study: Study, task: Task) -> tuple[Constraint, ...]:
+    """The study's budgets on its part, in absolute numbers, and its clock."""
+    return constraints(limits(study.budget, task.target), study.target.clock_mhz)
+
+
+def run_folder(study: Study) -> Path:
+    """Where the results of a study live."""
+    return ROOT / study.name
+
+
+def find_run(which: str | None = None) -> Path:
+    """The folder of a run given by name or path; the newest without one. RunError when there is none."""
+    known = sorted(path.parent for path in ROOT.glob(f"*/{FILE}"))
+    if which is None:
+        if not known:
+            raise RunError(f"no runs in {ROOT.absolute()}; start with: codesign search")
+        return max(known, key=_last_written)
+    for folder in (ROOT / which, Path(which)):
+        if (folder / FILE).is_file():
+            return folder
+    hint = nearest(which, [path.name for path in known]) if known else "there are none yet; start with: codesign search"
+    raise RunError(f"no run {which!r} in {ROOT.absolute()}; {hint}")
+
+
+def read_run(folder: Path) -> Run:
+    """Everything stored of a run, also while it is searched."""
+    with Store.read(folder) as store:
+        return snapshot(folder, store)
+
+
+def snapshot(folder: Path, store: Store) -> Run:
+    """Everything in ``store`` now."""
+    study, task, reference = store.meta("study"), store.meta("task"), store.meta("reference")
+    if study is None or task is None:
+        raise RunError(f"{folder} holds no search yet; start with: codesign search")
+    records = sorted(store.records(), key=lambda record: (record.generation, record.index))
+    return Run(
+        folder,
+        parse_study(study, str(folder / FILE)),
+        Task.from_json(task),
+        tuple(records),
+        store.finals(),
+        tuple(store.generations()),
+        tuple(reference) if reference is not None else None,
+    )
+
+
+def open_for_search(folder: Path, study: Study, task: Task) -> Store:
+    """The run's store, for writing; made if missing.
+
+    Raises RunError if the run is another study's, is being searched, or its data are no longer the same.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"cannot make {folder}: {error.strerror}") from None
+    store = Store.open(folder)
+    try:
+        _claim(store, folder, study, task)
+    except BaseException:
+        store.close()
+        raise
+    return store
+
+
+def _claim(store: Store, folder: Path, study: Study, task: Task) -> None:
+    before = store.meta("study")
+    if before is None:
+        store.set_meta("study", study.to_toml())
+    else:
+        changed = parse_study(before, str(folder / FILE)).differences(study)
+        if changed:
+            raise RunError(
+                f"{folder} holds another study named {study.name!r}:\n  "
+                + "\n  ".join(changed)
+                + "\nundo the change to continue that search, or give the new study another study.name"
+            )
+    described = store.meta("task")
+    if described is None:
+        store.set_meta("task", task.to_json())
+    elif Task.from_json(described) != task:
+        raise RunError(
+            f"the data or the part are no longer what {folder} was searched with; put them back to continue, or search "
+            "under another study.name"
+        )
+    _write_study(folder / "study.toml", study)
+
+
+def _write_study(path: Path, study: Study) -> None:
+    """For people; what counts is in the store."""
+    try:
+        if not path.exists():
+            beside = path.with_suffix(".new")
+            beside.write_text(study.to_toml(), encoding="utf-8")
+            beside.rename(path)
+    except OSError as error:
+        raise StorageError(f"cannot store in {path}: {error.strerror}; make room there, then run again") from None
+
+
+def _failed_later(record: Record, finals: dict[str, Final]) -> bool:
+    final = finals.get(record.digest)
+    return final is not None and final.measurement is None
+
+
+def _last_written(folder: Path) -> float:
+    return max(path.stat().st_mtime for path in folder.glob(f"{FILE}*"))

@@ -1,0 +1,215 @@
+"""The sections of a study: every key with its default, bounds and meaning."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from codesign.architecture import ACTIVATIONS, Mode
+from codesign.errors import nearest
+from nas.spaces import FOLDINGS, INPUT_BITS, WIDTHS
+
+DATASETS = ("digits", "mnist", "fashion_mnist", "cifar10", "cifar100")
+OPENML = "openml:"
+_SHARE = r"^(100(\.0+)?|\d{1,2}(\.\d+)?)%$"
+_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+
+
+def _key(default: Any, meaning: str, expects: str, *, example: str = "", **bounds: Any) -> Any:
+    """A field: ``expects`` completes "... is not" in errors; ``example`` is shown where there is no default."""
+    return Field(default, description=meaning, json_schema_extra={"expects": expects, "example": example}, **bounds)
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _arrays_are_tuples(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+
+    @model_validator(mode="after")
+    def _choices_differ(self) -> Self:
+        for key in type(self).model_fields:
+            values = getattr(self, key)
+            if isinstance(values, tuple) and len(set(values)) < len(values) and key != "depth":
+                raise ValueError(f"{key} = {toml_value(values)} names the same value twice")
+        return self
+
+
+class StudySection(_Section):
+    """[study]: the run."""
+
+    name: str = _key(
+        "digits-z1", "names the run: results are in runs/NAME", "a name of letters, digits, . _ -", pattern=_NAME
+    )
+    seed: int = _key(
+        1, "the same seed gives the same search", "a whole number from 0 to 2147483647", ge=0, le=2**31 - 1
+    )
+
+
+class DataSection(_Section):
+    """[data]: what is learned."""
+
+    name: str | None = _key(
+        None,
+        "the dataset; digits when path is not given either",
+        f"one of {', '.join(DATASETS)} or openml:NAME",
+        example="digits",
+    )
+    path: str | None = _key(
+        None,
+        "instead of a name: an .npz file with x_train, y_train, x_test, y_test",
+        "the path of an .npz file",
+        example="x.npz",
+        min_length=1,
+    )
+    task: Literal["classification"] = _key("classification", "what the network does", '"classification"')
+    scale: Literal["minmax", "standard", "none"] = _key(
+        "minmax", "how inputs are scaled; fitted on training data only", 'one of "minmax", "standard", "none"'
+    )
+    validation: float = _key(
+        0.2, "share of the training data that selects candidates", "a number from 0.05 to 0.5", ge=0.05, le=0.5
+    )
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if self.name is not None and self.path is not None:
+            raise ValueError(
+                f"name = {toml_value(self.name)} and path = {toml_value(self.path)} exclude each other; give one"
+            )
+        if self.name is None and self.path is None:
+            object.__setattr__(self, "name", "digits")
+        elif self.name is not None and self.name not in DATASETS and not self.name.startswith(OPENML):
+            hint = nearest(self.name, [*DATASETS, "openml:NAME"])
+            raise ValueError(f"name = {toml_value(self.name)} is not a dataset; {hint}")
+        return self
+
+
+class TargetSection(_Section):
+    """[target]: where it runs."""
+
+    board: str | None = _key(
+        None, "the board; pynq-z1 when part is not given either", "the name of a board", example="pynq-z1", min_length=1
+    )
+    part: str | None = _key(
+        None, "instead of a board: a bare part", "the name of a part", example="xczu7ev-ffvc1156-2-e", min_length=1
+    )
+    clock_mhz: float = _key(
+        100.0, "clock that every candidate must reach (PYNQ's default)", "a number from 1 to 1000", ge=1, le=1000
+    )
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if self.board is not None and self.part is not None:
+            raise ValueError(
+                f"board = {toml_value(self.board)} and part = {toml_value(self.part)} exclude each other; give one"
+            )
+        if self.board is None and self.part is None:
+            object.__setattr__(self, "board", "pynq-z1")
+        return self
+
+
+Count = Annotated[int, Field(ge=0)]
+Share = Annotated[str, Field(pattern=_SHARE)]
+_AMOUNT = 'a share of the part such as "25%", or a whole number'
+
+
+class BudgetSection(_Section):
+    """[budget]: what a candidate may use at most; without a key, all that the part has."""
+
+    lut: Count | Share | None = _key("25%", "look-up tables: share of the part, or a count", _AMOUNT)
+    ff: Count | Share | None = _key(None, "flip-flops", _AMOUNT, example="25%")
+    bram: Count | Share | None = _key(None, "block RAM tiles of 36 Kb", _AMOUNT, example="10%")
+    dsp: Count | Share | None = _key(None, "DSP slices", _AMOUNT, example="0")
+    latency_us: float | None = _key(None, "microseconds from input to output", "a number above 0", example="5.0", gt=0)
+    fps: float | None = _key(None, "inferences per second, at least", "a number above 0", example="100000.0", gt=0)
+
+
+ObjectiveName = Literal["error", "latency", "interval", "lut", "ff", "bram", "dsp"]
+
+
+class SearchSection(_Section):
+    """[search]: how it is searched."""
+
+    space: Literal["mlp"] = _key("mlp", "family of networks", '"mlp" (ternary multi-layer perceptrons)')
+    objectives: tuple[ObjectiveName, ...] = _key(
+        ("error", "latency", "lut"),
+        "what is made small",
+        "a list of error, latency, interval, lut, ff, bram, dsp",
+        min_length=1,
+    )
+    population: int = _key(16, "candidates per generation", "a whole number from 2 to 1000", ge=2, le=1000)
+    generations: int = _key(4, "generations, the first included", "a whole number from 1 to 1000", ge=1, le=1000)
+    epochs: int = _key(
+        20, "passes over the training data per candidate", "a whole number from 1 to 1000", ge=1, le=1000
+    )
+
+
+Depth = Annotated[int, Field(ge=1, le=4)]
+Width = Annotated[int, Field(ge=1, le=1024)]
+Bits = Annotated[int, Field(ge=1, le=8)]
+ActivationBits = Literal["ternary", 2, 3, 4]
+Folding = Annotated[int, Field(ge=2, le=4096)]
+
+
+class SpaceSection(_Section):
+    """[space]: what the genes may be."""
+
+    depth: tuple[Depth, Depth] = _key(
+        (1, 3), "fewest and most hidden layers", "a pair [fewest, most] of whole numbers from 1 to 4"
+    )
+    width: tuple[Width, ...] = _key(
+        WIDTHS, "units of a hidden layer", "a list of whole numbers from 1 to 1024", min_length=1
+    )
+    input_bits: tuple[Bits, ...] = _key(
+        INPUT_BITS, "bits of each input", "a list of whole numbers from 1 to 8", min_length=1
+    )
+    activation_bits: tuple[ActivationBits, ...] = _key(
+        ("ternary", 2, 3, 4), "activation of the hidden layers", 'a list of "ternary", 2, 3, 4', min_length=1
+    )
+    batch_norm: tuple[bool, ...] = _key(
+        (False, True), "batch normalisation or not", "a list of true, false", min_length=1
+    )
+    mode: tuple[Mode, ...] = _key(
+        ("parallel", "folded"),
+        "one input per clock cycle, or layers folded in time",
+        'a list of "parallel", "folded"',
+        min_length=1,
+    )
+    folding: tuple[Folding, ...] = _key(
+        FOLDINGS, "clock cycles per input of a folded network", "a list of whole numbers from 2 to 4096", min_length=1
+    )
+
+    @model_validator(mode="after")
+    def _depth_ascends(self) -> Self:
+        if self.depth[0] > self.depth[1]:
+            raise ValueError(f"depth = {toml_value(self.depth)} must be [fewest, most]")
+        return self
+
+    def choices(self) -> dict[str, tuple[str | int | bool, ...]]:
+        """Choices by the gene keys of ``nas.spaces.mlp``."""
+        values: dict[str, tuple[str | int | bool, ...]] = {
+            key: getattr(self, key) for key in type(self).model_fields if key not in ("depth", "activation_bits")
+        }
+        values["depth"] = tuple(range(self.depth[0], self.depth[1] + 1))
+        wanted = {str(bits) for bits in self.activation_bits}
+        values["activation"] = tuple(activation for activation in ACTIVATIONS if activation in wanted)
+        return values
+
+
+def toml_value(value: Any) -> str:
+    """A value as TOML writes it."""
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(toml_value(item) for item in value)}]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key} = {toml_value(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")  # TOML escapes one more character
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)  # numbers, and the dates TOML also knows

@@ -1,0 +1,250 @@
+"""``codesign show``: a run's front and counts, one candidate, or a search while it runs."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from codesign.artifacts import ArtifactStore
+from codesign.errors import RunError
+from codesign.measurement import Figure
+from codesign.record import Final, Record
+from codesign.run import Run, read_run
+from codesign.store import Store
+from codesign.summary import closing, front_table
+
+_LOG_LINES = 30
+_POLL_SECONDS = 1.0
+
+
+def show_run(folder: Path, *, as_json: bool) -> None:
+    """Print a run: its front, what became of the others, how the search went."""
+    run = read_run(folder)
+    if as_json:
+        print(json.dumps(run_json(run), indent=2))  # noqa: T201
+        return
+    console = Console()
+    if run.generations:
+        console.print(_generations(run))
+    console.print(front_table(run))
+    process = searching_process(folder)
+    if process is not None:
+        console.print(Text(f"process {process} is searching; watch it with: codesign show {folder.name} --follow"))
+    console.print(Text(closing(run)), soft_wrap=True)
+
+
+def show_candidate(folder: Path, prefix: str, *, as_json: bool) -> None:
+    """Print everything known of the candidate whose id begins with ``prefix``."""
+    with Store.read(folder) as store:
+        digest = store.get(prefix).digest
+    run = read_run(folder)
+    record = next(record for record in run.records if record.digest == digest)
+    if as_json:
+        print(json.dumps(candidate_json(run, record), indent=2))  # noqa: T201
+        return
+    console = Console()
+    for line in _heading(run, record):
+        console.print(Text(line), soft_wrap=True)
+    final = run.finals.get(digest)
+    if figures := all_figures(record, final):
+        console.print(_figure_table(figures))
+    for line in _where(run, record):
+        console.print(Text(line), soft_wrap=True)
+    for title, log in (("log", record.log), ("log of the final measurement", final.log if final else "")):
+        if log:
+            console.print(Text(f"\n{title} (its end):\n" + "\n".join(log.splitlines()[-_LOG_LINES:])), soft_wrap=True)
+
+
+def follow(folder: Path) -> None:
+    """Print a search's candidates as they end; returns when no process searches any more."""
+    console = Console()
+    shown: set[str] = set()
+    generations = 0
+    while True:
+        process = searching_process(folder)  # before reading, so that the last reading sees everything
+        run = _read_if_begun(folder, searched=process is not None)
+        if run is not None:
+            for record in run.records:
+                if record.digest not in shown:
+                    shown.add(record.digest)
+                    console.print(Text(_line(run, record, len(shown))), soft_wrap=True)
+            for summary in run.generations[generations:]:
+                console.print(
+                    f"generation {summary['number'] + 1}: front {summary['front']}, "
+                    f"hypervolume {summary['hypervolume']:.4f}"
+                )
+            generations = len(run.generations)
+        if process is None:
+            break
+        time.sleep(_POLL_SECONDS)
+    show_run(folder, as_json=False)
+
+
+def searching_process(folder: Path) -> int | None:
+    """The process that searches in ``folder`` now.
+
+    Read from the kernel's table: trying the lock instead could refuse a search that starts at that moment.
+    """
+    try:
+        inode = (folder / "lock").stat().st_ino
+        locks = Path("/proc/locks").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    for lock in locks:
+        # e.g. "1: FLOCK  ADVISORY  WRITE 4242 08:01:131 0 EOF"
+        fields = lock.split()
+        if fields[1] == "FLOCK" and fields[5].rpartition(":")[2] == str(inode):
+            return int(fields[4])
+    return None
+
+
+def run_json(run: Run) -> dict[str, Any]:
+    """A run as plain JSON values; the keys are documented in docs/json.md."""
+    front = {record.digest for record in run.front}
+    return {
+        "run": str(run.folder.absolute()),
+        "searching_process": searching_process(run.folder),
+        "study": run.study.model_dump(mode="json"),
+        "task": run.task.to_json(),
+        "objectives": list(run.study.search.objectives),
+        "constraints": [
+            {"key": limit.key, "sense": limit.sense, "limit": limit.limit, "unit": limit.unit}
+            for limit in run.constraints
+        ],
+        "reference": run.reference,
+        "counts": run.counts,
+        "binding": run.binding,
+        "generations": list(run.generations),
+        "front": [record.digest for record in run.front],
+        "candidates": [_candidate_line(run, record, on_front=record.digest in front) for record in run.records],
+    }
+
+
+def _candidate_line(run: Run, record: Record, *, on_front: bool) -> dict[str, Any]:
+    figures = all_figures(record, run.finals.get(record.digest))
+    return {
+        "id": record.digest,
+        "network": record.architecture.words(),
+        "generation": record.generation,
+        "status": record.status,
+        "reason": record.reason,
+        "on_front": on_front,
+        "values": {name: figure.value for name, figure in figures.items()},
+    }
+
+
+def candidate_json(run: Run, record: Record) -> dict[str, Any]:
+    """A candidate as plain JSON values; the keys are documented in docs/json.md."""
+    final = run.finals.get(record.digest)
+    store = ArtifactStore(run.folder)
+    return {
+        "run": str(run.folder.absolute()),
+        "id": record.digest,
+        "network": record.architecture.words(),
+        "architecture": record.architecture.to_json(),
+        "generation": record.generation,
+        "status": record.status,
+        "reason": record.reason or (final.reason if final else ""),
+        "log": record.log or (final.log if final else ""),
+        "on_front": any(member.digest == record.digest for member in run.front),
+        "figures": {name: figure.to_json() for name, figure in all_figures(record, final).items()},
+        "artefacts": {name: str(store.path(digest).absolute()) for name, digest in record.artefacts.items()},
+        "seconds": dict(record.seconds),
+        "peak_memory_mib": record.peak_memory_mib,
+    }
+
+
+def _read_if_begun(folder: Path, *, searched: bool) -> Run | None:
+    """The run; None where a search has only just started."""
+    try:
+        return read_run(folder)
+    except RunError:
+        if searched:
+            return None
+        raise
+
+
+def _line(run: Run, record: Record, number: int) -> str:
+    line = f"[{number}] {record.digest[:8]}  {record.architecture.words()}  {record.status}"
+    if record.status == "ok":
+        values = zip(run.study.search.objectives, run.objectives(record), strict=True)
+        return f"{line}  " + ", ".join(f"{name} {value:.4g}" for name, value in values)
+    return f"{line}: {record.reason}"
+
+
+def _generations(run: Run) -> Table:
+    table = Table(title="Generations", title_justify="left")
+    for heading in ("generation", "candidates so far", "front", "hypervolume"):
+        table.add_column(heading, justify="right")
+    for summary in run.generations:
+        volume = f"{summary['hypervolume']:.4f}"
+        table.add_row(str(summary["number"] + 1), str(summary["candidates"]), str(summary["front"]), volume)
+    return table
+
+
+def _heading(run: Run, record: Record) -> list[str]:
+    architecture = record.architecture
+    layers = [f"{architecture.inputs} inputs of {architecture.input_bits} bits"]
+    layers += [
+        f"{layer.units} units, {'ternary' if layer.activation == 'ternary' else layer.activation + '-bit'} activation"
+        for layer in architecture.hidden
+    ]
+    layers.append(f"{architecture.outputs} outputs")
+    mode = architecture.hardware.mode
+    if mode == "folded":
+        mode += f", one input every {architecture.hardware.folding} cycles"
+    status = record.status + (": " + record.reason if record.reason else "")
+    final = run.finals.get(record.digest)
+    lines = [
+        f"{architecture.words()}   {record.digest}",
+        f"layers:     {' -> '.join(layers)}",
+        f"batch norm: {'yes' if architecture.batch_norm else 'no'}",
+        f"hardware:   {mode}",
+        f"generation: {record.generation + 1}",
+        f"status:     {status}{'; on the front' if record in run.front else ''}",
+    ]
+    if final is not None and final.measurement is None:
+        lines.append(f"left the front: {final.reason}")
+    return lines
+
+
+def all_figures(record: Record, final: Final | None) -> dict[str, Figure]:
+    """What was measured of a candidate during and after the search, by name."""
+    figures = dict(record.measurement.figures) if record.measurement else {}
+    return {**figures, **(final.measurement.figures if final and final.measurement else {})}
+
+
+def _figure_table(figures: dict[str, Figure]) -> Table:
+    table = Table()
+    for heading in ("figure", "value", "unit", "provenance", "tool", "details"):
+        table.add_column(heading, justify="right" if heading == "value" else "left", overflow="fold")
+    for name, figure in figures.items():
+        details = ", ".join(f"{key}: {_short(value)}" for key, value in figure.details.items())
+        tool = f"{figure.tool} {figure.version}"
+        table.add_row(name, _short(figure.value), figure.unit, figure.provenance.value, tool, details)
+    return table
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:,.0f}" if value.is_integer() else f"{value:.4g}"
+    text = str(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _where(run: Run, record: Record) -> list[str]:
+    lines = []
+    if record.seconds:
+        stages = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in record.seconds.items())
+        lines.append(f"stages: {stages}")
+    if record.peak_memory_mib is not None:
+        lines.append(f"peak memory of the worker: {record.peak_memory_mib:.0f} MiB")
+    store = ArtifactStore(run.folder)
+    lines += [f"{name}: {store.path(digest)}" for name, digest in record.artefacts.items()]
+    return lines

@@ -1,0 +1,229 @@
+"""Store: the records of one run in SQLite, durable the moment they are put."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from codesign.errors import RunError, StorageError
+from codesign.record import Final, Record
+
+FILE = "store.sqlite"
+VERSION = 1
+_APPLICATION = 0x436F4465  # marks a SQLite file as ours
+_SCHEMA = """
+BEGIN IMMEDIATE;
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+CREATE TABLE records (number INTEGER PRIMARY KEY, digest TEXT NOT NULL UNIQUE, json TEXT NOT NULL) STRICT;
+CREATE TABLE finals (digest TEXT PRIMARY KEY, json TEXT NOT NULL) STRICT;
+CREATE TABLE generations (number INTEGER PRIMARY KEY, json TEXT NOT NULL) STRICT;
+PRAGMA application_id = {application};
+PRAGMA user_version = {version};
+COMMIT;
+"""
+
+
+class Store:
+    """One run's database; a context manager.
+
+    :meth:`open` gives the one writer, :meth:`read` any number of readers beside it. Records are only ever added.
+    Raises RunError for a store that cannot be used, StorageError when the disk refuses; what was put before stays.
+    """
+
+    def __init__(self, path: Path, connection: sqlite3.Connection, lock: int | None) -> None:
+        self.path = path
+        self._connection = connection
+        self._lock = lock
+
+    @classmethod
+    def open(cls, folder: Path) -> Store:
+        """The writer, made if missing; RunError naming the process that already writes."""
+        path = folder / FILE
+        lock = _take_lock(folder)
+        try:
+            with _explained(path):
+                # autocommit: every statement is durable when it returns
+                connection = sqlite3.connect(path, isolation_level=None, check_same_thread=True)
+            store = cls(path, connection, lock)
+        except BaseException:
+            os.close(lock)
+            raise
+        try:
+            store._prepare()
+        except BaseException:
+            store.close()
+            raise
+        return store
+
+    @classmethod
+    def read(cls, folder: Path) -> Store:
+        """A reader, also while a search writes; RunError where there is no store."""
+        path = folder / FILE
+        if not path.is_file():
+            raise RunError(f"no store in {folder}: nothing was searched there yet; start with: codesign search")
+        # a store on a medium that nobody can write has no writer either, which SQLite must be told
+        mode = "mode=ro" if os.access(folder, os.W_OK) else "mode=ro&immutable=1"
+        with _explained(path):
+            connection = sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, isolation_level=None)
+        store = cls(path, connection, None)
+        try:
+            with _explained(path):
+                connection.execute("PRAGMA busy_timeout = 10000")
+                if store._is_empty():  # a search was killed in its first instant
+                    raise RunError(f"{folder} holds no search yet; start with: codesign search")
+                store._check_version()
+        except BaseException:
+            store.close()
+            raise
+        return store
+
+    def _prepare(self) -> None:
+        with _explained(self.path):
+            execute = self._connection.execute
+            execute("PRAGMA busy_timeout = 10000")
+            if self._is_empty():
+                execute("PRAGMA journal_mode = WAL")
+                self._connection.executescript(_SCHEMA.format(application=_APPLICATION, version=VERSION))
+            self._check_version()
+            execute("PRAGMA journal_mode = WAL")
+            execute("PRAGMA synchronous = FULL")  # in WAL mode a commit is on the disk only with FULL
+            found = execute("PRAGMA quick_check").fetchone()[0]
+        if found != "ok":
+            raise _damaged(self.path, found)
+
+    def _is_empty(self) -> bool:
+        return bool(self._connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0)
+
+    def _check_version(self) -> None:
+        application = self._connection.execute("PRAGMA application_id").fetchone()[0]
+        version = self._connection.execute("PRAGMA user_version").fetchone()[0]
+        if application != _APPLICATION:
+            raise RunError(f"{self.path} is not a store of codesign; move it away, then search again")
+        if version != VERSION:
+            raise RunError(
+                f"{self.path} is a store of another version of codesign (store version {version}, this one uses "
+                f"{VERSION}); use that version, or search under another study.name"
+            )
+
+    def put(self, record: Record) -> None:
+        """Add a candidate; on disk when this returns."""
+        self._write("INSERT INTO records (digest, json) VALUES (?, ?)", record.digest, json.dumps(record.to_json()))
+
+    def records(self) -> list[Record]:
+        """All candidates in the order they ended."""
+        return [Record.from_json(values) for values in self._values("SELECT json FROM records ORDER BY number")]
+
+    def get(self, prefix: str) -> Record:
+        """The candidate whose digest begins so; RunError when that is none or several."""
+        found = [record for record in self.records() if record.digest.startswith(prefix.lower())]
+        if not found:
+            raise RunError(f"no candidate {prefix!r} in {self.path.parent}; list them with: codesign show")
+        if len(found) > 1:
+            digests = ", ".join(record.digest[:12] for record in found[:4])
+            raise RunError(f"{len(found)} candidates begin with {prefix!r} ({digests}); give more digits")
+        return found[0]
+
+    def put_final(self, final: Final) -> None:
+        """Add what was measured of a front member after the search."""
+        self._write("INSERT INTO finals VALUES (?, ?)", final.digest, json.dumps(final.to_json()))
+
+    def finals(self) -> dict[str, Final]:
+        """Figures added to front members, by digest."""
+        found = (Final.from_json(values) for values in self._values("SELECT json FROM finals ORDER BY digest"))
+        return {final.digest: final for final in found}
+
+    def put_generation(self, number: int, values: dict[str, Any]) -> None:
+        """Add what a generation came to; the same again changes nothing (resume replays generations)."""
+        self._write("INSERT OR IGNORE INTO generations VALUES (?, ?)", number, json.dumps(values))
+
+    def generations(self) -> list[dict[str, Any]]:
+        """What every finished generation came to, in order."""
+        return self._values("SELECT json FROM generations ORDER BY number")
+
+    def set_meta(self, key: str, value: Any) -> None:
+        """Set a fact of the run (JSON) once; it never changes afterwards."""
+        self._write("INSERT INTO meta VALUES (?, ?)", key, json.dumps(value))
+
+    def meta(self, key: str) -> Any:
+        """A fact of the run, or None."""
+        found = self._values("SELECT value FROM meta WHERE key = ?", key)
+        return found[0] if found else None
+
+    def close(self) -> None:
+        """Release the file and, for the writer, the run."""
+        self._connection.close()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _write(self, statement: str, *values: str | int) -> None:
+        with _explained(self.path):
+            self._connection.execute(statement, values)
+
+    def _values(self, statement: str, *arguments: str) -> list[Any]:
+        with _explained(self.path):
+            rows = self._connection.execute(statement, arguments).fetchall()
+        try:
+            return [json.loads(row[0]) for row in rows]
+        except ValueError as error:
+            raise _damaged(self.path, str(error)) from None
+
+
+def _take_lock(folder: Path) -> int:
+    """Lock the run for this process; the kernel releases it however the process ends."""
+    path = folder / "lock"
+    try:
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise StorageError(f"cannot write in {folder}: {error.strerror}") from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        owner = os.pread(lock, 32, 0).decode(errors="replace").strip() or "unknown"
+        os.close(lock)
+        raise RunError(
+            f"{folder} is being searched by process {owner}; wait for it, or watch it with: codesign show --follow"
+        ) from None
+    try:
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+    except OSError as error:
+        os.close(lock)
+        raise StorageError(f"cannot write in {folder}: {error.strerror}") from None
+    return lock
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turn SQLite's errors into ours: a refusing disk apart from a damaged file."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the low byte is the primary code
+        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR):
+            raise _damaged(path, str(error)) from None
+        if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
+            raise StorageError(
+                f"cannot store in {path}: {error}; make room (or give write permission) there, then run the same "
+                "command again: every candidate stored so far is kept and the search continues"
+            ) from None
+        raise
+
+
+def _damaged(path: Path, reason: str) -> RunError:
+    return RunError(f"{path} is damaged ({reason}); put back a copy of the folder, or move it away and search again")

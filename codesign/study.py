@@ -1,0 +1,149 @@
+"""Study: what to search, where, and within what budget; a closed TOML schema."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.fields import FieldInfo
+
+from codesign.errors import StudyError, nearest
+from codesign.schema import (
+    BudgetSection,
+    DataSection,
+    SearchSection,
+    SpaceSection,
+    StudySection,
+    TargetSection,
+    toml_value,
+)
+
+
+class Study(BaseModel):
+    """A whole study; ``Study()`` is the default search. Equal values have equal digests."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+    study: StudySection = StudySection()
+    data: DataSection = DataSection()
+    target: TargetSection = TargetSection()
+    budget: BudgetSection = BudgetSection()
+    search: SearchSection = SearchSection()
+    space: SpaceSection = SpaceSection()
+
+    @property
+    def name(self) -> str:
+        """The run's name."""
+        return self.study.name
+
+    def flat(self) -> dict[str, Any]:
+        """Every value by its dotted key, in schema order."""
+        return {
+            f"{section}.{key}": value for section, values in self.model_dump().items() for key, value in values.items()
+        }
+
+    def digest(self) -> str:
+        """SHA-256 over all values, in hex."""
+        return hashlib.sha256(json.dumps(self.model_dump(), sort_keys=True).encode()).hexdigest()
+
+    def differences(self, other: Study) -> list[str]:
+        """What changes from this study to ``other``, e.g. ``search.generations: 4 -> 6``."""
+        ours, theirs = self.flat(), other.flat()
+        return [f"{key}: {_shown(ours[key])} -> {_shown(theirs[key])}" for key in ours if ours[key] != theirs[key]]
+
+    def to_toml(self, *, comments: bool = False) -> str:
+        """The study as TOML; with ``comments`` every key has its meaning beside it, also those not set."""
+        blocks = []
+        for section, model in _sections().items():
+            values = getattr(self, section)
+            lines = [f"[{section}]"]
+            for key, field in model.model_fields.items():
+                value, meaning = getattr(values, key), f"  # {_meaning(field)}" if comments else ""
+                if value is not None:
+                    lines.append(f"{key} = {toml_value(value)}{meaning}")
+                elif comments:
+                    lines.append(f"# {key} = {_example(field)}{meaning}")
+            blocks.append("\n".join(lines))
+        return "\n\n".join(blocks) + "\n"
+
+
+def load_study(path: Path) -> Study:
+    """Read a study file; StudyError names the file, the key and the offending value."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise StudyError(f"study not found: {path}; write one with: codesign init {path}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise StudyError(f"study {path} cannot be read: {reason}") from None
+    study = parse_study(text, str(path))
+    if study.data.path is None:
+        return study
+    absolute = str((path.parent / study.data.path).resolve())  # the copy in the run folder must mean the same file
+    return study.model_copy(update={"data": study.data.model_copy(update={"path": absolute})})
+
+
+def parse_study(text: str, source: str) -> Study:
+    """A study from TOML text; ``source`` names it in errors."""
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise StudyError(f"{source} is not TOML: {error}") from None
+    try:
+        return Study.model_validate(values)
+    except ValidationError as error:
+        raise StudyError(f"{source}: {_explain(error, values)}") from None
+
+
+def markdown_table() -> str:
+    """The reference of all keys, for the documentation."""
+    lines = ["| key | default | values | meaning |", "| --- | --- | --- | --- |"]
+    for section, values in Study():
+        for key, field in type(values).model_fields.items():
+            value = getattr(values, key)
+            default = f"`{toml_value(value)}`" if value is not None else ""
+            lines.append(f"| `{section}.{key}` | {default} | {_extra(field, 'expects')} | {field.description} |")
+    return "\n".join(lines) + "\n"
+
+
+def _explain(error: ValidationError, values: dict[str, Any]) -> str:
+    """The first error in our words: the key, its value, and what it should have been."""
+    first = error.errors()[0]
+    place = first["loc"]
+    section, sections = str(place[0]), _sections()
+    if section not in sections:
+        return f"unknown section [{section}]; {nearest(section, sections)}"
+    if len(place) == 1 and not isinstance(values[section], dict):
+        return f"{section} = {toml_value(values[section])} is not a section; write [{section}] above its keys"
+    if len(place) == 1:
+        return f"{section}.{first['ctx']['error']}"
+    key, fields = str(place[1]), sections[section].model_fields
+    if key not in fields:
+        return f"unknown key {section}.{key} = {toml_value(values[section][key])}; {nearest(key, fields)}"
+    return f"{section}.{key} = {toml_value(values[section][key])} is not {_extra(fields[key], 'expects')}"
+
+
+def _sections() -> dict[str, type[BaseModel]]:
+    return {name: type(value) for name, value in Study()}
+
+
+def _extra(field: FieldInfo, name: str) -> str:
+    assert isinstance(field.json_schema_extra, dict)
+    return str(field.json_schema_extra[name])
+
+
+def _meaning(field: FieldInfo) -> str:
+    return f"{field.description}; {_extra(field, 'expects')}"
+
+
+def _example(field: FieldInfo) -> str:
+    example = _extra(field, "example")
+    return example if example.replace(".", "").isdigit() else toml_value(example)
+
+
+def _shown(value: Any) -> str:
+    return "(not set)" if value is None else toml_value(value)

@@ -1,0 +1,34 @@
+"""Part and Target: what a design is built for, as plain values (the files are read in ``boards``)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Part:
+    """One Xilinx device.
+
+    ``family`` is ``xc7`` or ``xcup`` (Yosys' names); ``resources`` counts the whole device:
+    ``lut, ff, bram`` (36 Kb tiles), ``uram, dsp``.
+    """
+
+    name: str
+    family: str
+    speed_grade: str
+    resources: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Target:
+    """A part, the board it sits on (if any) and the clock the design must meet."""
+
+    part: Part
+    clock_mhz: float
+    board: str | None = None
+
+    @property
+    def period_ns(self) -> float:
+        """The clock period in nanoseconds."""
+        return 1000.0 / self.clock_mhz

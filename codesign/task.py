@@ -1,0 +1,37 @@
+"""Task: what the search must know of the data and the target before any candidate exists."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from codesign.target import Part, Target
+
+
+@dataclass(frozen=True)
+class Task:
+    """The study's dataset and target in numbers.
+
+    ``majority_error`` is the validation error (0 to 1) of always answering the most frequent class;
+    ``validation_samples`` and ``test_samples`` give errors their statistical error. ``data_digest`` tells whether the
+    data are still the same when a run continues.
+    """
+
+    inputs: int
+    outputs: int
+    majority_error: float
+    validation_samples: int
+    test_samples: int
+    target: Target
+    data_digest: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Task:
+        """Inverse of :meth:`to_json`."""
+        target = values["target"]
+        return cls(**{**values, "target": Target(**{**target, "part": Part(**target["part"])})})

@@ -1,0 +1,146 @@
+"""Design: what is synthesized and simulated. A pure function of Graph, hardware knobs and target makes it."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+
+from codesign.architecture import Hardware
+from hw.emit.folded import emit_folded, fold
+from hw.emit.parallel import emit_parallel, layer_graph
+from hw.emit.top import Ports, emit_folded_top, emit_parallel_top
+from hw.graph import Graph
+from hw.measure.delays import DelayModel
+from hw.schedule import stages
+from hw.stage import Stage
+
+TOP = "cdg_network"
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One stage of the schedule. ``pe`` and ``simd`` are 0 in parallel mode."""
+
+    name: str
+    mode: str
+    latency_cycles: int
+    interval_cycles: int
+    pe: int = 0
+    simd: int = 0
+
+
+@dataclass(frozen=True)
+class Design:
+    """RTL as {file name: text} with its static schedule.
+
+    ``s_axis_tdata`` holds ``inputs`` elements of ``input_bits``, ``m_axis_tdata`` ``outputs`` of
+    ``output_bits``, element i at bit i * width; signs as given.
+    """
+
+    files: Mapping[str, str]
+    top: str
+    latency_cycles: int
+    interval_cycles: int
+    layers: tuple[Layer, ...]
+    inputs: int
+    input_bits: int
+    input_signed: bool
+    outputs: int
+    output_bits: int
+    output_signed: bool
+
+    def digest(self) -> str:
+        """SHA-256 of all files, in hex."""
+        return hashlib.sha256(json.dumps(dict(self.files), sort_keys=True).encode()).hexdigest()
+
+
+def design(graph: Graph, hardware: Hardware, delays: DelayModel, period_ns: float) -> Design:
+    """Emit ``graph``; in parallel mode registers are placed so that ``delays`` meets ``period_ns``.
+
+    Raises ModelError where the graph cannot be built.
+    """
+    parts = stages(graph)
+    header = f"Ternary network {graph.digest()[:16]}: {hardware.mode}, {parts[0].n_in} inputs, {parts[-1].n_out} outputs."
+    build = _parallel if hardware.mode == "parallel" else _folded
+    files, layers, latency = build(parts, hardware, delays, period_ns, header)
+    last = parts[-1]
+    return Design(
+        files=dict(sorted(files.items())),
+        top=TOP,
+        latency_cycles=latency,
+        interval_cycles=max(layer.interval_cycles for layer in layers),
+        layers=tuple(layers),
+        inputs=parts[0].n_in,
+        input_bits=parts[0].input_bits,
+        input_signed=parts[0].input_signed,
+        outputs=last.n_out,
+        output_bits=last.output_bits,
+        output_signed=last.output_signed,
+    )
+
+
+_Built = tuple[dict[str, str], list[Layer], int]
+
+
+def _parallel(parts: Sequence[Stage], _: Hardware, delays: DelayModel, period_ns: float, header: str) -> _Built:
+    graphs = [layer_graph(stage) for stage in parts]
+    delays = dataclasses.replace(delays, luts=sum(graph.luts for graph in graphs))  # larger designs have longer nets
+    start = [0.0] * parts[0].n_in  # inputs come from registers outside
+    files: dict[str, str] = {}
+    layers, ports = [], []
+    used = {"cdg_flow", "cdg_fifo"}
+    for stage, graph in zip(parts, graphs, strict=True):
+        module = module_name(stage.name)
+        layer = emit_parallel(graph, module, delays, period_ns, start)
+        start = list(layer.settled_ns)
+        files[f"{module}.sv"] = layer.text
+        used.update(layer.rtl)
+        layers.append(Layer(stage.name, "parallel", layer.latency, 1))
+        ports.append(_ports(stage, module, layer.latency))
+    files[f"{TOP}.sv"] = emit_parallel_top(TOP, ports, header)
+    flow = Layer("result queue", "parallel", 1, 1)
+    return files | library(used), [*layers, flow], sum(layer.latency_cycles for layer in layers) + 1
+
+
+def _folded(parts: Sequence[Stage], hardware: Hardware, _: DelayModel, __: float, header: str) -> _Built:
+    files: dict[str, str] = {}
+    layers, ports = [], []
+    used: set[str] = set()
+    for stage in parts:
+        module = module_name(stage.name)
+        folding = fold(stage.n_in, stage.n_out, hardware.folding)
+        built = emit_folded(stage, folding, module)
+        files |= built.files
+        used.update(built.rtl)
+        layers.append(
+            Layer(stage.name, "folded", built.latency_cycles, built.interval_cycles, folding.pe, folding.simd)
+        )
+        ports.append(_ports(stage, module, built.latency_cycles))
+    files[f"{TOP}.sv"] = emit_folded_top(TOP, ports, header)
+    return files | library(used), layers, sum(layer.latency_cycles for layer in layers)
+
+
+def _ports(stage: Stage, module: str, latency: int) -> Ports:
+    return Ports(
+        re.sub(r"\W", "_", stage.name),
+        module,
+        stage.n_in * stage.input_bits,
+        stage.n_out * stage.output_bits,
+        latency,
+    )
+
+
+def module_name(layer: str) -> str:
+    """Module of a layer: the project's prefix and the layer's own name."""
+    return f"cdg_layer_{re.sub(r'[^A-Za-z0-9_]', '_', layer)}"
+
+
+def library(names: set[str]) -> dict[str, str]:
+    """Texts of hand-written modules, {file name: text}."""
+    folder = resources.files("hw.rtl")
+    return {f"{name}.sv": folder.joinpath(f"{name}.sv").read_text() for name in sorted(names)}

@@ -1,0 +1,318 @@
+"""A folded dense layer: one Stage and a PE x SIMD folding become SystemVerilog around hw/rtl/cdg_mvu.sv."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from codesign.errors import ModelError
+from hw.emit.rom import Rom, emit_rom, pack, vector
+from hw.stage import Integers, Quantize, Stage, Ternary, signed_bits
+
+TREE_REG = 2
+"""Adder levels between registers: the parameter of cdg_mvu."""
+
+MERGED_STEPS = 16
+"""Up to here a weight's truth table (4 address bits) and a trit share one LUT6 per product bit."""
+
+RTL = (
+    *("cdg_mvu", "cdg_ternary_mul", "cdg_trit_sum", "cdg_select_neg", "cdg_adder_tree"),
+    *("cdg_ternary_act", "cdg_requant", "cdg_collect"),
+)
+"""Modules of hw/rtl that folded stages instantiate."""
+
+_LUT_PRODUCT = 6
+_LUT_CHANNEL = 25
+_LUT_SLICED_INPUT = 2 / 3
+
+
+@dataclass(frozen=True)
+class Folding:
+    """``pe`` outputs computed at a time from ``simd`` inputs at a time."""
+
+    pe: int
+    simd: int
+
+    def steps(self, n_in: int, n_out: int) -> int:
+        """Cycles per vector."""
+        return -(-n_in // self.simd) * -(-n_out // self.pe)
+
+
+@dataclass(frozen=True)
+class FoldedDesign:
+    """Generated files of one stage and what is known of it before any simulation.
+
+    ``files``: name -> text. ``latency_cycles``: from the cycle that accepts a vector to the first with m_valid,
+    nothing else in the stage. ``interval_cycles``: between accepted vectors under continuous input and m_ready.
+    In a chain latencies add up, and the largest interval is the chain's. ``rtl``: modules of hw/rtl it needs.
+    """
+
+    files: dict[str, str]
+    module: str
+    latency_cycles: int
+    interval_cycles: int
+    rtl: tuple[str, ...]
+
+
+def fold(n_in: int, n_out: int, interval_target: int) -> Folding:
+    """Return the cheapest folding that takes a vector every ``interval_target`` cycles or faster.
+
+    The cost rule, in LUTs as Yosys finds them for ternary inputs: 6 per multiplier (trit ROM, product, its share
+    of the adder tree), 25 per channel computed at once (accumulator, activation), 2/3 per input where inputs are
+    taken in slices. Wider inputs raise the first two alike.
+    """
+    if min(n_in, n_out, interval_target) < 1:
+        raise ModelError(f"cannot fold {n_in} x {n_out} to {interval_target} cycles: all three must be at least 1")
+    foldings = []
+    for pe in {-(-n_out // groups) for groups in range(1, min(n_out, interval_target) + 1)}:
+        slices = min(n_in, interval_target // -(-n_out // pe))
+        foldings.append(Folding(pe, -(-n_in // slices)))
+    return min(foldings, key=lambda folding: (_cost(folding, n_in), folding.pe))
+
+
+def _cost(folding: Folding, n_in: int) -> float:
+    sliced = n_in * _LUT_SLICED_INPUT if folding.simd < n_in else 0
+    return folding.pe * (folding.simd * _LUT_PRODUCT + _LUT_CHANNEL) + sliced
+
+
+def emit_folded(stage: Stage, folding: Folding, module: str) -> FoldedDesign:
+    """Emit ``module`` and its ROMs for ``stage``; ModelError where the folding does not fit its shape."""
+    if not (1 <= folding.pe <= stage.n_out and 1 <= folding.simd <= stage.n_in):
+        raise ModelError(
+            f"stage {stage.name!r}: folding {folding.pe} x {folding.simd} does not fit {stage.n_out} outputs and "
+            f"{stage.n_in} inputs: use PE 1 to {stage.n_out} and SIMD 1 to {stage.n_in}"
+        )
+    plan = _Plan(stage, folding, module)
+    roms = (plan.weights, plan.channels)
+    files = {f"{module}.sv": plan.text(), **{f"{rom.module}.sv": emit_rom(rom) for rom in roms}}
+    return FoldedDesign(files, module, plan.latency, plan.steps, RTL)
+
+
+class _Plan:
+    """Every width and constant of one stage's module."""
+
+    def __init__(self, stage: Stage, folding: Folding, module: str) -> None:
+        self.stage, self.module = stage, module
+        self.pe, self.simd = folding.pe, folding.simd
+        self.groups = -(-stage.n_out // self.pe)
+        self.slices = -(-stage.n_in // self.simd)
+        self.steps = self.groups * self.slices
+        # cdg_select_neg gives -x - 1: the missing ones come back with the bias or the threshold.
+        minus = (stage.weights == -1).sum(axis=0, dtype=np.int64)
+        self.missing = np.zeros_like(minus) if stage.input_ternary else minus
+        self.acc_bits = signed_bits(
+            int((stage.acc_low - self.missing).min()), int((stage.acc_high - self.missing).max()) + 1
+        )
+        self.thresholded = stage.output_ternary
+        self.weights = self._weights()
+        self.channels = self._channels()
+
+    @property
+    def latency(self) -> int:
+        leaves = -(-self.simd // 3) if self.stage.input_ternary else self.simd
+        levels = (leaves - 1).bit_length()
+        tree = (levels - 1) // TREE_REG if levels else 0
+        # input register, steps, product register, tree, accumulator, scaling, collector
+        return self.steps + int(self.stage.input_ternary) + tree + 1 + int(not self.thresholded) + 1
+
+    def _weights(self) -> Rom:
+        stage = self.stage
+        padded = np.zeros((self.slices * self.simd, self.groups * self.pe), dtype=np.int64)
+        padded[: stage.n_in, : stage.n_out] = stage.weights
+        # (slice, lane, group, channel) -> one word per (group, slice), its fields ordered (channel, lane)
+        words = padded.reshape(self.slices, self.simd, self.groups, self.pe).transpose(2, 0, 3, 1)
+        rom = Rom(f"{self.module}_weights", pack(words.reshape(self.steps, -1), 2), self.pe * self.simd * 2)
+        # Few words fit the LUTs of the products they feed; more are better kept behind a register.
+        if self.steps <= MERGED_STEPS:
+            return rom
+        return rom.registered(block=rom.earns_block_ram)
+
+    def _channels(self) -> Rom:
+        fields = self._thresholds() if self.thresholded else self._scaling()
+        words = [0] * self.groups
+        offset = 0
+        for lane in range(self.pe):
+            for values, bits in fields:
+                padded = np.zeros(self.groups * self.pe, dtype=np.int64)
+                padded[: self.stage.n_out] = values
+                for group, word in enumerate(pack(padded[lane :: self.pe, None], bits)):
+                    words[group] |= word << offset
+                offset += bits
+        return Rom(f"{self.module}_channels", tuple(words), offset).registered(block=False)
+
+    def _thresholds(self) -> list[tuple[Integers, int]]:
+        """Thresholds of the sum: at or above the first the output is +1, below the last it is -1."""
+        stage = self.stage
+        lowest, above = stage.acc_low, stage.acc_high + 1
+        match stage.activation:
+            case Ternary(threshold=threshold):
+                plus = -((stage.bias - threshold) >> stage.up)
+                minus = ((-threshold - stage.bias) >> stage.up) + 1
+                limits = [plus, minus]
+            case _:
+                limits = [-(stage.bias >> stage.up)]
+        return [(np.clip(limit, lowest, above) - self.missing, self.acc_bits) for limit in limits]
+
+    @property
+    def up_bits(self) -> int:
+        return max(1, int(self.stage.up.max()).bit_length())
+
+    def _scaling(self) -> list[tuple[Integers, int]]:
+        stage = self.stage
+        return [(stage.up, self.up_bits), (stage.bias + (self.missing << stage.up), stage.value_bits)]
+
+    def text(self) -> str:
+        """SystemVerilog of the stage."""
+        stage = self.stage
+        inputs = "trits" if stage.input_ternary else f"{stage.input_bits}-bit inputs"
+        in_range, out_range = vector(stage.n_in * stage.input_bits), vector(stage.n_out * stage.output_bits)
+        return f"""\
+// {stage.name}: {stage.n_in} {inputs} to {stage.n_out} outputs, {self.simd} inputs x {self.pe} outputs per step.
+// {type(stage.activation).__name__} activation. Latency {self.latency} cycles, one vector every {self.steps}.
+`default_nettype none
+
+module {self.module} (
+    input  wire logic clk,
+    input  wire logic rst_n,
+    input  wire logic s_valid,
+    output logic s_ready,
+    input  wire logic {in_range} s_data,
+    output logic m_valid,
+    input  wire logic m_ready,
+    output logic {out_range} m_data
+);
+{self._sums_text()}
+{self._threshold_text() if self.thresholded else self._scaling_text()}
+  cdg_collect #(
+      .N_OUT({stage.n_out}),
+      .OUT_W({stage.output_bits}),
+      .PE({self.pe}),
+      .BACK_TO_BACK(1'b{int(self.steps == 1)})
+  ) collect (
+      .clk    (clk),
+      .rst_n  (rst_n),
+      .s_valid(group_valid),
+      .s_last (group_last),
+      .s_data (group),
+      .advance(advance),
+      .m_valid(m_valid),
+      .m_ready(m_ready),
+      .m_data (m_data)
+  );
+endmodule
+
+`default_nettype wire
+"""
+
+    def _sums_text(self) -> str:
+        stage, weights, channels = self.stage, self.weights, self.channels
+        return f"""\
+  logic {vector(weights.address_bits)} step;
+  logic {vector(weights.width)} trits;
+  logic {vector(channels.address_bits)} channel;
+  logic {vector(channels.width)} constants;
+  logic {vector(self.pe * self.acc_bits)} acc;
+  logic acc_valid, acc_last;
+  logic {vector(self.pe * stage.output_bits)} group;
+  logic group_valid, group_last;
+  logic advance;
+
+  {_instance(weights, "weights", "step", "trits")}
+
+  cdg_mvu #(
+      .N_IN({stage.n_in}),
+      .N_OUT({stage.n_out}),
+      .SIMD({self.simd}),
+      .PE({self.pe}),
+      .IN_W({stage.input_bits}),
+      .IN_SIGNED(1'b{int(stage.input_signed)}),
+      .TERNARY(1'b{int(stage.input_ternary)}),
+      .ROM_REGISTERED(1'b{int(weights.read_registered)}),
+      .ACC_W({self.acc_bits}),
+      .TREE_REG({TREE_REG})
+  ) mvu (
+      .clk         (clk),
+      .rst_n       (rst_n),
+      .s_valid     (s_valid),
+      .s_ready     (s_ready),
+      .s_data      (s_data),
+      .rom_addr    (step),
+      .rom_data    (trits),
+      .advance     (advance),
+      .acc_valid   (acc_valid),
+      .acc_last    (acc_last),
+      .acc         (acc),
+      .channel_addr(channel)
+  );
+
+  {_instance(channels, "channels", "channel", "constants")}
+"""
+
+    def _threshold_text(self) -> str:
+        bits, lane_bits = self.acc_bits, self.channels.width // self.pe
+        t_neg = f"p*{lane_bits}+{lane_bits - bits}+:{bits}"
+        return f"""\
+  for (genvar p = 0; p < {self.pe}; p++) begin : gen_activation
+    cdg_ternary_act #(
+        .ACC_W({bits})
+    ) act (
+        .acc  (acc[p*{bits}+:{bits}]),
+        .t_pos(constants[p*{lane_bits}+:{bits}]),
+        .t_neg(constants[{t_neg}]),
+        .y    (group[p*2+:2])
+    );
+  end
+
+  assign group_valid = acc_valid;
+  assign group_last  = acc_last;
+"""
+
+    def _scaling_text(self) -> str:
+        stage, lane_bits = self.stage, self.channels.width // self.pe
+        match stage.activation:
+            case Quantize(shift=shift, low=low, high=high):
+                pass
+            case _:
+                shift, low, high = 0, stage.value_low, stage.value_high
+        return f"""\
+  for (genvar p = 0; p < {self.pe}; p++) begin : gen_activation
+    cdg_requant #(
+        .ACC_W({self.acc_bits}),
+        .UP_W({self.up_bits}),
+        .V_W({stage.value_bits}),
+        .SHIFT({shift}),
+        .OUT_W({stage.output_bits}),
+        .LO({_literal(low)}),
+        .HI({_literal(high)})
+    ) requant (
+        .clk (clk),
+        .ce  (advance),
+        .acc (acc[p*{self.acc_bits}+:{self.acc_bits}]),
+        .up  (constants[p*{lane_bits}+:{self.up_bits}]),
+        .bias(constants[p*{lane_bits}+{self.up_bits}+:{stage.value_bits}]),
+        .y   (group[p*{stage.output_bits}+:{stage.output_bits}])
+    );
+  end
+
+  // The register inside cdg_requant delays the group by one cycle.
+  always_ff @(posedge clk) begin
+    if (!rst_n) begin
+      group_valid <= 1'b0;
+      group_last  <= 1'b0;
+    end else if (advance) begin
+      group_valid <= acc_valid;
+      group_last  <= acc_last;
+    end
+  end
+"""
+
+
+def _instance(rom: Rom, name: str, address: str, data: str) -> str:
+    nets = {"clk": "clk", "addr": address, "data": data}
+    ports = ",\n".join(f"      .{port:4}({nets[port]})" for port in rom.ports)
+    return f"{rom.module} {name} (\n{ports}\n  );"
+
+
+def _literal(value: int) -> str:
+    return f"-64'sd{-value}" if value < 0 else f"64'sd{value}"

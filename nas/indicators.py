@@ -1,0 +1,36 @@
+"""Non-dominated front and hypervolume of an archive of candidates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+Point = tuple[float, ...]
+
+
+def dominates(first: Point, second: Point) -> bool:
+    """Whether ``first`` is nowhere worse and somewhere better (small is good)."""
+    return all(a <= b for a, b in zip(first, second, strict=True)) and first != second
+
+
+def front(points: Sequence[Point]) -> list[int]:
+    """Indices of the non-dominated points, ordered by their objectives.
+
+    Equal points dominate nothing of each other and all stay; they keep the order of ``points``.
+    """
+    kept = [index for index, point in enumerate(points) if not any(dominates(other, point) for other in points)]
+    return sorted(kept, key=lambda index: (points[index], index))
+
+
+def hypervolume(points: Sequence[Point], reference: Point) -> float:
+    """Share of the box between 0 and ``reference`` that the points dominate, 0 to 1 (pymoo's indicator).
+
+    Objectives are divided by the reference point, so that its units do not matter. Points beyond it count nothing.
+    """
+    import numpy as np
+    from pymoo.indicators.hv import HV
+
+    scale = np.array([value if value > 0 else 1.0 for value in reference])
+    bound = np.array(reference) / scale
+    scaled = np.array(points, dtype=float).reshape(-1, len(reference)) / scale
+    inside = scaled[(scaled < bound).all(axis=1)]
+    return float(HV(ref_point=bound)(inside)) if len(inside) else 0.0

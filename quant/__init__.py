@@ -1,0 +1,1 @@
+"""What is learned: data, ternary quantizers, training, and the canonical QKeras model."""

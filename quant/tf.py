@@ -1,0 +1,63 @@
+"""The one place that configures and imports TensorFlow: ``tf``, ``keras`` (Keras 2) and ``qkeras``.
+
+Importing this module takes seconds; everything else in ``quant`` that needs it is imported lazily.
+The GPU stays off unless the environment says ``CODESIGN_GPU=1``; one thread and deterministic
+operations make a training run repeatable bit for bit.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+os.environ["TF_USE_LEGACY_KERAS"] = "1"  # QKeras and hls4ml's parser speak Keras 2
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"  # its blocking depends on the machine, and with it the last bit of a sum
+if os.environ.get("CODESIGN_GPU") != "1":
+    os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+
+
+@contextmanager
+def quiet_stderr() -> Iterator[None]:
+    """Hold back what C++ writes to file descriptor 2; shown after all if the body fails.
+
+    TensorFlow's first lines come before its log level is read, and past Python's ``sys.stderr``.
+    """
+    try:
+        sys.stderr.flush()
+        saved = os.dup(2)
+    except (AttributeError, OSError):  # no standard error to protect
+        yield
+        return
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            os.dup2(saved, 2)
+            held.seek(0)
+            os.write(2, held.read())
+            raise
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
+
+
+with quiet_stderr(), warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # deprecations inside the pinned libraries, nothing a user could act on
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    tf.config.experimental.enable_op_determinism()
+    import qkeras
+    import tf_keras as keras
+
+    tf.get_logger().setLevel("ERROR")
+    tf.zeros(())  # starts the runtime here, where its greeting is held back
+
+__all__ = ["keras", "qkeras", "quiet_stderr", "tf"]

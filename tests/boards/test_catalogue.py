@@ -1,0 +1,115 @@
+"""Parts and boards: what comes with the package, what users bring, and what is said about mistakes."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from boards.catalogue import board_names, load_part, load_target, part_names
+from codesign.errors import TargetError
+
+PART = """\
+name = "mine-1"
+family = "xc7"
+speed_grade = "-1"
+source = "my data sheet"
+[resources]
+lut = 1000
+ff = 2000
+bram = 3
+dsp = 4
+"""
+BOARD = 'name = "my-board"\ntitle = "Mine"\npart = "mine.toml"\nsource = "my desk"\n'
+
+
+@pytest.mark.parametrize(
+    ("name", "family", "grade", "lut", "ff", "bram", "dsp", "uram"),
+    [
+        ("xc7z020clg400-1", "xc7", "-1", 53_200, 106_400, 140, 220, 0),
+        ("xczu7ev-ffvc1156-2-e", "xcup", "-2", 230_400, 460_800, 312, 1_728, 96),
+        ("xc7a35t", "xc7", "-1", 20_800, 41_600, 50, 90, 0),
+        ("xc7a100t", "xc7", "-1", 63_400, 126_800, 135, 240, 0),
+        ("xczu3eg", "xcup", "-1", 70_560, 141_120, 216, 360, 0),
+        ("xczu9eg", "xcup", "-2", 274_080, 548_160, 912, 2_520, 0),
+        ("xck26", "xcup", "-2LV", 117_120, 234_240, 144, 1_248, 64),
+        ("xcvu9p", "xcup", "-2L", 1_182_240, 2_364_480, 2_160, 6_840, 960),
+        ("xcvu13p", "xcup", "-2", 1_728_000, 3_456_000, 2_688, 12_288, 1_280),
+    ],
+)
+def test_part(name, family, grade, lut, ff, bram, dsp, uram):
+    part = load_part(name)
+    assert part.name.startswith(name)
+    assert (part.family, part.speed_grade) == (family, grade)
+    assert part.resources == {"lut": lut, "ff": ff, "bram": bram, "dsp": dsp, "uram": uram}
+
+
+def test_every_part_loads_by_its_full_name():
+    assert len(part_names()) == 9
+    assert all(load_part(name).name == name for name in part_names())
+
+
+@pytest.mark.parametrize(
+    ("board", "part"),
+    [("pynq-z1", "xc7z020clg400-1"), ("pynq-z2", "xc7z020clg400-1"), ("zcu104", "xczu7ev-ffvc1156-2-e")],
+)
+def test_board(board, part):
+    target = load_target(board, None, 125.0)
+    assert (target.board, target.part.name, target.clock_mhz, target.period_ns) == (board, part, 125.0, 8.0)
+
+
+def test_board_names():
+    assert board_names() == ["pynq-z1", "pynq-z2", "zcu104"]
+
+
+def test_bare_part():
+    target = load_target(None, "xczu3eg", 200)
+    assert (target.board, target.part.name) == (None, "xczu3eg-sbva484-1-e")
+
+
+def test_files_of_the_user(tmp_path: Path):
+    (tmp_path / "mine.toml").write_text(PART)
+    (tmp_path / "board.toml").write_text(BOARD)
+    assert load_part("mine.toml", tmp_path).resources["lut"] == 1000
+    target = load_target("board.toml", None, 100, tmp_path)
+    assert (target.board, target.part.name) == ("my-board", "mine-1")
+    assert load_target(str(tmp_path / "board.toml"), None, 100).part.name == "mine-1"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("lut = 1000", "luts = 1000"), "[resources]: unknown key 'luts': did you mean lut?"),
+        (("ff = 2000\n", ""), "[resources]: missing key 'ff'"),
+        (("family", "familly"), ": unknown key 'familly': did you mean family?"),
+        (('source = "my data sheet"\n', ""), ": missing key 'source'"),
+        (('"xc7"', '"xc8"'), ": unknown family 'xc8': did you mean xc7 or xcup?"),
+        (("dsp = 4", 'dsp = "4"'), "[resources]: dsp = '4' must be a whole number"),
+        (("dsp = 4", "dsp = true"), "[resources]: dsp = True must be a whole number"),
+        (("bram = 3", "bram = -3"), "[resources]: bram = -3 is negative"),
+        (("[resources]", "[resources"), " is not a TOML file: "),
+    ],
+)
+def test_bad_part_file(tmp_path: Path, change, message):
+    file = tmp_path / "bad.toml"
+    file.write_text(PART.replace(*change))
+    with pytest.raises(TargetError, match=f"^{re.escape(str(file))} ?{re.escape(message)}"):
+        load_part(str(file))
+
+
+@pytest.mark.parametrize(
+    ("board", "part", "clock", "message"),
+    [
+        ("pynq-z3", None, 100, "unknown board 'pynq-z3': did you mean pynq-z2 or pynq-z1? (your own: the path of its"),
+        (None, "xc7z02", 100, "unknown part 'xc7z02': did you mean xc7z020 or xc7z020clg400-1 or xc7a100t? (your own"),
+        (None, None, 100, "give either a board or a part; given: neither"),
+        ("a", "b", 100, "give either a board or a part; given: board = 'a' and part = 'b'"),
+        ("pynq-z1", None, 0, "clock_mhz = 0 is not a clock: give a positive number of MHz"),
+        ("pynq-z1", None, float("nan"), "clock_mhz = nan is not a clock: give a positive number of MHz"),
+        ("nowhere.toml", None, 100, "cannot read nowhere.toml: No such file or directory"),
+    ],
+)
+def test_bad_target(board, part, clock, message):
+    with pytest.raises(TargetError, match=f"^{re.escape(message)}"):
+        load_target(board, part, clock)

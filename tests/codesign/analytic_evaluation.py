@@ -1,0 +1,107 @@
+"""An evaluation by formulas instead of training and tools, with the interface of codesign.evaluate.
+
+It stands in for the evaluation only where the search itself is tested. The environment variable ANALYTIC makes it
+slow, or makes chosen candidates die, hang or fail.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from codesign.architecture import Architecture
+from codesign.errors import StorageError, ToolRunError
+from codesign.measurement import Figure, Measurement, Provenance
+from codesign.record import Record
+from codesign.study import Study
+from codesign.target import Part, Target
+from codesign.task import Task
+
+PART = Part("xc7z020clg400-1", "xc7", "1", {"lut": 53200, "ff": 106400, "bram": 140, "dsp": 220})
+
+
+def describe(study: Study) -> Task:
+    return Task(64, 10, 0.9, 288, 360, Target(PART, study.target.clock_mhz, study.target.board))
+
+
+def figure(value: float, unit: str, provenance: Provenance = Provenance.SYNTHESIZED) -> Figure:
+    return Figure(float(value), unit, provenance, "analytic", "1")
+
+
+def _luts(architecture: Architecture) -> float:
+    pairs = zip(architecture.widths, architecture.widths[1:], strict=False)
+    macs = sum(a * b for a, b in pairs)
+    return macs * architecture.input_bits / (2.0 * architecture.hardware.folding)
+
+
+def lower_bound(_study: Study, _target: Target, architecture: Architecture) -> Measurement:
+    return Measurement({"lut": figure(_luts(architecture) * 0.8, "LUT", Provenance.ESTIMATED)})
+
+
+class Evaluator:
+    def __init__(self, study: Study, run_folder: Path) -> None:
+        self.behaviour = json.loads(os.environ.get("ANALYTIC", "{}"))
+        self.count = 0
+        if self.behaviour.get("count_in"):
+            self.tally = run_folder / f"evaluated-{os.getpid()}"
+
+    def evaluate(self, architecture: Architecture, report: Callable[[str], None]) -> Record:
+        report("training")
+        digest = architecture.digest()
+        if self.behaviour.get("count_in"):
+            with self.tally.open("a") as file:
+                file.write(digest + "\n")
+        time.sleep(self.behaviour.get("sleep", 0.0) * int(digest[:2], 16) / 128.0)
+        share = int(digest[2:6], 16) / 0xFFFF
+        for what, act in (("die", _die), ("hang", _hang), ("fail", _fail), ("disk_full", _disk_full)):
+            if share < self.behaviour.get(what, 0.0):
+                act()
+        report("synthesis")
+        capacity = sum(layer.units for layer in architecture.hidden) * architecture.input_bits
+        error = 0.6 / math.sqrt(capacity) + 0.02 * share
+        cycles = (len(architecture.hidden) + 1) * (2 + architecture.hardware.folding)
+        luts = _luts(architecture)
+        return Record(
+            architecture,
+            "ok",
+            measurement=Measurement(
+                {
+                    "val_error": figure(round(error * 288) / 288, "", Provenance.TRAINED),
+                    "lut": figure(round(luts), "LUT"),
+                    "ff": figure(round(luts * 0.7), "FF"),
+                    "bram": figure(0, "BRAM36"),
+                    "dsp": figure(0, "DSP"),
+                    "fmax": figure(90 + 60 * share, "MHz", Provenance.MODELLED),
+                    "latency_cycles": figure(cycles, "cycles", Provenance.SIMULATED),
+                    "interval_cycles": figure(architecture.hardware.folding, "cycles", Provenance.SIMULATED),
+                }
+            ),
+            seconds={"training": 0.01, "synthesis": 0.02},
+        )
+
+    def finalize(self, record: Record, report: Callable[[str], None]) -> Measurement:
+        report("test set")
+        if int(record.digest[6:10], 16) / 0xFFFF < self.behaviour.get("fail_final", 0.0):
+            raise ToolRunError("C simulation differs in 3 of 360 outputs", log="first: 4 against 9")
+        return Measurement({"test_error": figure(0.1, "", Provenance.TRAINED)})
+
+
+def _die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _hang() -> None:
+    time.sleep(3600)
+
+
+def _fail() -> None:
+    raise ToolRunError("yosys ended with exit code 1", log="ERROR: out of luck")
+
+
+def _disk_full() -> None:
+    raise StorageError("cannot store in artifacts: No space left on device")

@@ -1,0 +1,58 @@
+"""A real search process over the analytic evaluation: ``search_entry.py FOLDER STUDY_TOML WORKERS``.
+
+Prints a line per stored candidate, then the result as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from codesign.errors import CodesignError
+from codesign.listener import Listener
+from codesign.search import search
+from codesign.study import load_study
+
+
+def say(line):
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+class Printer(Listener):
+    def begun(self, total, known):
+        say(f"begun {total} {known}")
+
+    def candidate(self, record):
+        say(f"stored {record.digest}")
+
+    def stage(self, worker, stage, words):
+        if stage == "training":
+            say("training")
+
+    def message(self, text):
+        say(f"message {text}")
+
+
+def result(run):
+    return {
+        "front": [(record.digest, run.objectives(record)) for record in run.front],
+        "finals": sorted(run.finals),
+        "records": sorted((record.generation, record.index, record.digest, record.status) for record in run.records),
+        "generations": list(run.generations),
+        "reference": run.reference,
+    }
+
+
+if __name__ == "__main__":
+    folder, study, workers = sys.argv[1:]
+    try:
+        run = search(
+            load_study(Path(study)), Path(folder), workers=int(workers), listener=Printer(),
+            evaluation="analytic_evaluation",
+        )  # fmt: skip
+    except CodesignError as error:
+        say(f"error {error}")
+        sys.exit(error.exit_code)
+    say("result " + json.dumps(result(run)))

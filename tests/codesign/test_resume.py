@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import json
+import signal
+
+import pytest
+
+from codesign.errors import RunError
+from codesign.run import read_run
+from codesign.search import search
+from codesign.study import load_study
+
+STUDY = '[study]\nname = "resumed"\n[search]\npopulation = 8\ngenerations = 3\n'
+
+
+@pytest.fixture
+def study(tmp_path):
+    path = tmp_path / "study.toml"
+    path.write_text(STUDY)
+    return path
+
+
+def lines_until(process, wanted, count=1):
+    """Lines of output until the ``count``-th that begins with ``wanted``."""
+    found = []
+    for line in process.stdout:
+        found.append(line.rstrip("\n"))
+        count -= line.startswith(wanted)
+        if count == 0:
+            break
+    return found
+
+
+def result_of(process):
+    lines = process.communicate()[0].splitlines()
+    assert process.returncode == 0, lines
+    return json.loads(lines[-1].removeprefix("result "))
+
+
+def test_ctrl_c_finishes_what_runs_and_the_next_start_continues(tmp_path, study, start_search, behave):
+    whole = result_of(start_search(tmp_path / "whole", study))
+    behave(sleep=0.5)
+    folder = tmp_path / "run"
+    with start_search(folder, study, workers=2) as process:
+        lines = lines_until(process, "training", count=4)
+        process.send_signal(signal.SIGINT)
+        lines += process.communicate()[0].splitlines()
+    started = sum(line == "training" for line in lines)
+    stored = [line.split()[1] for line in lines if line.startswith("stored")]
+    records = read_run(folder).records
+    assert process.returncode == 130
+    assert sorted(stored) == sorted(record.digest for record in records)
+    assert sum("val_error" in record.measurement.figures for record in records) == started
+    assert "message Ctrl-C: finishing 2 running candidates; once more stops at once" in lines
+    assert lines[-1] == (
+        f"error stopped by Ctrl-C; {len(records)} candidates are stored in {folder}; the same command continues there"
+    )
+    behave()
+    assert result_of(start_search(folder, study)) == whole
+
+
+def test_a_second_ctrl_c_stops_at_once(tmp_path, study, start_search, behave):
+    behave(hang=1.1)
+    with start_search(tmp_path / "run", study) as process:
+        lines_until(process, "training")
+        process.send_signal(signal.SIGINT)
+        lines_until(process, "message Ctrl-C")
+        process.send_signal(signal.SIGINT)
+        lines = process.communicate()[0].splitlines()
+    assert process.returncode == 130
+    assert lines[-1].startswith("error stopped by Ctrl-C; ")
+
+
+def test_a_second_search_in_the_same_run_is_refused(tmp_path, study, start_search, behave):
+    behave(hang=1.1)
+    with start_search(tmp_path / "run", study) as process:
+        lines_until(process, "training")
+        with pytest.raises(RunError, match=rf"run is being searched by process {process.pid}; wait for it, or watch"):
+            search(load_study(study), tmp_path / "run", workers=1, evaluation="analytic_evaluation")
+        process.kill()

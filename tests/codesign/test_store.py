@@ -1,0 +1,252 @@
+from __future__ import annotations
+
+import hashlib
+import itertools
+import os
+import re
+import sqlite3
+import subprocess
+import sys
+
+import pytest
+from analytic_evaluation import figure
+
+from codesign.architecture import Architecture, DenseLayer, Hardware
+from codesign.artifacts import ArtifactStore
+from codesign.errors import RunError, StorageError
+from codesign.measurement import Measurement
+from codesign.record import Final, Record
+from codesign.store import FILE, VERSION, Store
+
+
+def record(units=8, status="ok"):
+    architecture = Architecture(4, 2, 1, (DenseLayer(units, "ternary"),), True, Hardware("folded", 8))
+    return Record(
+        architecture,
+        status,
+        reason="" if status == "ok" else "yosys ended with exit code 1",
+        log="",
+        measurement=Measurement({"lut": figure(units, "LUT")}) if status == "ok" else None,
+        artefacts={"netlist": "ab" * 32},
+        seconds={"training": 1.5},
+        peak_memory_mib=100.5,
+        generation=2,
+        index=3,
+    )
+
+
+@pytest.mark.parametrize("status", ["ok", "failed", "infeasible"])
+def test_records_come_back_equal(tmp_path, status):
+    with Store.open(tmp_path) as store:
+        store.put(record(status=status))
+    with Store.read(tmp_path) as store:
+        assert store.records() == [record(status=status)]
+
+
+def test_everything_else_comes_back_equal(tmp_path):
+    finals = [Final("aa", Measurement({"test_error": figure(0.1, "")}), seconds={"total": 2.0}),
+              Final("bb", None, "differs", "log")]  # fmt: skip
+    with Store.open(tmp_path) as store:
+        for final in finals:
+            store.put_final(final)
+        store.put_generation(1, {"number": 1})
+        store.put_generation(0, {"number": 0})
+        store.put_generation(0, {"number": "not again"})
+        store.set_meta("reference", [1.0, 2.5])
+    with Store.read(tmp_path) as store:
+        assert store.finals() == {final.digest: final for final in finals}
+        assert store.generations() == [{"number": 0}, {"number": 1}]
+        assert store.meta("reference") == [1.0, 2.5]
+        assert store.meta("other") is None
+
+
+def test_a_reader_sees_what_the_writer_has_put(tmp_path):
+    with Store.open(tmp_path) as writer, Store.read(tmp_path) as reader:
+        assert reader.records() == []
+        writer.put(record())
+        assert reader.records() == [record()]
+
+
+def test_a_reader_cannot_write(tmp_path):
+    Store.open(tmp_path).close()
+    with Store.read(tmp_path) as reader, pytest.raises(StorageError, match="attempt to write a readonly database"):
+        reader.put(record())
+
+
+def test_get_by_the_beginning_of_the_digest(tmp_path):
+    with Store.open(tmp_path) as store:
+        records = [record(units) for units in range(1, 40)]
+        for one in records:
+            store.put(one)
+        assert store.get(records[3].digest[:10].upper()) == records[3]
+        with pytest.raises(RunError, match=rf"^no candidate 'xyz' in {tmp_path}; list them with: codesign show$"):
+            store.get("xyz")
+        first = sorted(one.digest for one in records)
+        common = next(a[0] for a, b in itertools.pairwise(first) if a[0] == b[0])
+        with pytest.raises(RunError, match=rf"^\d+ candidates begin with '{common}' \(.*\); give more digits$"):
+            store.get(common)
+
+
+def test_a_second_writer_is_refused_naming_the_first(tmp_path):
+    expected = (
+        f"{tmp_path} is being searched by process {os.getpid()}; wait for it, or watch it with: codesign show --follow"
+    )
+    with Store.open(tmp_path), pytest.raises(RunError, match=f"^{re.escape(expected)}$"):
+        Store.open(tmp_path)
+    Store.open(tmp_path).close()
+
+
+def test_kill_releases_the_lock_and_keeps_what_was_put(tmp_path):
+    script = (
+        "import os, sys; from pathlib import Path; from codesign.store import Store; from test_store import record\n"
+        "store = Store.open(Path(sys.argv[1])); store.put(record()); os.kill(os.getpid(), 9)"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    ended = subprocess.run([sys.executable, "-c", script, tmp_path], env=environment, check=False)
+    assert ended.returncode == -9
+    with Store.open(tmp_path) as store:
+        assert store.records() == [record()]
+
+
+def test_no_store(tmp_path):
+    expected = f"no store in {tmp_path}: nothing was searched there yet; start with: codesign search"
+    with pytest.raises(RunError, match=f"^{re.escape(expected)}$"):
+        Store.read(tmp_path)
+
+
+def test_a_store_killed_while_it_was_made(tmp_path):
+    (tmp_path / FILE).touch()
+    with pytest.raises(RunError, match=rf"^{tmp_path} holds no search yet; start with: codesign search$"):
+        Store.read(tmp_path)
+    with Store.open(tmp_path) as store:
+        store.put(record())
+
+
+@pytest.mark.parametrize("opening", [Store.open, Store.read])
+def test_a_store_of_another_version(tmp_path, opening):
+    Store.open(tmp_path).close()
+    with sqlite3.connect(tmp_path / FILE) as connection:
+        connection.execute("PRAGMA user_version = 7")
+    connection.close()
+    expected = (
+        f"{tmp_path / FILE} is a store of another version of codesign (store version 7, this one uses {VERSION}); use "
+        "that version, or search under another study.name"
+    )
+    with pytest.raises(RunError, match=f"^{re.escape(expected)}$"):
+        opening(tmp_path)
+
+
+@pytest.mark.parametrize("opening", [Store.open, Store.read])
+def test_another_program_s_database(tmp_path, opening):
+    with sqlite3.connect(tmp_path / FILE) as connection:
+        connection.execute("CREATE TABLE something (x)")
+    connection.close()
+    expected = f"{tmp_path / FILE} is not a store of codesign; move it away, then search again"
+    with pytest.raises(RunError, match=f"^{re.escape(expected)}$"):
+        opening(tmp_path)
+
+
+@pytest.mark.parametrize("opening", [Store.open, Store.read])
+def test_a_file_that_is_no_database(tmp_path, opening):
+    (tmp_path / FILE).write_bytes(b"not a database, but long enough to be looked at" * 50)
+    expected = (
+        f"{tmp_path / FILE} is damaged (file is not a database); put back a copy of the folder, or move it away and "
+        "search again"
+    )
+    with pytest.raises(RunError, match=f"^{re.escape(expected)}$"):
+        opening(tmp_path)
+
+
+def test_damage_inside_is_found_when_opening(tmp_path):
+    with Store.open(tmp_path) as store:
+        for units in range(1, 60):
+            store.put(record(units))
+    path = tmp_path / FILE
+    data = bytearray(path.read_bytes())
+    for page in range(4096, len(data), 4096):
+        data[page : page + 256] = b"\xff" * 256
+    path.write_bytes(data)
+    with pytest.raises(RunError, match=rf"^{path} is damaged \(.+\); put back a copy of the folder, or move it away"):
+        Store.open(tmp_path)
+    with Store.read(tmp_path) as reader, pytest.raises(RunError, match=rf"^{path} is damaged \("):
+        reader.records()
+
+
+def test_a_record_that_is_no_json_is_damage(tmp_path):
+    with Store.open(tmp_path) as store:
+        store.put(record())
+        store._connection.execute("UPDATE records SET json = '{'")
+        with pytest.raises(RunError, match="is damaged"):
+            store.records()
+
+
+def test_a_full_disk_keeps_what_was_put(tmp_path):
+    with Store.open(tmp_path) as store:
+        store.put(record(1))
+        pages = store._connection.execute("PRAGMA page_count").fetchone()[0]
+        store._connection.execute(f"PRAGMA max_page_count = {pages}")  # SQLite's own "database or disk is full"
+        put = []
+
+        def put_until_full():
+            for units in range(2, 100):
+                store.put(record(units))
+                put.append(units)
+
+        with pytest.raises(StorageError) as caught:
+            put_until_full()
+    assert str(caught.value) == (
+        f"cannot store in {tmp_path / FILE}: database or disk is full; make room (or give write permission) there, "
+        "then run the same command again: every candidate stored so far is kept and the search continues"
+    )
+    assert caught.value.exit_code == 4
+    with Store.open(tmp_path) as store:
+        assert store.records() == [record(units) for units in (1, *put)]
+        store.put(record(99))
+
+
+def test_writes_reach_the_disk_before_put_returns(tmp_path):
+    with Store.open(tmp_path) as store:
+        assert store._connection.execute("PRAGMA synchronous").fetchone()[0] == 2  # FULL
+        assert store._connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+        assert not store._connection.in_transaction
+
+
+def test_artefacts_are_named_by_their_content(tmp_path):
+    store = ArtifactStore(tmp_path)
+    digest = store.put(b"netlist")
+    assert digest == hashlib.sha256(b"netlist").hexdigest()
+    assert store.put(b"netlist") == digest
+    assert store.get(digest) == b"netlist"
+    assert [path.name for path in store.path(digest).parent.iterdir()] == [digest]
+
+
+def test_a_changed_or_missing_artefact_is_found(tmp_path):
+    store = ArtifactStore(tmp_path)
+    digest = store.put(b"netlist")
+    path = store.path(digest)
+    path.write_bytes(b"changed")
+    expected = f"artefact {path} is damaged: its content does not match its name"
+    with pytest.raises(RunError, match=f"^{re.escape(expected)}$"):
+        store.get(digest)
+    path.unlink()
+    expected = f"artefact {path} cannot be read: No such file or directory"
+    with pytest.raises(RunError, match=f"^{re.escape(expected)}$"):
+        store.get(digest)
+
+
+def test_a_full_disk_leaves_no_half_artefact(tmp_path):
+    script = (
+        "import resource, signal, sys; from pathlib import Path; from codesign.artifacts import ArtifactStore\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
+        "ArtifactStore(Path(sys.argv[1])).put(b'x' * 5000)"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    ended = subprocess.run(
+        [sys.executable, "-c", script, tmp_path], env=environment, check=False, capture_output=True, text=True
+    )
+    assert ended.stderr.splitlines()[-1] == (
+        f"codesign.errors.StorageError: cannot store in {tmp_path / 'artifacts'}: File too large; make room there, "
+        "then run the same command again: every candidate stored so far is kept and the search continues"
+    )
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []

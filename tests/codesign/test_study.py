@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from codesign.errors import StudyError
+from codesign.schema import toml_value
+from codesign.study import Study, load_study, markdown_table, parse_study
+from nas.spaces import mlp
+
+DEFAULT = """\
+[study]
+name = "digits-z1"
+seed = 1
+[data]
+name = "digits"
+task = "classification"
+scale = "minmax"
+validation = 0.2
+[target]
+board = "pynq-z1"
+clock_mhz = 100
+[budget]
+lut = "25%"
+[search]
+space = "mlp"
+objectives = ["error", "latency", "lut"]
+population = 16
+generations = 4
+epochs = 20
+[space]
+depth = [1, 3]
+activation_bits = ["ternary", 2, 3, 4]
+mode = ["parallel", "folded"]
+"""
+
+BAD = {
+    "[serch]": "unknown section [serch]; did you mean search?",
+    "search = 1": "search = 1 is not a section; write [search] above its keys",
+    "[search]\npopulaton = 3": "unknown key search.populaton = 3; did you mean population?",
+    '[search]\npopulation = "many"': 'search.population = "many" is not a whole number from 2 to 1000',
+    "[search]\npopulation = true": "search.population = true is not a whole number from 2 to 1000",
+    "[search]\npopulation = 1": "search.population = 1 is not a whole number from 2 to 1000",
+    "[search]\npopulation = 16.0": "search.population = 16.0 is not a whole number from 2 to 1000",
+    '[search]\nobjectives = ["error", "power"]': 'search.objectives = ["error", "power"] is not a list of error, '
+    "latency, interval, lut, ff, bram, dsp",
+    "[search]\nobjectives = []": "search.objectives = [] is not a list of error, latency, interval, lut, ff, bram, dsp",
+    '[budget]\nlut = "250%"': 'budget.lut = "250%" is not a share of the part such as "25%", or a whole number',
+    "[budget]\nlut = -1": 'budget.lut = -1 is not a share of the part such as "25%", or a whole number',
+    "[budget]\nfps = inf": "budget.fps = inf is not a number above 0",
+    "[budget]\nlatency_us = nan": "budget.latency_us = nan is not a number above 0",
+    '[data]\nname = "digit"': 'data.name = "digit" is not a dataset; did you mean digits?',
+    '[data]\nname = "mnist"\npath = "x.npz"': 'data.name = "mnist" and path = "x.npz" exclude each other; give one',
+    '[data]\ntask = "regression"': 'data.task = "regression" is not "classification"',
+    "[data]\nvalidation = 0.9": "data.validation = 0.9 is not a number from 0.05 to 0.5",
+    '[target]\nboard = "a"\npart = "b"': 'target.board = "a" and part = "b" exclude each other; give one',
+    "[target]\nclock_mhz = 2024-01-01": "target.clock_mhz = 2024-01-01 is not a number from 1 to 1000",
+    "[space]\ndepth = [3, 1]": "space.depth = [3, 1] must be [fewest, most]",
+    "[space]\ndepth = [1, 2, 3]": "space.depth = [1, 2, 3] is not a pair [fewest, most] of whole numbers from 1 to 4",
+    "[space]\ndepth = [1, 5]": "space.depth = [1, 5] is not a pair [fewest, most] of whole numbers from 1 to 4",
+    "[space]\nwidth = [8, 8]": "space.width = [8, 8] names the same value twice",
+    "[space]\nactivation_bits = [5]": 'space.activation_bits = [5] is not a list of "ternary", 2, 3, 4',
+    '[space]\nmode = "folded"': 'space.mode = "folded" is not a list of "parallel", "folded"',
+    '[study]\nname = "../x"': 'study.name = "../x" is not a name of letters, digits, . _ -',
+    "[[space]]\nwidth = [3]": "space = [{width = [3]}] is not a section; write [space] above its keys",
+}
+
+
+def test_the_documented_study_is_the_default():
+    assert parse_study(DEFAULT, "x") == Study() == parse_study("", "x")
+
+
+@pytest.mark.parametrize(("text", "message"), BAD.items(), ids=BAD)
+def test_a_bad_study_says_what_is_wrong(tmp_path, text, message):
+    path = tmp_path / "study.toml"
+    path.write_text(text)
+    with pytest.raises(StudyError) as caught:
+        load_study(path)
+    assert str(caught.value) == f"{path}: {message}"
+    assert caught.value.exit_code == 2
+
+
+def test_a_file_that_is_no_study(tmp_path):
+    path = tmp_path / "study.toml"
+    with pytest.raises(StudyError, match=rf"^study not found: {path}; write one with: codesign init {path}$"):
+        load_study(path)
+    with pytest.raises(StudyError, match=rf"^study {tmp_path} cannot be read: Is a directory$"):
+        load_study(tmp_path)
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(StudyError, match=rf"^study {path} cannot be read: it is not UTF-8 text$"):
+        load_study(path)
+    path.write_text("[search]\npopulation 3\n")
+    expected = f"{path} is not TOML: Expected '=' after a key in a key/value pair (at line 2, column 12)"
+    with pytest.raises(StudyError, match=f"^{re.escape(expected)}$"):
+        load_study(path)
+
+
+@pytest.mark.parametrize("comments", [False, True])
+def test_toml_round_trip(comments):
+    text = '[budget]\nlut = 9000\nfps = 1000.5\n[data]\npath = "/a b\\\\c\\u007f\\"é"\n[target]\npart = "xc7a35t"\n'
+    study = parse_study(text, "x")
+    assert parse_study(study.to_toml(comments=comments), "x") == study
+    assert study.data.path == '/a b\\c\x7f"é'
+    assert study.data.name is None
+    assert study.target.board is None
+
+
+def test_comments_explain_every_key():
+    lines = Study().to_toml(comments=True).splitlines()
+    keys = [line.removeprefix("# ").split(" = ")[0] for line in lines if " = " in line]
+    assert keys == [key.split(".")[1] for key in Study().flat()]
+    assert all("  # " in line for line in lines if " = " in line)
+    assert '# ff = "25%"  # flip-flops; a share of the part such as "25%", or a whole number' in lines
+
+
+def test_examples_of_unset_keys_are_valid_where_they_can_be_set():
+    text = Study().to_toml(comments=True).replace("# ff =", "ff =").replace("# bram =", "bram =")
+    text = text.replace("# dsp =", "dsp =").replace("# latency_us =", "latency_us =").replace("# fps =", "fps =")
+    budget = parse_study(text, "x").budget
+    assert (budget.ff, budget.bram, budget.dsp, budget.latency_us, budget.fps) == ("25%", "10%", 0, 5.0, 100000.0)
+
+
+def test_table_lists_every_key_once():
+    rows = [line.split(" | ")[0].strip("| `") for line in markdown_table().splitlines()[2:]]
+    assert rows == list(Study().flat())
+
+
+def test_differences_name_key_and_both_values():
+    other = parse_study('[search]\ngenerations = 6\n[budget]\nff = "10%"\n[space]\ndepth = [2, 2]\n', "x")
+    assert Study().differences(other) == [
+        'budget.ff: (not set) -> "10%"',
+        "search.generations: 4 -> 6",
+        "space.depth: [1, 3] -> [2, 2]",
+    ]
+    assert Study().digest() != other.digest()
+    assert Study().digest() == parse_study(DEFAULT, "x").digest()
+
+
+def test_a_data_path_is_relative_to_the_study_and_kept_absolute(tmp_path):
+    path = tmp_path / "study.toml"
+    path.write_text('[data]\npath = "sub/x.npz"\n')
+    assert load_study(path).data.path == str(tmp_path / "sub" / "x.npz")
+
+
+def test_choices_fit_the_genes_of_the_space():
+    space = mlp(64, 10).with_choices(parse_study("[space]\nactivation_bits = [4, 2]", "x").space.choices())
+    genes = {gene.name: gene.choices for gene in space.genes}
+    assert genes["depth"] == (1, 2, 3)
+    assert genes["activation"] == ("2", "4")
+
+
+@given(st.recursive(st.text() | st.integers() | st.booleans(), lambda values: st.lists(values), max_leaves=5))
+def test_any_value_is_written_as_toml_reads_it(value):
+    import tomllib
+
+    assert tomllib.loads(f"key = {toml_value(value)}")["key"] == value

