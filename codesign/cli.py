@@ -19,7 +19,11 @@ _STUDY = "study.toml"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb; the exit code: 0, 130 after Ctrl-C, or what the error says (2: the input, 3: a tool, ...)."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if not hasattr(options, "verb"):
+        parser.print_help(sys.stderr)
+        return 2
     try:
         require_one_place()
         code: int = options.verb(options)
@@ -45,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"codesign {version()}")
-    verbs = parser.add_subparsers(metavar="VERB", required=True)
+    verbs = parser.add_subparsers(metavar="VERB")
 
     def verb(name: str, run: object, description: str) -> argparse.ArgumentParser:
         added = verbs.add_parser(name, help=description, description=description, allow_abbrev=False)
@@ -118,10 +122,15 @@ def _search(options: argparse.Namespace) -> int:
     console = Console()
     workers = options.workers or default_workers()
     folder = run_folder(study)
-    with ProgressDisplay(console, workers) as progress:
-        place, data = study.target.board or study.target.part, study.data.name or study.data.path
-        clock = f"{study.target.clock_mhz:g} MHz"
-        progress.message(f"study {study.name}: {data} on {place} at {clock}; results in {folder}")
+    place, data = study.target.board or study.target.part, study.data.name or study.data.path
+    opening = f"study {study.name}: {data} on {place} at {study.target.clock_mhz:g} MHz; results in {folder}"
+
+    class Progress(ProgressDisplay):
+        def begun(self, total: int, known: int) -> None:
+            self.message(opening)  # not before: the study may turn out to be unusable
+            super().begun(total, known)
+
+    with Progress(console, workers) as progress:
         run = search(study, folder, workers=workers, listener=progress)
     print_summary(run, console)
     console.print(f"report: {write_report(run)}", soft_wrap=True)

@@ -117,7 +117,7 @@ def _try(tool: Tool, command: list[str], folder: Path) -> str:
     if done.returncode == 0:
         return ""
     lines = (done.stdout + done.stderr).strip().splitlines() or [f"it ended with code {done.returncode}"]
-    return f"{tool.name} at {tool.path} fails on an empty design: {lines[-1]}"
+    return f"{tool.name} at {tool.path} fails at its simplest job: {lines[-1]}"
 
 
 def _yosys_job(tool: Tool, folder: Path) -> list[str]:

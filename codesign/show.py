@@ -196,16 +196,15 @@ def _heading(run: Run, record: Record) -> list[str]:
         for layer in architecture.hidden
     ]
     layers.append(f"{architecture.outputs} outputs")
-    mode = architecture.hardware.mode
-    if mode == "folded":
-        mode += f", one input every {architecture.hardware.folding} cycles"
+    hardware = architecture.hardware
+    interval = f", one input every {hardware.folding} cycles" if hardware.mode == "folded" else ""
     status = record.status + (": " + record.reason if record.reason else "")
     final = run.finals.get(record.digest)
     lines = [
         f"{architecture.words()}   {record.digest}",
         f"layers:     {' -> '.join(layers)}",
         f"batch norm: {'yes' if architecture.batch_norm else 'no'}",
-        f"hardware:   {mode}",
+        f"hardware:   {hardware.mode}{interval}",
         f"generation: {record.generation + 1}",
         f"status:     {status}{'; on the front' if record in run.front else ''}",
     ]
@@ -225,21 +224,37 @@ def _figure_table(figures: dict[str, Figure]) -> Table:
     for heading in ("figure", "value", "unit", "provenance", "tool", "details"):
         table.add_column(heading, justify="right" if heading == "value" else "left", overflow="fold")
     for name, figure in figures.items():
-        details = ", ".join(f"{key}: {_short(value)}" for key, value in figure.details.items())
         tool = f"{figure.tool} {figure.version}"
-        table.add_row(name, _short(figure.value), figure.unit, figure.provenance.value, tool, details)
+        table.add_row(name, _number(figure.value), figure.unit, figure.provenance.value, tool, _details(figure))
     return table
 
 
-def _short(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:,.0f}" if value.is_integer() else f"{value:.4g}"
-    text = str(value)
-    return text if len(text) <= 80 else text[:77] + "..."
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:.4g}"
+
+
+def _details(figure: Figure) -> str:
+    """What fits beside a figure; all of it is in ``--json``."""
+    plain = [
+        f"{key}: {_number(value) if isinstance(value, float) else value}"
+        for key, value in figure.details.items()
+        if isinstance(value, str | int | float)
+    ]
+    if error := figure.details.get("error"):
+        plain.append(f"median error of the model: {100 * error['median']:.1f} %")
+    return ", ".join(plain)
+
+
+def _critical_path(figure: Figure) -> str:
+    steps = [f"{step['name']} ({step['cell']}, {step['arrival_ns']:.2f} ns)" for step in figure.details["path"]]
+    return f"critical path, {len(steps)} cells: {steps[0]} ... {steps[-1]}"
 
 
 def _where(run: Run, record: Record) -> list[str]:
     lines = []
+    fmax = record.measurement.figures.get("fmax") if record.measurement else None
+    if fmax is not None and fmax.details.get("path"):
+        lines.append(_critical_path(fmax))
     if record.seconds:
         stages = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in record.seconds.items())
         lines.append(f"stages: {stages}")

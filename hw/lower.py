@@ -55,6 +55,8 @@ def _input(layer: Any) -> Node:
 
 def _dense(layer: Any, source: Node) -> Node:
     weights = np.asarray(layer.weights["weight"].data, np.float64)
+    if type(layer.weights["weight"].type.precision).__name__ == "XnorPrecisionType":
+        weights = 2 * weights - 1  # hls4ml holds binary kernels as 0 for -1, 1 for +1
     if not np.isin(weights, (-1.0, 0.0, 1.0)).all():
         value = weights[~np.isin(weights, (-1.0, 0.0, 1.0))].flat[0]
         raise ModelError(

@@ -203,8 +203,9 @@ def _from_npz(path: Path) -> Dataset:
     arrays: dict[str, Array] = {}
     key = ""
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
+        with path.open("rb") as file:
+            archive = np.load(file, allow_pickle=False)
+            if isinstance(archive, np.ndarray):
                 raise DataError(f"{path} is not an .npz archive: save one with numpy.savez(path, x_train=..., ...)")
             missing = [key for key in ARRAYS if key not in archive.files]
             if missing:

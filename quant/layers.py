@@ -58,44 +58,36 @@ class DyadicNorm(_Freezable):
 
     def call(self, a: Tensor, training: bool = False) -> Tensor:
         """Snapped normalization of (samples, units)."""
-        if not self.normalize:
-            return self._snapped(a, self.gamma, self.beta)
         mean, variance = self.mean, self.variance
-        if training:
+        if training and self.normalize:
             batch_mean, batch_variance = tf.nn.moments(a, axes=[0])
             live = self.frozen < 0.5
-            mean = tf.where(live, batch_mean, mean)
-            variance = tf.where(live, batch_variance, variance)
             step = tf.where(live, 1.0 - MOMENTUM, 0.0)
             self.mean.assign_add(step * (batch_mean - self.mean))
             self.variance.assign_add(step * (batch_variance - self.variance))
-        slope = self.gamma / tf.sqrt(variance + EPSILON)
-        return self._snapped(a, slope, self.beta - slope * mean)
+            mean = tf.where(live, batch_mean, mean)
+            variance = tf.where(live, batch_variance, variance)
+        slope = self.gamma / tf.sqrt(variance + EPSILON) if self.normalize else self.gamma
+        hard, offset = self._snapped(slope, mean, self.beta)
+        return straight_through(hard * a + offset, slope * (a - mean) + self.beta)
 
     def estimate(self, a: NDArray[np.float32]) -> None:
-        """Replace the moving statistics by those of ``a`` (samples, units); without normalization center the output."""
+        """Replace the moving statistics, if any, by those of ``a`` (samples, units)."""
         if self.normalize:
             self.mean.assign(a.mean(axis=0, dtype=np.float64))
             self.variance.assign(a.var(axis=0, dtype=np.float64))
 
     def snapped(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Slope and offset per unit as inference uses them: ``y = slope * a + offset``."""
-        slope = self.gamma
-        offset = self.beta
-        if self.normalize:
-            slope = self.gamma / tf.sqrt(self.variance + EPSILON)
-            offset = self.beta - slope * self.mean
-        hard, offset = self._hard(slope, offset)
-        return hard.numpy(), offset.numpy()
+        slope = self.gamma / tf.sqrt(self.variance + EPSILON) if self.normalize else self.gamma
+        slope, offset = self._snapped(slope, self.mean, self.beta)
+        return slope.numpy(), offset.numpy()
 
-    def _hard(self, slope: Tensor, offset: Tensor) -> tuple[Tensor, Tensor]:
+    def _snapped(self, slope: Tensor, mean: Tensor, beta: Tensor) -> tuple[Tensor, Tensor]:
+        """The dyadic slope, and the offset that puts ``mean`` at ``beta`` with it."""
         sign = tf.where(slope < 0, -1.0, 1.0)
         hard = sign * tf.clip_by_value(tf.abs(dyadic(slope)), SLOPE_MIN, SLOPE_MAX)
-        return hard, on_lattice(offset, tf.abs(hard) * self.lsb)
-
-    def _snapped(self, a: Tensor, slope: Tensor, offset: Tensor) -> Tensor:
-        hard, hard_offset = self._hard(tf.stop_gradient(slope), tf.stop_gradient(offset))
-        return straight_through(hard * a + hard_offset, slope * a + offset)
+        return hard, on_lattice(beta - hard * mean, tf.abs(hard) * self.lsb)
 
 
 class TernaryActivation(_Freezable):

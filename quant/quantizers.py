@@ -16,13 +16,13 @@ DEAD_ZONE = 0.7
 """Threshold of ternarization as a multiple of the mean magnitude."""
 
 
-@tf.custom_gradient  # type: ignore[untyped-decorator]
 def straight_through(hard: Tensor, soft: Tensor) -> Tensor:
     """Forward ``hard``, exactly; backward the gradient of ``soft``. Both have one shape.
 
-    The usual ``soft + stop_gradient(hard - soft)`` loses the last bits of ``hard``.
+    The usual ``soft + stop_gradient(hard - soft)`` loses the last bits of ``hard``; here the second term is zero.
+    ``tf.custom_gradient`` would do too, but registers every use for ever and keeps its graph alive.
     """
-    return tf.identity(hard), lambda upstream: (None, upstream)
+    return tf.stop_gradient(hard) + (soft - tf.stop_gradient(soft))
 
 
 def dyadic(x: Tensor) -> Tensor:

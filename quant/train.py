@@ -44,11 +44,12 @@ def train(
     x = input_format.quantized_real(split.x_train)
     orders = _orders(len(x), epochs, batch_size, seed)
     rates = learning_rate * 0.5 * (1 + np.cos(np.pi * np.arange(len(orders)) / len(orders)))
-    run = _loop(model, tf.constant(x), tf.constant(split.y_train), architecture.outputs)
+    step = _stepper(model, tf.constant(x), tf.constant(split.y_train), architecture.outputs)
     settled = int(SETTLED * len(orders))
-    run(tf.constant(orders[:settled]), tf.constant(rates[:settled], tf.float32))
-    settle(model, x)
-    run(tf.constant(orders[settled:]), tf.constant(rates[settled:], tf.float32))
+    for i, (rows, rate) in enumerate(zip(tf.constant(orders), tf.constant(rates, tf.float32), strict=True)):
+        if i == settled:
+            settle(model, x)
+        step(rows, rate)
     return model
 
 
@@ -70,22 +71,24 @@ def _orders(samples: int, epochs: int, batch_size: int, seed: int) -> NDArray[np
     return np.concatenate([rng.permutation(samples)[:whole].reshape(-1, size) for _ in range(epochs)]).astype(np.int32)
 
 
-def _loop(model: Model, x: Any, y: Any, classes: int) -> Any:
-    """A compiled function (orders, rates) that takes one Adam step per row."""
+def _stepper(model: Model, x: Any, y: Any, classes: int) -> Any:
+    """A compiled function (sample numbers, learning rate) that takes one Adam step.
+
+    One call per step: a loop inside the compiled function saves nothing noticeable, and TensorFlow never frees it.
+    """
     rate = tf.Variable(0.0, trainable=False)
     optimizer = keras.optimizers.legacy.Adam(lambda: rate)  # the legacy one has fused kernels
     heat = temperature(model)
     targets = tf.one_hot(y, classes) * (1 - SMOOTHING) + SMOOTHING / classes
     variables = model.trainable_variables
+    optimizer._create_all_weights(variables)  # noqa: SLF001  # otherwise the function is traced twice
 
-    @tf.function(input_signature=[tf.TensorSpec((None, None), tf.int32), tf.TensorSpec((None,), tf.float32)])  # type: ignore[untyped-decorator]
-    def run(orders: Any, rates: Any) -> None:
-        for step in tf.range(tf.shape(orders)[0]):
-            rows = orders[step]
-            rate.assign(rates[step])
-            with tf.GradientTape() as tape:
-                logits = heat * model(tf.gather(x, rows), training=True)
-                loss = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(tf.gather(targets, rows), logits))
-            optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
+    @tf.function(input_signature=[tf.TensorSpec((None,), tf.int32), tf.TensorSpec((), tf.float32)])  # type: ignore[untyped-decorator]
+    def step(rows: Any, learning_rate: Any) -> None:
+        rate.assign(learning_rate)
+        with tf.GradientTape() as tape:
+            logits = heat * model(tf.gather(x, rows), training=True)
+            loss = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(tf.gather(targets, rows), logits))
+        optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
 
-    return run
+    return step

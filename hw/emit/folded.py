@@ -56,7 +56,9 @@ class FoldedDesign:
 
 
 def fold(n_in: int, n_out: int, interval_target: int) -> Folding:
-    """Return the cheapest folding that takes a vector every ``interval_target`` cycles or faster.
+    """Return the cheapest folding that needs ``interval_target`` steps per vector or fewer.
+
+    The interval is the steps, for foldings of a few steps up to half the latency (see ``emit_folded``).
 
     The cost rule, in LUTs as Yosys finds them for ternary inputs: 6 per multiplier (trit ROM, product, its share
     of the adder tree), 25 per channel computed at once (accumulator, activation), 2/3 per input where inputs are
@@ -86,7 +88,7 @@ def emit_folded(stage: Stage, folding: Folding, module: str) -> FoldedDesign:
     plan = _Plan(stage, folding, module)
     roms = (plan.weights, plan.channels)
     files = {f"{module}.sv": plan.text(), **{f"{rom.module}.sv": emit_rom(rom) for rom in roms}}
-    return FoldedDesign(files, module, plan.latency, plan.steps, RTL)
+    return FoldedDesign(files, module, plan.latency, plan.interval, RTL)
 
 
 class _Plan:
@@ -113,8 +115,14 @@ class _Plan:
         leaves = -(-self.simd // 3) if self.stage.input_ternary else self.simd
         levels = (leaves - 1).bit_length()
         tree = (levels - 1) // TREE_REG if levels else 0
-        # input register, steps, product register, tree, accumulator, scaling, collector
-        return self.steps + int(self.stage.input_ternary) + tree + 1 + int(not self.thresholded) + 1
+        # steps, product register, tree, accumulator, scaling, gathering, output register
+        registered = self.stage.input_ternary or self.slices > 1
+        return self.steps + int(registered) + tree + 1 + int(not self.thresholded) + 2
+
+    @property
+    def interval(self) -> int:
+        # Two vectors at a time are between acceptance and the cycle after they have left.
+        return max(self.steps, -(-(self.latency + 1) // 2))
 
     def _weights(self) -> Rom:
         stage = self.stage
@@ -122,7 +130,8 @@ class _Plan:
         padded[: stage.n_in, : stage.n_out] = stage.weights
         # (slice, lane, group, channel) -> one word per (group, slice), its fields ordered (channel, lane)
         words = padded.reshape(self.slices, self.simd, self.groups, self.pe).transpose(2, 0, 3, 1)
-        rom = Rom(f"{self.module}_weights", pack(words.reshape(self.steps, -1), 2), self.pe * self.simd * 2)
+        rows = pack(words.reshape(self.steps, -1), 2)
+        rom = Rom(f"{self.module}_weights", rows, self.pe * self.simd * 2, readers=self.pe)
         # Few words fit the LUTs of the products they feed; more are better kept behind a register.
         if self.steps <= MERGED_STEPS:
             return rom
@@ -169,7 +178,7 @@ class _Plan:
         in_range, out_range = vector(stage.n_in * stage.input_bits), vector(stage.n_out * stage.output_bits)
         return f"""\
 // {stage.name}: {stage.n_in} {inputs} to {stage.n_out} outputs, {self.simd} inputs x {self.pe} outputs per step.
-// {type(stage.activation).__name__} activation. Latency {self.latency} cycles, one vector every {self.steps}.
+// {type(stage.activation).__name__} activation. Latency {self.latency} cycles, one vector every {self.interval}.
 `default_nettype none
 
 module {self.module} (
@@ -187,15 +196,14 @@ module {self.module} (
   cdg_collect #(
       .N_OUT({stage.n_out}),
       .OUT_W({stage.output_bits}),
-      .PE({self.pe}),
-      .BACK_TO_BACK(1'b{int(self.steps == 1)})
+      .PE({self.pe})
   ) collect (
       .clk    (clk),
       .rst_n  (rst_n),
       .s_valid(group_valid),
       .s_last (group_last),
       .s_data (group),
-      .advance(advance),
+      .retire (retire),
       .m_valid(m_valid),
       .m_ready(m_ready),
       .m_data (m_data)
@@ -208,7 +216,7 @@ endmodule
     def _sums_text(self) -> str:
         stage, weights, channels = self.stage, self.weights, self.channels
         return f"""\
-  logic {vector(weights.address_bits)} step;
+  logic {vector(self.pe * weights.address_bits)} step;
   logic {vector(weights.width)} trits;
   logic {vector(channels.address_bits)} channel;
   logic {vector(channels.width)} constants;
@@ -216,7 +224,7 @@ endmodule
   logic acc_valid, acc_last;
   logic {vector(self.pe * stage.output_bits)} group;
   logic group_valid, group_last;
-  logic advance;
+  logic retire;
 
   {_instance(weights, "weights", "step", "trits")}
 
@@ -230,7 +238,8 @@ endmodule
       .TERNARY(1'b{int(stage.input_ternary)}),
       .ROM_REGISTERED(1'b{int(weights.read_registered)}),
       .ACC_W({self.acc_bits}),
-      .TREE_REG({TREE_REG})
+      .TREE_REG({TREE_REG}),
+      .INTERVAL({self.interval})
   ) mvu (
       .clk         (clk),
       .rst_n       (rst_n),
@@ -239,7 +248,7 @@ endmodule
       .s_data      (s_data),
       .rom_addr    (step),
       .rom_data    (trits),
-      .advance     (advance),
+      .retire      (retire),
       .acc_valid   (acc_valid),
       .acc_last    (acc_last),
       .acc         (acc),
@@ -287,7 +296,6 @@ endmodule
         .HI({_literal(high)})
     ) requant (
         .clk (clk),
-        .ce  (advance),
         .acc (acc[p*{self.acc_bits}+:{self.acc_bits}]),
         .up  (constants[p*{lane_bits}+:{self.up_bits}]),
         .bias(constants[p*{lane_bits}+{self.up_bits}+:{stage.value_bits}]),
@@ -300,7 +308,7 @@ endmodule
     if (!rst_n) begin
       group_valid <= 1'b0;
       group_last  <= 1'b0;
-    end else if (advance) begin
+    end else begin
       group_valid <= acc_valid;
       group_last  <= acc_last;
     end

@@ -19,7 +19,8 @@ class Rom:
 
     Unregistered: a truth table per bit, read within the cycle, which synthesis merges with the logic behind it.
     ``read_registered``: a memory read a cycle later; with ``block`` it is a block RAM.
-    A table of one word has neither clock nor address.
+    A table of one word has neither clock nor address. ``readers`` equal parts of the word, each with an address of
+    its own, make up an unregistered one; a registered one takes the first address.
     """
 
     module: str
@@ -27,6 +28,7 @@ class Rom:
     width: int
     read_registered: bool = False
     block: bool = False
+    readers: int = 1
 
     def registered(self, *, block: bool) -> Rom:
         """Return the same table read through a register."""
@@ -73,7 +75,7 @@ def emit_rom(rom: Rom) -> str:
     """SystemVerilog of the table."""
     declared = {
         "clk": "input  wire logic clk",
-        "addr": f"input  wire logic {vector(rom.address_bits)} addr",
+        "addr": f"input  wire logic {vector(rom.readers * rom.address_bits)} addr",
         "data": f"output logic {vector(rom.width)} data",
     }
     body = _constant if len(rom.words) == 1 else _memory if rom.read_registered else _columns
@@ -104,7 +106,11 @@ def _columns(rom: Rom) -> str:
     # As a memory, Yosys would move the address register behind it and so keep it from merging.
     depth = len(rom.words)
     columns = (sum((word >> bit & 1) << i for i, word in enumerate(rom.words)) for bit in range(rom.width))
-    lines = (f"  assign data[{bit}] = 1'({_literal(column, depth)} >> addr);" for bit, column in enumerate(columns))
+    part, bits = rom.width // rom.readers, rom.address_bits
+    lines = (
+        f"  assign data[{bit}] = 1'({_literal(column, depth)} >> addr[{bit // part * bits}+:{bits}]);"
+        for bit, column in enumerate(columns)
+    )
     return "\n".join(("  // Bit n of a constant is that data bit of word n.", *lines))
 
 
@@ -112,13 +118,16 @@ def _memory(rom: Rom) -> str:
     # Yosys knows "logic" for a table in LUTs, Vivado "distributed"; Yosys takes ram_style first.
     style = 'rom_style = "block"' if rom.block else 'ram_style = "logic", rom_style = "distributed"'
     words = "\n".join(f"    mem[{i}] = {_literal(word, rom.width)};" for i, word in enumerate(rom.words))
+    waste = f"""\
+  wire logic unused = &{{1'b0, addr[{rom.readers * rom.address_bits - 1}:{rom.address_bits}]}};
+""" if rom.readers > 1 else ""
     return f"""\
-  (* {style} *) logic {vector(rom.width)} mem[0:{len(rom.words) - 1}];
+{waste}  (* {style} *) logic {vector(rom.width)} mem[0:{len(rom.words) - 1}];
 
   initial begin
 {words}
   end
 
   always_ff @(posedge clk) begin
-    data <= mem[addr];
+    data <= mem[addr[{rom.address_bits - 1}:0]];
   end"""

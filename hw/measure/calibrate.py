@@ -73,7 +73,7 @@ def load(folder: Path) -> list[Sample]:
     """Read the routed designs; DataError naming the file that is missing."""
     table = folder / "routed.csv"
     if not table.is_file():
-        raise DataError(f"{table} not found: give the folder that holds routed.csv and netlists/")
+        raise DataError(f"{table} not found: give the folder that holds it and netlists/")
     samples = []
     with table.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
@@ -116,23 +116,24 @@ def calibrate(samples: Sequence[Sample]) -> Calibration:
 def to_toml(calibration: Calibration) -> str:
     """The text of ``fitted.toml``."""
     base, slope = calibration.coefficients
+    designs = len(calibration.errors)
     errors = "\n".join(f"{key} = {value}" for key, value in calibration.summary().items())
     return f"""# Written by `python -m hw.measure.calibrate DATA_DIR`; do not edit.
 
 [xc7.net]
 base_ns = {base:.4f}
 per_fanout_ns = {slope:.5f}
-source = "fitted to {len(calibration.errors)} ternary adder graphs, routed by nextpnr-xilinx for xc7z010-1, three seeds each"
+source = "fitted to {designs} ternary adder graphs, routed by nextpnr-xilinx for xc7z010-1, three seeds each"
 
 [xc7.error] # of the period, relative, leave-one-out
 {errors}
-designs = {len(calibration.errors)}
+designs = {designs}
 luts = [{calibration.luts[0]}, {calibration.luts[1]}]
 
 [xcup.net]
 base_ns = {base * XCUP_RATIO:.4f}
 per_fanout_ns = {slope * XCUP_RATIO:.5f}
-source = "not calibrated: {XCUP_RATIO} of xc7, the ratio of routed nets in vendor timing reports of xczu3eg-1 and xc7z020-1"
+source = "not calibrated: {XCUP_RATIO} of xc7, as routed nets in vendor timing reports of xczu3eg-1 and xc7z020-1"
 """
 
 

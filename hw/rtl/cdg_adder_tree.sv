@@ -12,7 +12,6 @@ module cdg_adder_tree #(
     localparam int SUM_W = W + LEVELS
 ) (
     input  wire logic             clk,
-    input  wire logic             ce,
     input  wire logic [  N*W-1:0] operands,
     output logic      [SUM_W-1:0] sum
 );
@@ -47,7 +46,7 @@ module cdg_adder_tree #(
 
       if (i % REG == 0 && i < LEVELS) begin : gen_registers
         always_ff @(posedge clk) begin
-          if (ce) values <= sums;
+          values <= sums;
         end
       end else begin : gen_wires
         assign values = sums;
@@ -59,7 +58,7 @@ module cdg_adder_tree #(
 
   if (LEVELS <= REG) begin : gen_combinational
     logic unused;
-    assign unused = &{1'b0, clk, ce};
+    assign unused = &{1'b0, clk};
   end
 endmodule
 

@@ -1,22 +1,20 @@
-// Gathers NF groups of PE results into one vector of N_OUT elements and offers it. The last group and
-// the gathered ones move to the output register together; while a vector waits there the next one is
-// gathered, and only its last group stalls the pipeline (advance low). advance depends on registers
-// alone, so no ready path runs through a chain of stages; only where a vector may come in every cycle
-// (BACK_TO_BACK) it looks at m_ready. One cycle from the last group to m_valid.
+// Gathers NF groups of PE results into one vector of N_OUT elements and offers it. A complete vector
+// moves on to the output register as soon as that is free; until then it waits where it was gathered.
+// Two vectors fit in all: whoever sends must not begin a third before retire has told that one left.
+// Two cycles from the last group to m_valid.
 `default_nettype none
 
 module cdg_collect #(
     parameter int N_OUT = 8,
     parameter int OUT_W = 2,
-    parameter int PE = 2,
-    parameter bit BACK_TO_BACK = 1'b0
+    parameter int PE = 2
 ) (
     input  wire logic                   clk,
     input  wire logic                   rst_n,
     input  wire logic                   s_valid,
     input  wire logic                   s_last,
     input  wire logic [   PE*OUT_W-1:0] s_data,
-    output logic                        advance,
+    output logic                        retire,
     output logic                        m_valid,
     input  wire logic                   m_ready,
     output logic      [N_OUT*OUT_W-1:0] m_data
@@ -28,44 +26,52 @@ module cdg_collect #(
     $error("cdg_collect: PE must be 1 to N_OUT");
   end
 
-  logic [NF*GROUP_W-1:0] vector;
+  // The oldest group sits lowest.
+  logic [NF*GROUP_W-1:0] groups_q;
   logic [N_OUT*OUT_W-1:0] out_q;
-  logic out_valid_q;
-  logic blocked, complete;
+  logic full_q, out_valid_q;
+  logic move;
 
-  assign blocked  = out_valid_q && !(BACK_TO_BACK && m_ready);
-  assign advance  = !(s_valid && s_last && blocked);
-  assign complete = s_valid && s_last && !blocked;
-  assign m_valid  = out_valid_q;
-  assign m_data   = out_q;
+  assign move    = full_q && (!out_valid_q || m_ready);
+  assign retire  = out_valid_q && m_ready;
+  assign m_valid = out_valid_q;
+  assign m_data  = out_q;
 
   if (NF == 1) begin : gen_whole
-    assign vector = s_data;
-  end else begin : gen_gather
-    // The oldest group sits lowest.
-    logic [(NF-1)*GROUP_W-1:0] groups_q;
-
     always_ff @(posedge clk) begin
-      if (s_valid && advance) groups_q <= vector[NF*GROUP_W-1:GROUP_W];
+      if (s_valid) groups_q <= s_data;
     end
-
-    assign vector = {s_data, groups_q};
+  end else begin : gen_gather
+    always_ff @(posedge clk) begin
+      if (s_valid) groups_q <= {s_data, groups_q[NF*GROUP_W-1:GROUP_W]};
+    end
   end
 
   always_ff @(posedge clk) begin
-    if (!rst_n) out_valid_q <= 1'b0;
-    else out_valid_q <= complete || (out_valid_q && !m_ready);
+    if (!rst_n) begin
+      full_q      <= 1'b0;
+      out_valid_q <= 1'b0;
+    end else begin
+      full_q      <= (s_valid && s_last) || (full_q && !move);
+      out_valid_q <= move || (out_valid_q && !m_ready);
+    end
   end
 
   always_ff @(posedge clk) begin
-    if (complete) out_q <= vector[N_OUT*OUT_W-1:0];
+    if (move) out_q <= groups_q[N_OUT*OUT_W-1:0];
   end
 
   if (NF * PE > N_OUT) begin : gen_padding
     // The last group's surplus lanes carry nothing.
     logic unused;
-    assign unused = &{1'b0, vector[NF*GROUP_W-1:N_OUT*OUT_W]};
+    assign unused = &{1'b0, groups_q[NF*GROUP_W-1:N_OUT*OUT_W]};
   end
+
+`ifndef SYNTHESIS
+  always_ff @(posedge clk) begin
+    if (rst_n && s_valid && full_q && !move) $error("cdg_collect: a result was lost");
+  end
+`endif
 endmodule
 
 `default_nettype wire

@@ -1,13 +1,17 @@
 // Matrix-vector unit: PE channels x SIMD inputs per step, NF = ceil(N_OUT / PE) groups of
 // SF = ceil(N_IN / SIMD) steps each, weights as trits from a ROM outside. Ternary inputs go through an
 // array of cdg_ternary_mul, others through cdg_select_neg, whose missing ones the caller adds.
-// The input vector is kept in a plain register and read through a multiplexer: a third of the LUTs of a
+// INTERVAL is at least NF*SF; the surplus is waited. The input vector is kept in a plain register and read through a multiplexer: a third of the LUTs of a
 // register that loads and rotates.
-//   rom_addr  the step whose weights rom_data must hold: now (ROM_REGISTERED = 0) or one cycle later
+// The step is counted once more for every channel: one counter for all would drive a net across the
+// whole array.
+//   rom_addr  the step whose weights rom_data must hold: in this cycle (ROM_REGISTERED = 0) or in the
+//             next; one address per channel, all the same
 //   acc_*     the sums of one group, valid while acc_valid; acc_last marks a vector's last group
 //   channel_addr  group that the next cycle's acc belongs to: address for registered channel ROMs
-// Everything after the input register moves only while advance is high.
-// From acceptance to the last acc_valid: NF*SF + 1 + (TERNARY ? 1 : 0) + tree latency cycles; interval NF*SF.
+// Nothing here ever stalls: a vector is accepted only while fewer than two are between s_* and retire,
+// which is what cdg_collect can hold, so back-pressure needs no enable anywhere in the datapath.
+// From acceptance to the last acc_valid: NF*SF + 1 + (TERNARY || SF > 1 ? 1 : 0) + tree latency cycles; interval INTERVAL.
 `default_nettype none
 
 module cdg_mvu #(
@@ -21,6 +25,7 @@ module cdg_mvu #(
     parameter bit ROM_REGISTERED = 1'b0,
     parameter int ACC_W = 5,
     parameter int TREE_REG = 2,
+    parameter int INTERVAL = 4,
     localparam int SF = (N_IN + SIMD - 1) / SIMD,
     localparam int NF = (N_OUT + PE - 1) / PE,
     localparam int STEPS = SF * NF,
@@ -32,9 +37,9 @@ module cdg_mvu #(
     input  wire logic                 s_valid,
     output logic                      s_ready,
     input  wire logic [N_IN*IN_W-1:0] s_data,
-    output logic      [   STEP_W-1:0] rom_addr,
+    output logic      [PE*STEP_W-1:0] rom_addr,
     input  wire logic [PE*SIMD*2-1:0] rom_data,
-    input  wire logic                 advance,
+    input  wire logic                 retire,
     output logic                      acc_valid,
     output logic                      acc_last,
     output logic      [ PE*ACC_W-1:0] acc,
@@ -47,10 +52,15 @@ module cdg_mvu #(
   localparam int TREE_LEVELS = $clog2(LEAVES);
   localparam int TREE_LATENCY = TREE_LEVELS == 0 ? 0 : (TREE_LEVELS - 1) / TREE_REG;
   localparam int SUM_W = LEAF_W + TREE_LEVELS;
-  localparam int DELAY = TREE_LATENCY + (TERNARY ? 1 : 0);
+  // A choice of inputs merges with the products, products without a choice with the first adders.
+  localparam bit REGISTER_PRODUCTS = TERNARY || SF > 1;
+  localparam int DELAY = TREE_LATENCY + (REGISTER_PRODUCTS ? 1 : 0);
 
   if (SIMD < 1 || SIMD > N_IN || PE < 1 || PE > N_OUT) begin : gen_check_folding
     $error("cdg_mvu: SIMD must be 1 to N_IN and PE 1 to N_OUT");
+  end
+  if (INTERVAL < STEPS) begin : gen_check_interval
+    $error("cdg_mvu: INTERVAL must be at least NF * SF");
   end
   if (TERNARY && (IN_W != 2 || !IN_SIGNED)) begin : gen_check_ternary
     $error("cdg_mvu: ternary inputs are signed with IN_W 2");
@@ -59,33 +69,70 @@ module cdg_mvu #(
   // Steps of one vector.
   logic [N_IN*IN_W-1:0] x_q;
   logic [SIMD*IN_W-1:0] x_step;
-  logic [STEP_W-1:0] step_q, step_d;
+  (* keep, dont_touch = "yes" *) logic [STEP_W-1:0] step_q;
+  logic [STEP_W-1:0] step_d;
   logic busy_q;
   logic step_first, step_group, step_last;
 
   assign step_last = step_q == STEP_W'(STEPS - 1);
-  assign s_ready   = !busy_q || (step_last && advance);
 
   always_comb begin
     step_d = step_q;
-    if (busy_q && advance) step_d = step_last ? '0 : step_q + 1'b1;
+    if (busy_q) step_d = step_last ? '0 : step_q + 1'b1;
   end
 
-  always_ff @(posedge clk) begin
-    if (!rst_n) begin
-      busy_q <= 1'b0;
-      step_q <= '0;
-    end else begin
-      if (s_ready) busy_q <= s_valid;
-      step_q <= step_d;
+  // Vectors accepted and not yet retired.
+  logic [1:0] inflight_q;
+  logic accept, idle;
+
+  assign s_ready = !inflight_q[1] && idle;
+  assign accept  = s_valid && s_ready;
+
+  if (INTERVAL == STEPS) begin : gen_no_wait
+    assign idle = !busy_q || step_last;
+  end else begin : gen_wait
+    localparam int WAIT_W = $clog2(INTERVAL);
+    logic [WAIT_W-1:0] wait_q;
+
+    assign idle = wait_q == '0;
+
+    always_ff @(posedge clk) begin
+      if (!rst_n) wait_q <= '0;
+      else if (accept) wait_q <= WAIT_W'(INTERVAL - 1);
+      else if (!idle) wait_q <= wait_q - 1'b1;
     end
   end
 
   always_ff @(posedge clk) begin
-    if (s_valid && s_ready) x_q <= s_data;
+    if (!rst_n) begin
+      busy_q     <= 1'b0;
+      step_q     <= '0;
+      inflight_q <= '0;
+    end else begin
+      if (accept) busy_q <= 1'b1;
+      else if (step_last) busy_q <= 1'b0;
+      step_q <= step_d;
+      if (accept && !retire) inflight_q <= inflight_q + 1'b1;
+      else if (retire && !accept) inflight_q <= inflight_q - 1'b1;
+    end
   end
 
-  assign rom_addr = ROM_REGISTERED ? step_d : step_q;
+  always_ff @(posedge clk) begin
+    if (accept) x_q <= s_data;
+  end
+
+  for (genvar p = 0; p < PE; p++) begin : gen_address
+    // Kept, because equal registers would be merged into one again.
+    (* keep, dont_touch = "yes" *) logic [STEP_W-1:0] address_q;
+
+    always_ff @(posedge clk) begin
+      if (!rst_n) address_q <= '0;
+      else address_q <= step_d;
+    end
+
+    // A registered ROM reads ahead.
+    assign rom_addr[p*STEP_W+:STEP_W] = ROM_REGISTERED ? step_d : address_q;
+  end
 
   if (SF == 1) begin : gen_whole_input
     assign step_first = 1'b1;
@@ -97,13 +144,20 @@ module cdg_mvu #(
     logic [SF*SIMD*IN_W-1:0] slices;
 
     assign slices = (SF * SIMD * IN_W)'(x_q);
-    assign x_step = slices[slice_q*(SIMD*IN_W)+:SIMD*IN_W];
+    // Bit by bit: an index in steps of SIMD * IN_W would need a multiplier.
+    for (genvar b = 0; b < SIMD * IN_W; b++) begin : gen_bit
+      logic [SF-1:0] choices;
+      for (genvar i = 0; i < SF; i++) begin : gen_choice
+        assign choices[i] = slices[i*SIMD*IN_W+b];
+      end
+      assign x_step[b] = choices[slice_q];
+    end
     assign step_first = slice_q == '0;
     assign step_group = slice_q == SLICE_W'(SF - 1);
 
     always_ff @(posedge clk) begin
       if (!rst_n) slice_q <= '0;
-      else if (busy_q && advance) slice_q <= step_group ? '0 : slice_q + 1'b1;
+      else if (busy_q) slice_q <= step_group ? '0 : slice_q + 1'b1;
     end
   end
 
@@ -124,7 +178,7 @@ module cdg_mvu #(
 
     always_ff @(posedge clk) begin
       if (!rst_n) flags_q <= '0;
-      else if (advance) flags_q <= (DELAY * 3)'({flags_q, flags_step});
+      else flags_q <= (DELAY * 3)'({flags_q, flags_step});
     end
 
     assign flags_sum = flags_q[(DELAY-1)*3+:3];
@@ -156,23 +210,30 @@ module cdg_mvu #(
       end
     end
 
-    if (TERNARY) begin : gen_threes
-      logic [LEAVES*6-1:0] products_q;
+    logic [SIMD*PROD_W-1:0] addends;
 
+    if (REGISTER_PRODUCTS) begin : gen_registered
       always_ff @(posedge clk) begin
-        if (advance) products_q <= (LEAVES * 6)'(products);
+        addends <= products;
       end
+    end else begin : gen_direct
+      assign addends = products;
+    end
+
+    if (TERNARY) begin : gen_threes
+      logic [LEAVES*6-1:0] padded;
+      assign padded = (LEAVES * 6)'(addends);
 
       for (genvar k = 0; k < LEAVES; k++) begin : gen_three
         cdg_trit_sum trits (
-            .a(products_q[k*6+:2]),
-            .b(products_q[k*6+2+:2]),
-            .c(products_q[k*6+4+:2]),
+            .a(padded[k*6+:2]),
+            .b(padded[k*6+2+:2]),
+            .c(padded[k*6+4+:2]),
             .y(leaves[k*3+:3])
         );
       end
     end else begin : gen_leaves
-      assign leaves = products;
+      assign leaves = addends;
     end
 
     cdg_adder_tree #(
@@ -181,7 +242,6 @@ module cdg_mvu #(
         .REG(TREE_REG)
     ) tree (
         .clk     (clk),
-        .ce      (advance),
         .operands(leaves),
         .sum     (sum)
     );
@@ -195,11 +255,11 @@ module cdg_mvu #(
 
     if (SF == 1) begin : gen_single
       always_ff @(posedge clk) begin
-        if (advance) acc_q <= sum_wide;
+        acc_q <= sum_wide;
       end
     end else begin : gen_accumulate
       always_ff @(posedge clk) begin
-        if (advance) acc_q <= sum_wide + (flags_sum[0] ? '0 : acc_q);
+        acc_q <= sum_wide + (flags_sum[0] ? '0 : acc_q);
       end
     end
 
@@ -212,7 +272,7 @@ module cdg_mvu #(
     if (!rst_n) begin
       acc_valid_q <= 1'b0;
       acc_last_q  <= 1'b0;
-    end else if (advance) begin
+    end else begin
       acc_valid_q <= flags_sum[1];
       acc_last_q  <= flags_sum[2];
     end
@@ -224,19 +284,14 @@ module cdg_mvu #(
   if (NF == 1) begin : gen_one_group
     assign channel_addr = '0;
   end else begin : gen_groups
-    logic [CHANNEL_W-1:0] channel_q, channel_d;
-
-    always_comb begin
-      channel_d = channel_q;
-      if (acc_valid_q && advance) channel_d = acc_last_q ? '0 : channel_q + 1'b1;
-    end
+    logic [CHANNEL_W-1:0] channel_q;
 
     always_ff @(posedge clk) begin
       if (!rst_n) channel_q <= '0;
-      else channel_q <= channel_d;
+      else if (flags_sum[1]) channel_q <= flags_sum[2] ? '0 : channel_q + 1'b1;
     end
 
-    assign channel_addr = channel_d;
+    assign channel_addr = channel_q;
   end
 endmodule
 

@@ -13,7 +13,6 @@ module cdg_requant #(
     parameter logic signed [63:0] HI = 15
 ) (
     input  wire logic                    clk,
-    input  wire logic                    ce,
     input  wire logic signed [ACC_W-1:0] acc,
     input  wire logic        [ UP_W-1:0] up,
     input  wire logic signed [  V_W-1:0] bias,
@@ -41,7 +40,7 @@ module cdg_requant #(
   logic round_up;
 
   always_ff @(posedge clk) begin
-    if (ce) v_q <= (V_W'(acc) <<< up) + bias;
+    v_q <= (V_W'(acc) <<< up) + bias;
   end
 
   assign floored = Q_W'(v_q >>> SHIFT);

@@ -9,6 +9,10 @@ from pathlib import Path
 import pytest
 import search_entry
 
+from codesign.run import read_run
+from codesign.search import search
+from codesign.study import parse_study
+
 
 @pytest.fixture
 def behave(monkeypatch):
@@ -32,3 +36,24 @@ def start_search(behave):
         return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, process_group=0)
 
     return start
+
+
+@pytest.fixture(scope="session")
+def searched_folder(tmp_path_factory):
+    """A folder with the run ``runs/shown``: an analytic search with failures before and after, made once."""
+    folder = tmp_path_factory.mktemp("searched")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ANALYTIC", json.dumps({"fail": 0.15, "fail_final": 0.2}))
+        text = '[study]\nname = "shown"\n[budget]\nlut = "10%"\n[search]\npopulation = 8\ngenerations = 3\n'
+        run = search(parse_study(text, "x"), folder / "runs" / "shown", workers=1, evaluation="analytic_evaluation")
+    counts = run.counts
+    assert all(counts[status] for status in counts), "the tests below need every status"
+    assert any(final.measurement is None for final in run.finals.values()), "and one that left the front"
+    return folder
+
+
+@pytest.fixture
+def searched(searched_folder, monkeypatch):
+    """The run of :func:`searched_folder`, with its folder as the current one."""
+    monkeypatch.chdir(searched_folder)
+    return read_run(Path("runs/shown"))

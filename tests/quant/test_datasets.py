@@ -153,7 +153,7 @@ def test_no_such_file():
 
 
 def test_unknown_name_suggests():
-    message = "unknown dataset 'minst': did you mean mnist or fashion_mnist?; a file of your own: data.path = 'x.npz'"
+    message = "unknown dataset 'minst': did you mean mnist?; a file of your own: data.path = 'x.npz'"
     with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
         datasets.load("minst")
 

@@ -1,0 +1,106 @@
+"""Benchmarks. ``loop``: the default search, uncached, in a fresh folder; each candidate trained, built and measured."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import tempfile
+import time
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from codesign.cli import version
+from codesign.doctor import examine
+from codesign.progress import ProgressDisplay
+from codesign.run import Run, run_folder
+from codesign.search import search
+from codesign.study import Study
+from codesign.workers import default_workers
+
+MISMATCHES = ("differs", "is scheduled as")
+"""How the reasons of a failed comparison between two levels of a network read."""
+
+
+class Watch(ProgressDisplay):
+    """Notes when the first front stood and when the last candidate ended, in seconds from the start."""
+
+    def __init__(self, console: Console, workers: int) -> None:
+        super().__init__(console, workers)
+        self.start = time.monotonic()
+        self.first_front: float | None = None
+        self.explored = 0.0
+
+    def generation(self, number: int, front_size: int, hypervolume: float) -> None:
+        """Note the time."""
+        self.explored = time.monotonic() - self.start
+        if front_size and self.first_front is None:
+            self.first_front = self.explored
+        super().generation(number, front_size, hypervolume)
+
+
+def loop(workers: int) -> dict[str, Any]:
+    """Run the default search; the figures of the benchmark."""
+    # not the memory disk that a temporary folder may be: what is stored must reach a real one
+    with tempfile.TemporaryDirectory(prefix="codesign-bench-", dir=Path.cwd()) as folder:
+        os.chdir(folder)
+        try:
+            study = Study()
+            with Watch(Console(stderr=True), workers) as watch:
+                run = search(study, run_folder(study), workers=workers, listener=watch)
+            total = time.monotonic() - watch.start
+        finally:
+            os.chdir(Path(folder).parent)
+    return {**figures(run, watch.explored), "first_front_seconds": watch.first_front, "total_seconds": total}
+
+
+def figures(run: Run, seconds: float) -> dict[str, Any]:
+    """What the records of a run say; candidates that were bounded out without training do not count."""
+    measured = [record for record in run.records if "training" in record.seconds]
+    stages: Counter[str] = Counter()
+    for record in measured:
+        stages.update(record.seconds)
+    reasons = [record.reason for record in run.records if record.status == "failed"]
+    reasons += [final.reason for final in run.finals.values() if final.measurement is None]
+    return {
+        "candidates": len(measured),
+        "candidates_per_hour": 3600.0 * len(measured) / seconds,
+        "stage_seconds": {stage: spent / len(measured) for stage, spent in stages.most_common()},
+        "peak_memory_mib": max((record.peak_memory_mib or 0.0 for record in run.records), default=0.0),
+        "mismatches": sum(any(words in reason for words in MISMATCHES) for reason in reasons),
+        "counts": run.counts,
+        "front": len(run.front),
+        "hypervolume": run.generations[-1]["hypervolume"],
+        "explored_seconds": seconds,
+    }
+
+
+def main() -> int:
+    """Run the chosen benchmark and store its figures."""
+    parser = argparse.ArgumentParser(prog="scripts/bench", description="Measures the speed of codesign.")
+    parser.add_argument("what", choices=["loop"], help="loop: the default search, uncached")
+    parser.add_argument("--json", type=Path, required=True, metavar="FILE", help="where the figures are written")
+    parser.add_argument("--workers", type=int, default=default_workers(), help="default: one per core")
+    options = parser.parse_args()
+    target = options.json.absolute()
+    findings, machine = examine()
+    versions = {found.name: found.version for found in findings if found.required and found.version}
+    values = {
+        **loop(options.workers),
+        "workers": options.workers,
+        "machine": asdict(machine),
+        "versions": {"codesign": version(), "python": platform.python_version(), **versions},
+    }
+    target.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+    print(f"{values['candidates_per_hour']:.0f} candidates per hour; figures in {target}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

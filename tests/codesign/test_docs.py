@@ -1,0 +1,69 @@
+"""What the documentation says is checked where a program can check it."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from boards.catalogue import board_names, load_part, load_target
+from codesign.study import Study, parse_study
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(DOCS.glob("*.md"))]
+
+
+def blocks(page: str) -> list[str]:
+    return re.findall(r"```toml\n(.*?)```", (DOCS / page).read_text(encoding="utf-8"), re.DOTALL)
+
+
+def test_the_table_of_keys_is_current():
+    spec = importlib.util.spec_from_file_location("study_docs", ROOT / "scripts" / "study_docs.py")
+    study_docs = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(study_docs)
+    text = (DOCS / "study.md").read_text(encoding="utf-8")
+    assert text == study_docs.current(text), "run: .venv/bin/python scripts/study_docs.py"
+    for key in Study().flat():
+        assert f"| `{key}` |" in text
+
+
+def test_the_study_shown_is_the_default():
+    (text,) = blocks("study.md")
+    assert parse_study(text, "docs/study.md") == Study()
+
+
+def test_the_part_and_the_board_shown_can_be_used(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    part, by_part, board, by_board = blocks("parts-and-boards.md")
+    Path("xc7a50t.toml").write_text(part)
+    Path("my-board.toml").write_text(board)
+    target = parse_study(by_part, "x").target
+    assert load_target(target.board, target.part, 100.0).part.resources["lut"] == 32_600
+    target = parse_study(by_board, "x").target
+    assert load_target(target.board, target.part, 100.0).part.name == tomllib.loads(part)["name"]
+
+
+def test_the_boards_and_parts_named_exist():
+    text = (DOCS / "parts-and-boards.md").read_text(encoding="utf-8").split("## ")[0]
+    named = re.findall(r"`([^`]+)`", text)
+    assert set(board_names()) == set(named) & set(board_names())
+    for name in set(named) - set(board_names()):
+        load_part(name)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    for link in re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8")):
+        assert (page.parent / link).exists(), link
+
+
+def test_exit_codes_are_those_of_the_errors():
+    from codesign.errors import CodesignError, InputError, StorageError, ToolError
+
+    text = (DOCS / "json.md").read_text(encoding="utf-8")
+    codes = {int(code) for code in re.findall(r"^\| (\d+) \|", text, re.MULTILINE)}
+    assert codes == {0, 130, *(kind.exit_code for kind in (CodesignError, InputError, ToolError, StorageError))}

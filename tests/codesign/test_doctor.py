@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from codesign import doctor
+from codesign.cli import main
+from codesign.errors import ToolError
+from codesign.machine import Machine
+from hw.measure import tools
+
+
+@pytest.fixture
+def programs(tmp_path, monkeypatch):
+    """A PATH of its own, with the real tools; ``programs(name, text)`` puts a script in place of one."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name in ("g++", "make", "perl", "sh", "echo", "env", "as", "ld", "uname"):
+        (folder / name).symlink_to(shutil.which(name))
+    monkeypatch.setenv("PATH", str(folder))
+    for name in ("CXX", "MAKE", "CODESIGN_YOSYS", "CODESIGN_VERILATOR"):
+        monkeypatch.delenv(name, raising=False)
+
+    def replace(name, text=None):
+        (folder / name).unlink(missing_ok=True)
+        if text is not None:
+            (folder / name).write_text("#!/bin/sh\n" + text)
+            (folder / name).chmod(0o755)
+        return folder / name
+
+    return replace
+
+
+def findings():
+    return {found.name: found for found in doctor.examine()[0]}
+
+
+def test_everything_works_here(programs):
+    found = findings()
+    assert {name: entry.problem for name, entry in found.items() if entry.required and entry.problem} == {}
+    assert found["g++"].version == tools.find_cxx().version
+    assert found["g++"].place.endswith("/bin/g++")
+    assert found["numpy"].version.startswith("2.4.")
+    doctor.require_tools()
+
+
+def test_a_missing_tool(programs, capsys):
+    programs("make")
+    assert main(["doctor"]) == 1
+    out = capsys.readouterr().out
+    problem = "make was not found on PATH: install it (Debian, Ubuntu: apt install make), or set MAKE to its path"
+    assert f"problem: {problem}" in out.replace("\n", " ")
+    assert "the default search cannot run here" in out
+    with pytest.raises(ToolError) as caught:
+        doctor.require_tools()
+    assert str(caught.value) == f"{problem}\n  see all with: codesign doctor"
+
+
+def test_a_compiler_that_says_its_version_but_compiles_nothing(programs):
+    path = programs(
+        "g++", '[ "$1" = --version ] && echo "g++ (X) 12.2.0" && exit\necho "cannot execute cc1plus" >&2; exit 1'
+    )
+    found = findings()["g++"]
+    assert found.problem == f"g++ at {path} fails at its simplest job: cannot execute cc1plus"
+    assert found.version == "12.2.0"
+
+
+def test_a_yosys_that_dies(programs, monkeypatch):
+    path = programs("broken", '[ "$1" = -V ] && echo "Yosys 0.50 (git)" && exit\nkill -SEGV $$')
+    monkeypatch.setenv("CODESIGN_YOSYS", str(path))
+    found = findings()["yosys"]
+    assert (found.version, found.place) == ("0.50", str(path))
+    assert found.problem == f"yosys at {path} fails at its simplest job: it ended with code -11"
+
+
+def test_optional_tools_are_no_problem_and_say_what_they_would_add(programs):
+    found = findings()["vivado"]
+    assert not found.required
+    assert found.problem == "not on PATH"
+    assert "routed" in found.gives
+    place = programs("vivado", "exit 1")
+    assert findings()["vivado"].place == str(place)
+
+
+def test_too_little_memory_and_disk(programs, monkeypatch, capsys):
+    small = Machine("Linux x86_64", "tiny", 1, 1024, 10, 20)
+    monkeypatch.setattr(doctor, "this_machine", lambda: small)
+    assert main(["doctor"]) == 1
+    out = capsys.readouterr().out
+    assert "problem: memory: 1024 MiB, but 2048 MiB are needed; search with fewer --workers" in out
+    assert "problem: disk: 10 MiB, but 500 MiB are needed; make room, or work in another folder" in out
+    assert "problem: temporary disk: 20 MiB, but 500 MiB are needed; set TMPDIR" in out
+
+
+def test_json_has_the_documented_keys(programs, capsys):
+    assert main(["doctor", "--json"]) == 0
+    values = json.loads(capsys.readouterr().out)
+    assert set(values) == {"able", "findings", "machine"}
+    assert values["able"] is True
+    assert set(values["findings"][0]) == {"name", "required", "gives", "version", "place", "problem"}
+    assert set(values["machine"]) == {
+        "system", "cpu", "cores", "memory_mib", "disk_free_mib", "temporary_free_mib"
+    }  # fmt: skip
+
+
+def test_the_search_is_refused_before_anything_is_made(programs, tmp_path, monkeypatch, capsys):
+    programs("g++")
+    monkeypatch.chdir(tmp_path)
+    assert main(["search"]) == ToolError.exit_code
+    assert capsys.readouterr().err == (
+        "codesign: error: g++ was not found on PATH: install it (Debian, Ubuntu: apt install g++), or set CXX to its "
+        "path\n  see all with: codesign doctor\n"
+    )
+    assert not (tmp_path / "runs").exists()
+
+
+def test_doctor_loads_nothing_heavy():
+    code = (
+        "import sys; from codesign.cli import main; main(['doctor'])\n"
+        "print([name for name in ('tensorflow', 'hls4ml', 'pymoo', 'plotly', 'sklearn') if name in sys.modules])"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert out.splitlines()[-1] == "[]"

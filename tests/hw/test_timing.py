@@ -1,0 +1,292 @@
+"""Static timing: paths that can be added up by hand, what is refused, and how well routed designs are predicted."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from codesign.errors import DataError, TargetError, ToolRunError
+from codesign.measurement import Provenance
+from codesign.target import Part
+from hw.measure import calibrate, yosys
+from hw.measure.delays import SIZE_RANGE, effective_fanout, size_factor
+from hw.measure.timing import DelayModel, StaticTiming, analyse
+
+ZYNQ = Part("xc7z020clg400-1", "xc7", "-1", {})
+ULTRASCALE = Part("xczu7ev-ffvc1156-2-e", "xcup", "-1", {})
+ROUTED = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "timing"
+OUTPUTS = {"Q", "O", "O5", "O6", "CO", "DOADO"}
+
+
+def cell(kind: str, parameters: dict | None = None, **pins) -> dict:
+    connections = {pin: bits if isinstance(bits, list) else [bits] for pin, bits in pins.items()}
+    if kind.startswith(("CARRY", "LUT6_2")) or "O" in pins or "Q" in pins or "DOADO" in pins:
+        directions = {pin: "output" if pin in OUTPUTS else "input" for pin in pins}
+    return {"type": kind, "parameters": parameters or {}, "port_directions": directions, "connections": connections}
+
+
+def register(d, q, **pins) -> dict:
+    return cell("FDRE", C=1, CE=pins.get("ce", "1"), R=pins.get("r", "0"), D=d, Q=q)
+
+
+def netlist(cells: dict, names: dict | None = None, ports: dict | None = None) -> dict:
+    netnames = {name: {"bits": bits} for name, bits in (names or {}).items()}
+    return {"modules": {"top": {"ports": ports or {}, "cells": cells, "netnames": netnames}}}
+
+
+def model(luts: int = 0, part: Part = ZYNQ) -> DelayModel:
+    return DelayModel.for_part(part, luts)
+
+
+def test_register_to_register():
+    found = analyse(netlist({"f": register("x", 2), "g": register(2, 3)}, {"a": [2], "b": [3]}), "top", ZYNQ)
+    cells = model().cells
+    assert found.period_ns == pytest.approx(cells["clock_to_out"] + model().net(1) + cells["setup"])
+    assert found.fmax_mhz == pytest.approx(1000 / found.period_ns)
+    assert [(step.cell, step.name) for step in found.path] == [("FDRE", "a"), ("FDRE", "b")]
+
+
+def test_lut_into_its_own_register_stays_in_the_slice():
+    cells = {"f": register("x", 2), "l": cell("LUT1", I0=2, O=3), "g": register(3, 4)}
+    found = analyse(netlist(cells), "top", ZYNQ)
+    constants = model(1).cells
+    parts = constants["clock_to_out"] + model(1).net(1) + constants["lut"] + constants["setup"]
+    assert found.period_ns == pytest.approx(parts)
+    both = {**cells, "h": register(3, 5)}
+    assert analyse(netlist(both), "top", ZYNQ).period_ns == pytest.approx(parts + model(1).net(2))
+
+
+def carry(kind: str, s: list, di: list, o: list, co: list, ci="0") -> dict:
+    return cell(kind, CI=ci, CYINIT="0", DI=di, S=s, O=o, CO=co)
+
+
+def test_carry_chain_over_two_cells():
+    """Slowest: register, LUT, S[0] of the first cell, three more bits, CI and three bits of the second, its O[3]."""
+    cells = {
+        "f": register("x", 2),
+        "l": cell("LUT2", I0=2, I1="1", O=3),
+        "c0": carry("CARRY4", [3, "0", "0", "0"], ["0"] * 4, [10, 11, 12, 13], [20, 21, 22, 23]),
+        "c1": carry("CARRY4", ["0"] * 4, ["0"] * 4, [14, 15, 16, 17], [24, 25, 26, 27], ci=23),
+        "g": register(17, 30),
+    }
+    found = analyse(netlist(cells, {"acc": [10, 11, 12, 13, 14, 15, 16, 17], "q": [30]}), "top", ZYNQ)
+    used, constants = model(1), model(1).cells
+    through = constants["carry_s_co"] + 6 * constants["carry_bit"] + constants["carry_ci_o"]
+    inner = used.net(1) + constants["lut"] + through + used.net(1)
+    assert found.period_ns == pytest.approx(constants["clock_to_out"] + inner + constants["setup"])
+    assert [step.cell for step in found.path] == ["FDRE", "LUT2", "CARRY4", "CARRY4", "FDRE"]
+    assert [step.name for step in found.path[-2:]] == ["acc[7]", "q"]
+    assert found.period_ns == pytest.approx(used.adder(8, 1) + used.register_overhead())
+
+
+def test_carry8_is_read():
+    cells = {
+        "f": register("x", 2),
+        "c": cell("CARRY8", CI="0", CI_TOP="0", DI=["0"] * 8, S=[2] + ["0"] * 7, O=list(range(10, 18)),
+                  CO=list(range(20, 28))),
+        "g": register(17, 30),
+    }  # fmt: skip
+    found = analyse(netlist(cells), "top", ULTRASCALE)
+    assert [step.cell for step in found.path] == ["FDRE", "CARRY8", "FDRE"]
+
+
+def test_select_that_also_feeds_elsewhere_costs_a_net():
+    cells = {
+        "f": register("x", 2),
+        "l": cell("LUT1", I0=2, O=3),
+        "c": carry("CARRY4", [3, "0", "0", "0"], ["0"] * 4, [10, 11, 12, 13], [20, 21, 22, 23]),
+        "g": register(13, 30),
+    }
+    alone = analyse(netlist(cells), "top", ZYNQ).period_ns
+    shared = analyse(netlist({**cells, "h": register(3, 31)}), "top", ZYNQ).period_ns
+    assert shared == pytest.approx(alone + model(1).net(2) + model(1).cells["lut"])
+
+
+def test_both_outputs_of_a_lut6_2():
+    """O6 into S and O5 into DI of the same bit stay in the slice; O5 into the next bit's DI does not."""
+
+    def period(di: list) -> float:
+        lut = cell("LUT6_2", I0=2, I1="0", I2="0", I3="0", I4="0", I5="1", O6=3, O5=4)
+        cells = {
+            "f": register("x", 2),
+            "l": lut,
+            "c": carry("CARRY4", [3, "0", "0", "0"], di, ["x", "x", "x", 13], ["x"] * 4),
+            "g": register(13, 30),
+        }
+        return analyse(netlist(cells), "top", ZYNQ).period_ns
+
+    constants = model(1).cells
+    extra = constants["carry_di_co"] - constants["carry_s_co"] - constants["carry_bit"]
+    expected = model(1).net(1) + constants["lut"] + extra
+    assert period(["0", 4, "0", "0"]) - period([4, "0", "0", "0"]) == pytest.approx(expected)
+
+
+def test_ports_are_registered_outside():
+    ports = {
+        "clk": {"direction": "input", "bits": [1]},
+        "x": {"direction": "input", "bits": [2, 3]},
+        "y": {"direction": "output", "bits": [4]},
+    }
+    cells = {"l": cell("LUT2", I0=2, I1=3, O=4), "f": register(4, 5)}
+    found = analyse(netlist(cells, ports=ports), "top", ZYNQ)
+    constants = model(1).cells
+    nets = model(1).net(1) + model(1).net(2)
+    assert found.period_ns == pytest.approx(constants["clock_to_out"] + nets + constants["lut"] + constants["setup"])
+    assert [step.name for step in found.path] == ["port x[0]", "l", "port y[0]"]
+
+
+def test_control_nets_of_large_fanout_are_taken_as_replicated():
+    def period(registers: int) -> float:
+        many = {f"g{index}": register("1", 10 + index, ce=2) for index in range(registers)}
+        return analyse(netlist({"f": register("x", 2), **many}), "top", ZYNQ).period_ns
+
+    assert period(8) < period(256) == period(20_000)
+    constants = model(0).cells
+    assert period(8) == pytest.approx(constants["clock_to_out"] + model(0).net(1) + constants["control_setup"])
+
+
+def test_memories_start_and_end_paths():
+    ram = cell("RAMB36E1", {"DOA_REG": "0", "DOB_REG": "0"}, CLKARDCLK=1, ADDRARDADDR=[2], DOADO=[3])
+    found = analyse(netlist({"f": register("x", 2), "r": ram, "g": register(3, 4)}, {"q": [4]}), "top", ZYNQ)
+    constants = model().cells
+    assert found.period_ns == pytest.approx(constants["bram_clock_to_out"] + model().net(1) + constants["setup"])
+    assert [step.name for step in found.path] == ["r", "q"]
+
+
+def test_combinational_loop_is_named():
+    cells = {
+        "f": register(3, 9),
+        "loop_a": cell("LUT1", I0=3, O=2),
+        "loop_b": cell("LUT1", I0=2, O=3),
+    }
+    with pytest.raises(ToolRunError, match=r"^timing: combinational loop through loop_a, loop_b$"):
+        analyse(netlist(cells), "top", ZYNQ)
+
+
+def test_unknown_cell_and_empty_netlist():
+    with pytest.raises(ToolRunError, match=r"^timing: no delays for cell type DSP48E1 \(d\)$"):
+        analyse(netlist({"d": cell("DSP48E1", O=2)}), "top", ZYNQ)
+    with pytest.raises(ToolRunError, match=r"^timing: the netlist has no register and no output$"):
+        analyse(netlist({}), "top", ZYNQ)
+    with pytest.raises(ToolRunError, match=r"^timing: no path from a register or input to a register or output$"):
+        analyse(netlist({"l": cell("LUT1", I0="0", O=2), "f": register(2, 3)}), "top", ZYNQ)
+
+
+def test_measurement_shows_the_error_of_the_model():
+    found = analyse(netlist({"f": register("x", 2), "g": register(2, 3)}, {"b": [3]}), "top", ZYNQ)
+    figure = found.measurement().figures["fmax"]
+    assert (figure.unit, figure.provenance) == ("MHz", Provenance.MODELLED)
+    assert figure.details["calibrated"] is True
+    assert figure.details["within_fitted_range"] is False  # no LUT at all
+    assert 0 < figure.details["error"]["median"] < figure.details["error"]["p90"]
+    assert figure.details["path"][-1]["name"] == "b"
+    json.dumps(figure.to_json())
+
+
+@pytest.mark.parametrize(
+    ("family", "grade"), [("xcup", "-1"), ("xcup", "-2"), ("xcup", "-2LV"), ("xc7", "-2"), ("xc7", "-3")]
+)
+def test_what_was_not_fitted_says_so(family, grade):
+    part = Part("p", family, grade, {})
+    found = analyse(netlist({"f": register("x", 2), "g": register(2, 3)}), "top", part)
+    assert not found.calibrated
+    assert found.measurement().figures["fmax"].details["error"] == {}
+    slower = analyse(netlist({"f": register("x", 2), "g": register(2, 3)}), "top", ZYNQ)
+    assert found.period_ns < slower.period_ns
+
+
+def test_unknown_grade_and_family():
+    message = "no delays for speed grade '-9' of xc7: did you mean -3 or -2 or -1?"
+    with pytest.raises(TargetError, match=re.escape(message)):
+        model(part=Part("p", "xc7", "-9", {}))
+    with pytest.raises(TargetError, match=re.escape("no delays for family 'xc6': did you mean xc7 or xcup?")):
+        model(part=Part("p", "xc6", "-1", {}))
+
+
+def test_delays_before_synthesis_grow_with_what_makes_them_longer():
+    base = model(1500)
+    assert base.adder(4, 2) < base.adder(8, 2) < base.adder(8, 6)
+    assert base.logic(0, 4) == 0.0
+    assert base.logic(1, 1) < base.logic(2, 1) < base.logic(2, 20)
+    assert base.adder(8, 2) < model(4000).adder(8, 2)
+
+
+def test_outside_the_fitted_range_the_model_stays_bounded():
+    """From nothing to a full device: nets never shorter than a neighbour's nor without end."""
+    pins = np.arange(1, 5000, dtype=float)
+    assert np.all(np.diff(effective_fanout(pins)) >= 0)
+    assert effective_fanout(pins).max() == 56
+    assert size_factor(0) == size_factor(SIZE_RANGE[0])
+    assert size_factor(1e6) == size_factor(SIZE_RANGE[1])
+    assert 0.15 < model(0).net(1) < model(1_000_000).net(100_000) < 8
+
+
+def test_path_names_come_from_the_rtl(tmp_path):
+    text = """
+module cdg_named (input logic clk, input logic signed [7:0] a, b, output logic signed [9:0] s);
+  logic signed [7:0] a_q, b_q;
+  logic signed [9:0] total_q;
+  always_ff @(posedge clk) begin
+    a_q <= a;
+    b_q <= b;
+    total_q <= 10'(a_q) + 10'(b_q);
+  end
+  assign s = total_q;
+endmodule
+"""
+    build = yosys.plan({"cdg_named.sv": text}, "cdg_named", ZYNQ)
+    done = yosys.synthesize(build, tmp_path, timeout_s=120)
+    found = analyse(done.netlist, "cdg_named", ZYNQ)
+    assert re.fullmatch(r"[ab]_q\[\d\]", found.path[0].name)
+    assert re.fullmatch(r"(s|total_q)\[\d\]", found.path[-1].name)
+    kinds = [step.cell for step in found.path]
+    assert kinds[0] == kinds[-1] == "FDRE"
+    assert "CARRY4" in kinds
+
+
+@pytest.fixture(scope="module")
+def calibration() -> calibrate.Calibration:
+    if not ROUTED.is_dir():
+        pytest.skip(f"no routed designs in {ROUTED}: the model's error cannot be recomputed")
+    return calibrate.calibrate(calibrate.load(ROUTED))
+
+
+def test_left_out_designs_are_predicted_well_enough(calibration):
+    """The bars: no worse than scaling Yosys' own unrouted timing, 6.4 % and 16.6 %."""
+    errors = np.abs(list(calibration.errors.values()))
+    assert len(errors) == 14
+    assert np.median(errors) <= 0.064
+    assert np.quantile(errors, 0.9) <= 0.166
+
+
+def test_shipped_coefficients_are_the_fitted_ones(calibration):
+    shipped = model()
+    assert [shipped.net_base, shipped.net_per_fanout] == pytest.approx(calibration.coefficients, rel=0.02)
+    for key, value in calibration.summary().items():
+        assert shipped.error[key] == pytest.approx(value, abs=0.003)
+    assert tuple(shipped.error["luts"]) == calibration.luts
+
+
+def test_fit_recovers_coefficients_it_was_given():
+    """Three made-up designs whose periods a known model made."""
+    known = np.array([0.4, 0.08])
+    samples = []
+    for pins in (1, 6, 30):
+        sinks = {f"g{i}": register(2, 3 + i) for i in range(pins)}
+        module = netlist({"f": register("x", 2), **sinks})["modules"]["top"]
+        sample = calibrate.Sample(f"s{pins}", 1.0, StaticTiming(module, model().cells), model())
+        samples.append(replace(sample, period_ns=sample.predict(known)))
+    assert calibrate.fit(samples) == pytest.approx(known, rel=0.02)
+
+
+def test_calibration_data_that_is_missing(tmp_path):
+    with pytest.raises(DataError, match=r"routed\.csv not found: give the folder that holds it and netlists/$"):
+        calibrate.load(tmp_path)
+    (tmp_path / "routed.csv").write_text("name,period_median_ns\na01,6.0\n")
+    with pytest.raises(DataError, match=r"a01\.json\.gz not found, but .*routed\.csv lists 'a01'$"):
+        calibrate.load(tmp_path)

@@ -1,0 +1,103 @@
+import itertools
+import random
+
+import cocotb
+from bench import pack, parameters, reset, settle, signed, tick
+
+
+class Unit:
+    """Feeds vectors and the weights ROM, moves at random, and collects the groups of sums."""
+
+    def __init__(self, dut, seed):
+        self.p, self.dut, self.random = parameters(), dut, random.Random(seed)
+        p = self.p
+        self.n_in, self.n_out, self.simd, self.pe = p["N_IN"], p["N_OUT"], p["SIMD"], p["PE"]
+        self.slices, self.groups = -(-self.n_in // self.simd), -(-self.n_out // self.pe)
+        self.weights = [[self.random.randint(-1, 1) for _ in range(self.n_out)] for _ in range(self.n_in)]
+        self.rom = [self._word(step) for step in range(self.slices * self.groups)]
+
+    def _word(self, step):
+        group, part = divmod(step, self.slices)
+        lanes = itertools.product(range(self.pe), range(self.simd))
+        return pack([self._trit(part * self.simd + s, group * self.pe + p) for p, s in lanes], 2)
+
+    def _trit(self, row, column):
+        return self.weights[row][column] if row < self.n_in and column < self.n_out else 0
+
+    def element(self):
+        if self.p["TERNARY"]:
+            return self.random.randint(-1, 1)
+        span = 1 << self.p["IN_W"]
+        return self.random.randrange(span) - (span // 2 if self.p["IN_SIGNED"] else 0)
+
+    def sums(self, x):
+        """Golden sums; where products are one's complement each -1 counts one more."""
+        missing = 0 if self.p["TERNARY"] else 1
+        return [
+            sum(w[c] * v - missing * (w[c] == -1) for w, v in zip(self.weights, x, strict=True))
+            for c in range(self.n_out)
+        ]
+
+    async def run(self, vectors, *, idle, stall):
+        dut, p = self.dut, self.p
+        pending, outputs, row = list(vectors), [], []
+        self.accepted, self.finished = [], []
+        offered, cycle, rom_word, channel = False, 0, 0, 0
+        while len(outputs) < len(vectors):
+            offered = bool(pending) and (offered or self.random.random() >= idle)
+            dut.s_valid.value = offered
+            dut.s_data.value = pack(pending[0] if offered else [0] * self.n_in, p["IN_W"])
+            dut.advance.value = self.random.random() >= stall
+            await settle()
+            word = self.rom[int(dut.rom_addr.value)]
+            dut.rom_data.value = rom_word if p["ROM_REGISTERED"] else word
+            rom_word = word
+            await settle()
+            if dut.acc_valid.value and dut.advance.value:
+                assert channel == len(row) // self.pe
+                row += [signed(int(dut.acc.value) >> i * p["ACC_W"], p["ACC_W"]) for i in range(self.pe)]
+                assert bool(dut.acc_last.value) == (len(row) == self.groups * self.pe)
+                if dut.acc_last.value:
+                    outputs.append(row[: self.n_out])
+                    self.finished.append(cycle)
+                    row = []
+            channel = int(dut.channel_addr.value)
+            if offered and dut.s_ready.value:
+                self.accepted.append(cycle)
+                pending.pop(0)
+                offered = False
+            await tick(dut)
+            cycle += 1
+            assert cycle < 100_000
+        return outputs
+
+
+def latency(p):
+    """The formula in the module's header."""
+    steps = -(-p["N_IN"] // p["SIMD"]) * -(-p["N_OUT"] // p["PE"])
+    leaves = -(-p["SIMD"] // 3) if p["TERNARY"] else p["SIMD"]
+    levels = (leaves - 1).bit_length()
+    return steps + 1 + p["TERNARY"] + ((levels - 1) // p["TREE_REG"] if levels else 0)
+
+
+async def prepared(dut, seed):
+    dut.advance.value, dut.rom_data.value = 1, 0
+    await reset(dut)
+    return Unit(dut, seed)
+
+
+@cocotb.test()
+async def multiplies_under_any_traffic(dut):
+    for seed, (idle, stall) in enumerate([(0, 0), (0.8, 0), (0, 0.5), (0.8, 0.5)]):
+        unit = await prepared(dut, seed)
+        vectors = [[unit.element() for _ in range(unit.n_in)] for _ in range(25)]
+        assert await unit.run(vectors, idle=idle, stall=stall) == [unit.sums(x) for x in vectors]
+
+
+@cocotb.test()
+async def keeps_its_latency_and_interval(dut):
+    unit = await prepared(dut, 9)
+    await unit.run([[unit.element() for _ in range(unit.n_in)] for _ in range(10)], idle=0, stall=0)
+    taken, done = unit.accepted, unit.finished
+    assert {b - a for a, b in itertools.pairwise(taken)} == {unit.slices * unit.groups}
+    assert {b - a for a, b in zip(taken, done, strict=True)} == {latency(unit.p)}

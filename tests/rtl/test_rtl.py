@@ -1,0 +1,102 @@
+"""Every module of hw/rtl in its cocotb testbench, elaborated with a few sets of parameters."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+from cocotb_tools.runner import get_results, get_runner
+
+from hw.measure.tools import find_verilator
+
+HERE = Path(__file__).parent
+RTL = HERE.parents[1] / "hw" / "rtl"
+TERNARY_UNIT = {"IN_W": 2, "IN_SIGNED": 1, "TERNARY": 1, "ACC_W": 6, "TREE_REG": 1}
+CASES = [
+    ("cdg_ternary_mul", {}),
+    ("cdg_trit_sum", {}),
+    ("cdg_select_neg", {"X_W": 3, "X_SIGNED": 0}),
+    ("cdg_select_neg", {"X_W": 4, "X_SIGNED": 1}),
+    ("cdg_adder_tree", {"N": 11, "W": 3, "REG": 1}),
+    ("cdg_adder_tree", {"N": 20, "W": 5, "REG": 2}),
+    ("cdg_ternary_act", {"ACC_W": 4}),
+    ("cdg_requant", {"ACC_W": 6, "UP_W": 2, "V_W": 10, "SHIFT": 3, "OUT_W": 4, "LO": 0, "HI": 15}),
+    ("cdg_requant", {"ACC_W": 6, "UP_W": 1, "V_W": 8, "SHIFT": 1, "OUT_W": 3, "LO": -4, "HI": 3}),
+    ("cdg_requant", {"ACC_W": 5, "UP_W": 2, "V_W": 9, "SHIFT": 0, "OUT_W": 9, "LO": -256, "HI": 255}),
+    ("cdg_round_clip", {"IN_W": 9, "SHIFT": 3, "OUT_W": 4, "OUT_SIGNED": 0}),
+    ("cdg_round_clip", {"IN_W": 8, "SHIFT": 2, "OUT_W": 3, "OUT_SIGNED": 1}),
+    ("cdg_staircase", {"IN_W": 7, "OUT_W": 2, "COUNT": 3, "THRESHOLDS": 0x1E_01FA, "BASE": 0}),
+    ("cdg_skid", {"WIDTH": 9}),
+    ("cdg_fifo", {"WIDTH": 9, "DEPTH": 8}),
+    ("cdg_flow", {"WIDTH": 9, "LATENCY": 0}),
+    ("cdg_flow", {"WIDTH": 9, "LATENCY": 7}),
+    ("cdg_collect", {"N_OUT": 7, "OUT_W": 2, "PE": 3, "BACK_TO_BACK": 0}),
+    ("cdg_collect", {"N_OUT": 3, "OUT_W": 2, "PE": 3, "BACK_TO_BACK": 1}),
+    ("cdg_mvu", TERNARY_UNIT | {"N_IN": 13, "N_OUT": 7, "SIMD": 7, "PE": 3, "ROM_REGISTERED": 0}),
+    (
+        "cdg_mvu",
+        {"IN_W": 3, "IN_SIGNED": 0, "TERNARY": 0, "ACC_W": 8, "TREE_REG": 2}
+        | {"N_IN": 10, "N_OUT": 5}
+        | {"SIMD": 10, "PE": 1, "ROM_REGISTERED": 1},
+    ),
+]
+BENCHES = {"cdg_skid": "bench_stream", "cdg_fifo": "bench_stream"}
+TOPS = {"cdg_flow": "flow_top"}
+
+
+@pytest.mark.parametrize(
+    ("module", "parameters"), CASES, ids=[f"{m}-{'-'.join(map(str, p.values()))}" for m, p in CASES]
+)
+def test_module(module, parameters, tmp_path, runtime, monkeypatch):
+    run_bench(module, parameters, tmp_path, runtime, monkeypatch)
+
+
+@pytest.fixture(scope="session")
+def runtime(tmp_path_factory):
+    """Verilator's own objects of the first build: compiling them is most of what a build takes."""
+    return tmp_path_factory.mktemp("runtime")
+
+
+def run_bench(module, parameters, folder, runtime, monkeypatch):
+    """Elaborate ``module`` with ``parameters``, run its testbench, and fail where one of its tests failed."""
+    for name, value in find_verilator().environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("MAKEFLAGS", f"{os.environ.get('MAKEFLAGS', '')} OPT_FAST=-O0 OPT_SLOW=-O0 OPT_GLOBAL=-O0")
+    # Verilator's make file calls `python`
+    monkeypatch.setenv("PATH", os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
+    top = TOPS.get(module, module)
+    sources = sorted(RTL.glob("*.sv")) + ([HERE / f"{top}.sv"] if module in TOPS else [])
+    shutil.copytree(runtime, folder / "build")
+    runner = get_runner("verilator")
+    runner.build(
+        sources=sources,
+        hdl_toplevel=top,
+        parameters=parameters,
+        build_dir=folder / "build",
+        build_args=["-O0", "-Wno-fatal", "-Wno-MULTITOP"],
+        log_file=folder / "build.log",
+    )
+    for path in (folder / "build").glob("verilated*.[do]"):
+        shutil.copy2(path, runtime)
+    results = runner.test(
+        hdl_toplevel=top,
+        test_module=BENCHES.get(module, module.replace("cdg_", "bench_")),
+        build_dir=folder / "build",
+        test_dir=folder / "test",
+        extra_env={
+            "BENCH_PARAMETERS": json.dumps(parameters),
+            "PYTHONPATH": os.pathsep.join(map(str, [HERE, *sys.path])),
+        },
+        log_file=folder / "test.log",
+    )
+    ran, failed = get_results(results)
+    assert ran > 0
+    assert not failed, (folder / "test.log").read_text()[-6000:]
+
+
+def test_every_module_has_a_testbench():
+    assert {module for module, _ in CASES} == {path.stem for path in RTL.glob("*.sv")}
