@@ -116,9 +116,7 @@ class Evaluator:
                 return Record(
                     architecture, "failed", str(error), error.log, artefacts=work.artefacts, seconds=work.seconds
                 )
-            return Record(
-                architecture, "ok", measurement=measurement, artefacts=work.artefacts, seconds=work.seconds
-            )
+            return Record(architecture, "ok", measurement=measurement, artefacts=work.artefacts, seconds=work.seconds)
 
     def finalize(self, record: Record, report: StageReport) -> Measurement:
         """Test error of a front member, and hls4ml's own C simulation held against its Graph."""
@@ -161,9 +159,7 @@ class Evaluator:
         from quant import canonical
         from quant.train import train
 
-        input_format = fit(
-            self.split.x_train, self.study.data.scale, architecture.input_bits, self.dataset.image_shape
-        )
+        input_format = fit(self.split.x_train, self.study.data.scale, architecture.input_bits, self.dataset.image_shape)
         trained = train(
             architecture,
             self.split,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from codesign.architecture import Architecture
 from codesign.measurement import Figure, Measurement, Provenance
 from hw.emit.folded import fold
@@ -19,7 +21,7 @@ def lower_bound(architecture: Architecture) -> Measurement:
     luts = sum(layer.units * width for layer, width in zip(architecture.hidden, bits, strict=True))
     latency, interval = 1, 1
     if architecture.hardware.mode == "folded":
-        shapes = list(zip(widths, widths[1:], strict=False))
+        shapes = list(itertools.pairwise(widths))
         foldings = [fold(n_in, n_out, architecture.hardware.folding) for n_in, n_out in shapes]
         steps = [folding.steps(*shape) for folding, shape in zip(foldings, shapes, strict=True)]
         latency, interval = sum(steps), max(steps)

@@ -65,7 +65,9 @@ def design(graph: Graph, hardware: Hardware, delays: DelayModel, period_ns: floa
     Raises ModelError where the graph cannot be built.
     """
     parts = stages(graph)
-    header = f"Ternary network {graph.digest()[:16]}: {hardware.mode}, {parts[0].n_in} inputs, {parts[-1].n_out} outputs."
+    header = (
+        f"Ternary network {graph.digest()[:16]}: {hardware.mode}, {parts[0].n_in} inputs, {parts[-1].n_out} outputs."
+    )
     build = _parallel if hardware.mode == "parallel" else _folded
     files, layers, latency = build(parts, hardware, delays, period_ns, header)
     last = parts[-1]

@@ -79,7 +79,9 @@ def _relu_type(config: Mapping[str, Any]) -> FixedType:
 def _bits_type(config: Mapping[str, Any]) -> FixedType:
     bits, integer, signed = int(config["bits"]), int(config["integer"]), bool(config["keep_negative"])
     if config.get("alpha") not in (None, 1, 1.0):
-        raise ModelError(f"quantized_bits with alpha={config['alpha']!r} as an activation is not supported; use alpha=1")
+        raise ModelError(
+            f"quantized_bits with alpha={config['alpha']!r} as an activation is not supported; use alpha=1"
+        )
     return FixedType(signed=signed, bits=bits, frac=bits - integer - int(signed))
 
 

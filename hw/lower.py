@@ -139,7 +139,7 @@ def _quantize(name: str, quantizer: Any, kind: FixedType, source: Node) -> list[
 
 
 def _ternary_threshold(name: str, threshold: float, kind: FixedType) -> int:
-    """Smallest lattice integer at or above ``threshold``; a tie is refused, because QKeras and hls4ml break it apart."""
+    """Smallest lattice integer at or above ``threshold``; a tie is refused: QKeras and hls4ml differ there."""
     scaled = math.ldexp(threshold, kind.frac)
     if scaled == int(scaled):
         raise ModelError(

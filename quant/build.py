@@ -33,7 +33,11 @@ def build(architecture: Architecture, input_format: InputFormat, seed: int = 0) 
     fan_in = architecture.inputs
     for i, layer in enumerate(architecture.hidden):
         x = qkeras.QDense(
-            layer.units, kernel_quantizer=TernaryWeights(), kernel_initializer="zeros", use_bias=False, name=f"dense_{i}"
+            layer.units,
+            kernel_quantizer=TernaryWeights(),
+            kernel_initializer="zeros",
+            use_bias=False,
+            name=f"dense_{i}",
         )(x)
         spread = 1.0 if layer.activation == "ternary" else 0.5
         scale = spread if architecture.batch_norm else spread * _unit_scale(fan_in, power)

@@ -38,7 +38,9 @@ def canonicalize(model: Model, architecture: Architecture, input_format: InputFo
     x = inputs = keras.layers.Input((architecture.inputs,), name="x")
     signed = int(input_format.signed)
     x = qkeras.QActivation(
-        qkeras.quantized_bits(input_format.bits, input_format.bits - signed - input_format.frac, keep_negative=signed, alpha=1),
+        qkeras.quantized_bits(
+            input_format.bits, input_format.bits - signed - input_format.frac, keep_negative=signed, alpha=1
+        ),
         name="input_quant",
     )(x)
     weights: dict[str, list[NDArray[Any]]] = {}

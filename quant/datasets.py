@@ -98,7 +98,7 @@ def load(
 
 
 def split(dataset: Dataset, validation: float, seed: int) -> Split:
-    """Hold out the share ``validation`` of the training samples, class by class. Raises DataError if either part is empty."""
+    """Hold out the share ``validation`` of the training samples, class by class; DataError if a part is empty."""
     if not 0 < validation < 1:
         raise DataError(f"data.validation must lie between 0 and 1, not {validation}")
     held = stratified(dataset.y_train, validation, seed)
@@ -192,7 +192,9 @@ def _labels(key: str, y: Array) -> Array:
     if y.dtype.kind == "f":
         wrong = y[y != np.floor(y)]  # also NaN
         if wrong.size:
-            raise DataError(f"{key} has the label {wrong[0]}: labels are whole numbers or strings (classification only)")
+            raise DataError(
+                f"{key} has the label {wrong[0]}: labels are whole numbers or strings (classification only)"
+            )
         return y.astype(np.int64)
     if y.dtype.kind not in "biu":
         raise DataError(f"{key} holds {y.dtype} values: labels are whole numbers or strings")
@@ -245,7 +247,7 @@ def _from_keras(name: str, announce: Callable[[str], object]) -> Dataset:
         (x_train, y_train), (x_test, y_test) = getattr(keras.datasets, name).load_data()
     except Exception as error:  # the downloader raises plain Exception
         raise DataError(
-            f"{name} could not be downloaded: {error}. Give a local file instead: data.path = \"{name}.npz\" "
+            f'{name} could not be downloaded: {error}. Give a local file instead: data.path = "{name}.npz" '
             f"with the arrays {', '.join(ARRAYS)}, or put Keras' own file at {folder / KERAS_FILES[name]}"
         ) from error
     return checked(name, {"x_train": x_train, "y_train": y_train, "x_test": x_test, "y_test": y_test})
@@ -259,7 +261,7 @@ def _from_openml(name: str, announce: Callable[[str], object]) -> Dataset:
         bunch = fetch_openml(name.removeprefix("openml:"), as_frame=False, parser="liac-arff")
     except Exception as error:  # network, server, parser and sparse-data errors share no base class
         raise DataError(
-            f"{name} could not be fetched: {error}. Give a local file instead: data.path = \"x.npz\" "
+            f'{name} could not be fetched: {error}. Give a local file instead: data.path = "x.npz" '
             f"with the arrays {', '.join(ARRAYS)}"
         ) from error
     y = np.asarray(bunch.target)

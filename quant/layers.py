@@ -91,7 +91,7 @@ class DyadicNorm(_Freezable):
 
 
 class TernaryActivation(_Freezable):
-    """TOT-Net's ternary activation: one threshold per layer, the moving average of 0.7 * mean|y|, frozen for inference."""
+    """Ternary activation: one threshold per layer, a moving average of 0.7 * mean|y|, frozen for inference."""
 
     def build(self, input_shape: Any) -> None:
         """The threshold starts where a normal variable of unit variance has it."""

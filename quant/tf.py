@@ -13,6 +13,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 os.environ["TF_USE_LEGACY_KERAS"] = "1"  # QKeras and hls4ml's parser speak Keras 2
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
@@ -56,8 +57,24 @@ with quiet_stderr(), warnings.catch_warnings():
     tf.config.experimental.enable_op_determinism()
     import qkeras
     import tf_keras as keras
+    from tensorflow.python.framework.func_graph import dismantle_func_graph
 
     tf.get_logger().setLevel("ERROR")
     tf.zeros(())  # starts the runtime here, where its greeting is held back
 
-__all__ = ["keras", "qkeras", "quiet_stderr", "tf"]
+
+def forget_models() -> None:
+    """Free the graph that Keras gathers while models are built; models made so far still compute eagerly.
+
+    Graphs are cycles through C++ objects that Python's collector does not see into.
+    """
+    dismantle_func_graph(keras.backend.get_graph())
+    keras.backend.clear_session()
+
+
+def forget_function(function: Any) -> None:
+    """Free the one graph of a ``tf.function`` with an input signature; it cannot be called any more."""
+    dismantle_func_graph(function.get_concrete_function().graph)
+
+
+__all__ = ["forget_function", "forget_models", "keras", "qkeras", "quiet_stderr", "tf"]

@@ -14,7 +14,7 @@ from .build import build, temperature
 from .datasets import Split
 from .layers import DyadicNorm, TernaryActivation
 from .scaling import InputFormat
-from .tf import keras, tf
+from .tf import forget_function, forget_models, keras, tf
 
 Model = Any
 
@@ -38,8 +38,7 @@ def train(
     Statistics and thresholds follow the batches first, are then re-estimated on all training samples and frozen, and
     the remaining steps train the network exactly as it will be exported.
     """
-    keras.backend.clear_session()
-    gc.collect()
+    forget_models()
     model = build(architecture, input_format, seed)
     x = input_format.quantized_real(split.x_train)
     orders = _orders(len(x), epochs, batch_size, seed)
@@ -50,6 +49,8 @@ def train(
         if i == settled:
             settle(model, x)
         step(rows, rate)
+    forget_function(step)
+    gc.collect()
     return model
 
 
@@ -81,7 +82,7 @@ def _stepper(model: Model, x: Any, y: Any, classes: int) -> Any:
     heat = temperature(model)
     targets = tf.one_hot(y, classes) * (1 - SMOOTHING) + SMOOTHING / classes
     variables = model.trainable_variables
-    optimizer._create_all_weights(variables)  # noqa: SLF001  # otherwise the function is traced twice
+    optimizer._create_all_weights(variables)  # otherwise the function is traced twice
 
     @tf.function(input_signature=[tf.TensorSpec((None,), tf.int32), tf.TensorSpec((), tf.float32)])  # type: ignore[untyped-decorator]
     def step(rows: Any, learning_rate: Any) -> None:

@@ -78,9 +78,11 @@ is_ready() {
 
 # Installs one requirements file. The stamp goes first and comes back last, so that an interruption is seen.
 install_requirements() {
+  local quiet=()
+  [ -t 2 ] || quiet=(--quiet) # pip's progress bars are for people
   rm -f "$ROOT/.venv/$1.ready"
-  "$ROOT/.venv/bin/python" -m pip install --disable-pip-version-check --no-deps --no-compile --only-binary :all: \
-    -r "$ROOT/$1" >&2 || setup_fail "the installation did not finish (pip's message is above); start it again, it resumes."
+  "$ROOT/.venv/bin/python" -m pip install "${quiet[@]}" --disable-pip-version-check --no-deps --no-compile \
+    --only-binary :all: -r "$ROOT/$1" >&2 || setup_fail "the installation did not finish (pip's message is above); start it again, it resumes."
   stamp_of "$1" >"$ROOT/.venv/$1.ready"
 }
 

@@ -18,7 +18,7 @@ _FREE_SEARCH = 16_384
 
 @dataclass(frozen=True)
 class Term:
-    """``sign * signal * 2**shift``; ``name`` None is the constant 0. ``coefficients``: of the signal, over the inputs."""
+    """``sign * signal * 2**shift``; ``name`` None is the constant 0. ``coefficients``: those of the signal."""
 
     name: str | None
     shift: int
@@ -45,7 +45,7 @@ def add_matrix(pipeline: Pipeline, inputs: Sequence[str], weights: NDArray[np.in
     intervals = [(float(lows[row]), float(highs[row]), 1.0) for row in rows]
     solution = solve(kernel, qintervals=intervals, hard_dc=-1 if kernel.size <= _FREE_SEARCH else 0)
     unit = np.eye(count, dtype=np.int64)
-    values = [Term(inputs[row], 0, 1, unit[row]) for row in rows]
+    values = [Term(inputs[row], 0, 1, unit[row]) for row in rows.tolist()]
     builder = _Builder(pipeline, lows, highs)
     for step in solution.solutions:
         values = builder.step(step, values)

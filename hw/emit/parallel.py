@@ -9,7 +9,7 @@ import numpy as np
 
 from hw.emit.adders import Term, add_matrix, reach
 from hw.emit.pipeline import Delays, Operand, Pipeline, Signal, arrival_ns, operand, place, render
-from hw.stage import Binary, Integers, Linear, Quantize, Stage, Ternary, signed_bits
+from hw.stage import Integers, Linear, Quantize, Stage, signed_bits
 
 # Up to this many steps a comparison per step is smaller than an adder, rounding and clipping.
 _STAIRCASE_STEPS = 3
@@ -71,9 +71,7 @@ def emit_parallel(
     return ParallelLayer(text, placement.latency, tuple(arrival_ns(pipeline, placement, delays)), rtl)
 
 
-def _channel(
-    pipeline: Pipeline, stage: Stage, channel: int, term: Term, bounds: tuple[Integers, Integers]
-) -> str:
+def _channel(pipeline: Pipeline, stage: Stage, channel: int, term: Term, bounds: tuple[Integers, Integers]) -> str:
     """Append what turns the sum of one unit into its output; returns the output's name."""
     up, bias = int(stage.up[channel]) + term.shift, int(stage.bias[channel])
     name = f"y{channel}"
@@ -101,9 +99,7 @@ def _constant(pipeline: Pipeline, name: str, value: int) -> str:
     return pipeline.add(Signal(name, value, value, (), statement, 0))
 
 
-def _offset(
-    pipeline: Pipeline, name: str, term: Term, up: int, bias: int, reached: tuple[int, int]
-) -> str:
+def _offset(pipeline: Pipeline, name: str, term: Term, up: int, bias: int, reached: tuple[int, int]) -> str:
     """``sign * (sum << up) + bias``."""
     assert term.name is not None
     ends = sorted(term.sign * (end << up) + bias for end in reached)
@@ -146,9 +142,7 @@ def _round_clip(
     return pipeline.add(Signal(name, low, high, (centred,), statement, 2))
 
 
-def _staircase(
-    pipeline: Pipeline, stage: Stage, channel: int, name: str, term: Term, reached: tuple[int, int]
-) -> str:
+def _staircase(pipeline: Pipeline, stage: Stage, channel: int, name: str, term: Term, reached: tuple[int, int]) -> str:
     """Thresholds on the sum itself, found by bisection on the exact activation: it is monotone."""
     assert term.name is not None
     low, high = reached
@@ -183,9 +177,7 @@ def _staircase(
     return pipeline.add(Signal(name, least, most, (term.name,), statement, levels))
 
 
-def _first_at(
-    value_at: Callable[[int], int], low: int, high: int, first: int, step: int, level: int
-) -> int:
+def _first_at(value_at: Callable[[int], int], low: int, high: int, first: int, step: int, level: int) -> int:
     """Smallest sum whose output is at least ``level`` steps from the ``first`` one."""
     while low < high:
         middle = (low + high) // 2
@@ -224,7 +216,7 @@ def _module(graph: LayerGraph, module: str, body: str, results: list[Operand], l
     waste = f"\n  wire logic unused = &{{1'b0, {', '.join(unused)}}};\n" if unused else ""
     lines = "\n".join(inputs)
     activation = type(stage.activation).__name__.lower()
-    return f"""// {stage.name}: {stage.n_in} inputs of {width} bits -> {stage.n_out} outputs of {out} bits, {activation}.
+    return f"""// {stage.name}: {stage.n_in} inputs of {width} bits to {stage.n_out} outputs of {out}, {activation}.
 // {graph.adders} shared adders, {latency} cycles, initiation interval 1.
 `default_nettype none
 

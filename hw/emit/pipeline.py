@@ -14,7 +14,6 @@ from typing import Protocol
 
 from hw.stage import range_bits
 
-
 # A bit of an operand enters the LUT and the carry input of its adder; a compared one every comparison.
 _ADDER_PINS = 2
 _LOGIC_PINS = 3
@@ -151,7 +150,7 @@ def arrival_ns(pipeline: Pipeline, placement: Placement, delays: Delays) -> list
 def render(pipeline: Pipeline, placement: Placement) -> str:
     """Body of the module: declarations and registers cycle by cycle. Inputs are declared by the caller."""
     live = list(pipeline.live())
-    last_read = {name: placement.latency for name in pipeline.outputs}
+    last_read = dict.fromkeys(pipeline.outputs, placement.latency)
     for signal in live:
         for source in signal.sources:
             last_read[source] = max(last_read.get(source, 0), placement.cycle[signal.name])

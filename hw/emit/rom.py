@@ -118,9 +118,13 @@ def _memory(rom: Rom) -> str:
     # Yosys knows "logic" for a table in LUTs, Vivado "distributed"; Yosys takes ram_style first.
     style = 'rom_style = "block"' if rom.block else 'ram_style = "logic", rom_style = "distributed"'
     words = "\n".join(f"    mem[{i}] = {_literal(word, rom.width)};" for i, word in enumerate(rom.words))
-    waste = f"""\
+    waste = (
+        f"""\
   wire logic unused = &{{1'b0, addr[{rom.readers * rom.address_bits - 1}:{rom.address_bits}]}};
-""" if rom.readers > 1 else ""
+"""
+        if rom.readers > 1
+        else ""
+    )
     return f"""\
 {waste}  (* {style} *) logic {vector(rom.width)} mem[0:{len(rom.words) - 1}];
 

@@ -109,9 +109,7 @@ def _find_system(name: str, setting: str, override: str | None, search: str) -> 
     return Tool(name, path, _version(name, setting, [str(path), "--version"], r"(\d+\.\d+\S*)\s*$"), (str(path),))
 
 
-def _executable(
-    name: str, setting: str, override: str | None, names: Sequence[str], search: str, advice: str
-) -> Path:
+def _executable(name: str, setting: str, override: str | None, names: Sequence[str], search: str, advice: str) -> Path:
     for candidate in (override,) if override else names:
         found = shutil.which(candidate, path=search)
         if found is not None:

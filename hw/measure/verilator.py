@@ -128,9 +128,7 @@ def _words(bits: int) -> int:
     return -(-bits // 32)
 
 
-def _run(
-    design: Design, binary: Path, folder: Path, mode: str, count: int, timeout_s: float
-) -> tuple[Ints, Cycles]:
+def _run(design: Design, binary: Path, folder: Path, mode: str, count: int, timeout_s: float) -> tuple[Ints, Cycles]:
     log = folder / f"{mode}.log"
     argv = [str(binary), "inputs.bin", "outputs.bin", str(count), mode]
     text = run_tool(argv, cwd=folder, timeout_s=timeout_s, env={}, log=log)

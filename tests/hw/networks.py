@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 from hw.graph import FixedType, Graph, Node, Op
@@ -23,7 +25,7 @@ def random_graph(
     rng = np.random.default_rng(seed)
     frac = input_bits - int(input_signed)
     nodes = [Node("x", Op.INPUT, None, widths[0], FixedType(input_signed, input_bits, frac))]
-    for index, (rows, units) in enumerate(zip(widths, widths[1:], strict=False)):
+    for index, (rows, units) in enumerate(itertools.pairwise(widths)):
         trits = rng.choice([-1, 0, 1], (rows, units), p=[density / 2, 1 - density, density / 2])
         if units > 2:
             trits[:, 0], trits[:, 1] = 0, 1
@@ -38,9 +40,7 @@ def random_graph(
         shift = rng.integers(0, 3, units)
         affine = FixedType(True, bits + 4, source.frac + 2)
         offset = rng.integers(-9, 10, units) << shift
-        nodes.append(
-            Node(f"norm_{index}", Op.AFFINE, nodes[-1].name, units, affine, {"shift": shift, "bias": offset})
-        )
+        nodes.append(Node(f"norm_{index}", Op.AFFINE, nodes[-1].name, units, affine, {"shift": shift, "bias": offset}))
         nodes.append(_activation(f"act_{index}", activation, nodes[-1].name, units, rows, source.bits))
     return Graph(tuple(nodes))
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from networks import random_graph, random_inputs
 
 from codesign.architecture import Hardware
 from codesign.errors import MismatchError
@@ -17,7 +18,6 @@ from hw.graph import Graph, Node, Op
 from hw.measure.delays import DelayModel
 from hw.measure.tools import find_verilator, run_tool
 from hw.measure.verilator import pack, simulate, unpack
-from networks import random_graph, random_inputs
 
 PART = Part("xc7z020clg400-1", "xc7", "-1", {})
 DELAYS = DelayModel.for_part(PART)

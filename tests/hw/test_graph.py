@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from networks import random_graph, random_inputs
 
 from hw.graph import FixedType, Graph, Node, Op, round_half_even
 from hw.schedule import stages
-from networks import random_graph, random_inputs
 
 
 @given(st.lists(st.integers(-(2**40), 2**40), min_size=1, max_size=20), st.integers(0, 20))

@@ -93,8 +93,7 @@ def test_broken_tool(monkeypatch, tmp_path):
     program = script(tmp_path / "g++", "echo 'cannot execute cc1plus' >&2; exit 3")
     monkeypatch.setenv("CXX", str(program))
     message = (
-        f"g++ at {program} does not work: it ended with code 3: cannot execute cc1plus; "
-        "repair it or set CXX to another"
+        f"g++ at {program} does not work: it ended with code 3: cannot execute cc1plus; repair it or set CXX to another"
     )
     with pytest.raises(ToolError, match=f"^{re.escape(message)}$"):
         tools.find_cxx()

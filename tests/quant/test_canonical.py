@@ -66,7 +66,7 @@ def test_canonical_logits_are_integers_of_the_lattice(pair, split, input_format)
         assert np.isin(trits, (-1, 0, 1)).all()
         gamma, beta, mean, variance = canonical.get_layer(f"norm_{i}").get_weights()
         assert np.array_equal(gamma, 2.0 ** np.rint(np.log2(gamma)))
-        assert 2.0**-10 <= gamma.min()
+        assert gamma.min() >= 2.0**-10
         assert gamma.max() <= 8
         assert not mean.any()
         assert (variance == 1).all()
@@ -181,18 +181,14 @@ def test_sums_beyond_24_bits_are_refused():
     shape = architecture(bits=bits).__class__(**{**vars(architecture(bits=bits)), "inputs": inputs})
     model = build(shape, wide)
     model.get_layer("logits").kernel.assign(np.ones((inputs, 10)))
-    message = (
-        "layer logits: sums need 25.1 bits, but float32 is exact only to 24: use fewer inputs, units or bits"
-    )
+    message = "layer logits: sums need 25.1 bits, but float32 is exact only to 24: use fewer inputs, units or bits"
     with pytest.raises(ModelError, match=f"^{re.escape(message)}$"):
         canonicalize(model, shape, wide)
 
 
 def test_format_of_another_network_is_refused(input_format):
     shape = architecture(bits=3)
-    message = (
-        "the architecture reads 64 inputs of 3 bits, but the input format has 64 of 4 bits"
-    )
+    message = "the architecture reads 64 inputs of 3 bits, but the input format has 64 of 4 bits"
     with pytest.raises(ModelError, match=f"^{message}$"):
         build(shape, input_format)
 

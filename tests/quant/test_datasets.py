@@ -73,14 +73,18 @@ X = GOOD["x_train"]
 BAD = [
     (
         {"x_train": with_value(with_value(X, (4, 1), np.nan), (5, 0), np.inf)},
-        "x_train has 2 values that are not finite numbers, the first at index (4, 1): nan; remove or fill these samples",
+        "x_train has 2 values that are not finite numbers, the first at index (4, 1): nan; "
+        "remove or fill these samples",
     ),
     (
         {"x_test": with_value(GOOD["x_test"], (0, 2), -np.inf)},
         "x_test has 1 values that are not finite numbers, the first at index (0, 2): -inf; "
         "remove or fill these samples",
     ),
-    ({"y_train": np.full(8, 7), "y_test": np.full(2, 7)}, "y_train has only one class, '7': there is nothing to tell apart"),
+    (
+        {"y_train": np.full(8, 7), "y_test": np.full(2, 7)},
+        "y_train has only one class, '7': there is nothing to tell apart",
+    ),
     ({"x_train": X[:0], "y_train": np.zeros(0, int)}, "x_train has no samples (shape (0, 3))"),
     ({"x_test": X[:0], "y_test": np.zeros(0, int)}, "x_test has no samples (shape (0, 3))"),
     ({"x_train": X[:, :0], "x_test": X[:2, :0]}, "x_train has no features (shape (8, 0))"),
@@ -98,8 +102,14 @@ BAD = [
         {"y_train": GOOD["y_train"] + 0.5},
         "y_train has the label 0.5: labels are whole numbers or strings (classification only)",
     ),
-    ({"y_test": np.array([np.nan, 1])}, "y_test has the label nan: labels are whole numbers or strings (classification only)"),
-    ({"y_train": GOOD["y_train"].astype(complex)}, "y_train holds complex128 values: labels are whole numbers or strings"),
+    (
+        {"y_test": np.array([np.nan, 1])},
+        "y_test has the label nan: labels are whole numbers or strings (classification only)",
+    ),
+    (
+        {"y_train": GOOD["y_train"].astype(complex)},
+        "y_train holds complex128 values: labels are whole numbers or strings",
+    ),
 ]
 
 
@@ -168,7 +178,7 @@ def test_failed_download_says_how_to_go_on(monkeypatch, tmp_path):
     from quant.tf import keras
 
     def fail():
-        raise Exception("URL fetch failure")
+        raise Exception("URL fetch failure")  # noqa: TRY002  # what Keras raises
 
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setattr(keras.datasets.mnist, "load_data", fail)

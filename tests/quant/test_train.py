@@ -74,7 +74,9 @@ def test_many_candidates_do_not_pile_up(split, input_format):
 
     counts = []
     for seed in range(4):
-        train(architecture((6, "ternary")), split, input_format, epochs=1, batch_size=256, learning_rate=0.01, seed=seed)
+        train(
+            architecture((6, "ternary")), split, input_format, epochs=1, batch_size=256, learning_rate=0.01, seed=seed
+        )
         gc.collect()
         counts.append(len(gc.get_objects()))
     assert counts[3] - counts[2] < 1000

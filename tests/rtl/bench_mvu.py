@@ -2,11 +2,11 @@ import itertools
 import random
 
 import cocotb
-from bench import pack, parameters, reset, settle, signed, tick
+from bench import pack, parameters, reset, settle, tick, unpack
 
 
 class Unit:
-    """Feeds vectors and the weights ROM, moves at random, and collects the groups of sums."""
+    """Feeds vectors and the weights ROM, retires at random, and collects the groups of sums."""
 
     def __init__(self, dut, seed):
         self.p, self.dut, self.random = parameters(), dut, random.Random(seed)
@@ -38,66 +38,78 @@ class Unit:
             for c in range(self.n_out)
         ]
 
-    async def run(self, vectors, *, idle, stall):
+    async def run(self, vectors, *, idle, hold):
+        """Sums of each vector. ``hold``: chance, per cycle, that a finished vector does not yet retire."""
         dut, p = self.dut, self.p
         pending, outputs, row = list(vectors), [], []
         self.accepted, self.finished = [], []
-        offered, cycle, rom_word, channel = False, 0, 0, 0
-        while len(outputs) < len(vectors):
+        offered, finished, cycle, rom_word, channel = False, 0, 0, 0, 0
+        while len(outputs) < len(vectors) or finished:
             offered = bool(pending) and (offered or self.random.random() >= idle)
             dut.s_valid.value = offered
             dut.s_data.value = pack(pending[0] if offered else [0] * self.n_in, p["IN_W"])
-            dut.advance.value = self.random.random() >= stall
             await settle()
-            word = self.rom[int(dut.rom_addr.value)]
+            word = self.read_rom()
             dut.rom_data.value = rom_word if p["ROM_REGISTERED"] else word
             rom_word = word
-            await settle()
-            if dut.acc_valid.value and dut.advance.value:
+            if dut.acc_valid.value:
                 assert channel == len(row) // self.pe
-                row += [signed(int(dut.acc.value) >> i * p["ACC_W"], p["ACC_W"]) for i in range(self.pe)]
+                row += unpack(int(dut.acc.value), self.pe, p["ACC_W"])
                 assert bool(dut.acc_last.value) == (len(row) == self.groups * self.pe)
                 if dut.acc_last.value:
                     outputs.append(row[: self.n_out])
                     self.finished.append(cycle)
+                    finished += 1
                     row = []
             channel = int(dut.channel_addr.value)
+            retire = finished > 0 and self.random.random() >= hold
+            dut.retire.value = retire
+            finished -= retire
+            await settle()
             if offered and dut.s_ready.value:
                 self.accepted.append(cycle)
                 pending.pop(0)
                 offered = False
+            assert len(self.accepted) - len(outputs) + finished <= 2
             await tick(dut)
             cycle += 1
             assert cycle < 100_000
         return outputs
 
+    def read_rom(self):
+        """The word at the address that every channel must have."""
+        width = max(1, (len(self.rom) - 1).bit_length())
+        (address,) = set(unpack(int(self.dut.rom_addr.value), self.pe, width, is_signed=False))
+        return self.rom[address]
+
 
 def latency(p):
     """The formula in the module's header."""
-    steps = -(-p["N_IN"] // p["SIMD"]) * -(-p["N_OUT"] // p["PE"])
+    slices = -(-p["N_IN"] // p["SIMD"])
     leaves = -(-p["SIMD"] // 3) if p["TERNARY"] else p["SIMD"]
     levels = (leaves - 1).bit_length()
-    return steps + 1 + p["TERNARY"] + ((levels - 1) // p["TREE_REG"] if levels else 0)
+    tree = (levels - 1) // p["TREE_REG"] if levels else 0
+    return slices * -(-p["N_OUT"] // p["PE"]) + 1 + bool(p["TERNARY"] or slices > 1) + tree
 
 
 async def prepared(dut, seed):
-    dut.advance.value, dut.rom_data.value = 1, 0
+    dut.retire.value, dut.rom_data.value = 0, 0
     await reset(dut)
     return Unit(dut, seed)
 
 
 @cocotb.test()
 async def multiplies_under_any_traffic(dut):
-    for seed, (idle, stall) in enumerate([(0, 0), (0.8, 0), (0, 0.5), (0.8, 0.5)]):
+    for seed, (idle, hold) in enumerate([(0, 0), (0.8, 0), (0, 0.95), (0.8, 0.9)]):
         unit = await prepared(dut, seed)
         vectors = [[unit.element() for _ in range(unit.n_in)] for _ in range(25)]
-        assert await unit.run(vectors, idle=idle, stall=stall) == [unit.sums(x) for x in vectors]
+        assert await unit.run(vectors, idle=idle, hold=hold) == [unit.sums(x) for x in vectors]
 
 
 @cocotb.test()
 async def keeps_its_latency_and_interval(dut):
     unit = await prepared(dut, 9)
-    await unit.run([[unit.element() for _ in range(unit.n_in)] for _ in range(10)], idle=0, stall=0)
+    await unit.run([[unit.element() for _ in range(unit.n_in)] for _ in range(10)], idle=0, hold=0)
     taken, done = unit.accepted, unit.finished
-    assert {b - a for a, b in itertools.pairwise(taken)} == {unit.slices * unit.groups}
+    assert {b - a for a, b in itertools.pairwise(taken)} == {unit.p["INTERVAL"]}
     assert {b - a for a, b in zip(taken, done, strict=True)} == {latency(unit.p)}
