@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from codesign.errors import ModelError
+from hw.graph import round_half_even
 
 Integers = NDArray[np.int64]
 
@@ -68,16 +69,6 @@ def signed_bits(low: int, high: int) -> int:
 def range_bits(low: int, high: int) -> int:
     """Bits of the narrowest format (signed only where ``low`` is negative) that holds ``low`` to ``high``."""
     return signed_bits(low, high) if low < 0 else max(1, high.bit_length())
-
-
-def round_half_even(values: Integers, shift: int) -> Integers:
-    """``values / 2**shift`` rounded to the nearest integer, ties to the even one."""
-    if shift == 0:
-        return values
-    floor = values >> shift
-    rest, half = values & ((1 << shift) - 1), 1 << (shift - 1)
-    up: Integers = ((rest > half) | ((rest == half) & ((floor & 1) == 1))).astype(np.int64)
-    return floor + up
 
 
 @dataclass(frozen=True, eq=False)

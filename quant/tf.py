@@ -68,7 +68,7 @@ def forget_models() -> None:
 
     Graphs are cycles through C++ objects that Python's collector does not see into.
     """
-    dismantle_func_graph(keras.backend.get_graph())
+    dismantle_func_graph(keras.src.backend.get_graph())
     keras.backend.clear_session()
 
 

@@ -18,7 +18,7 @@ from .tf import forget_function, forget_models, keras, tf
 
 Model = Any
 
-SETTLED = 0.6
+SETTLED = 0.1
 """Share of the steps after which statistics and thresholds are frozen; the rest trains what will be exported."""
 SMOOTHING = 0.1
 
@@ -40,10 +40,36 @@ def train(
     """
     forget_models()
     model = build(architecture, input_format, seed)
-    x = input_format.quantized_real(split.x_train)
+    fit_model(
+        model,
+        input_format.quantized_real(split.x_train),
+        split.y_train,
+        heat=temperature(model),
+        classes=architecture.outputs,
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        seed=seed,
+    )
+    return model
+
+
+def fit_model(
+    model: Model,
+    x: NDArray[np.float32],
+    y: NDArray[np.int64],
+    *,
+    heat: float,
+    classes: int,
+    epochs: int,
+    batch_size: int,
+    learning_rate: float,
+    seed: int,
+) -> None:
+    """Train ``model`` in place: Adam, cosine schedule, cross entropy of ``heat`` times its logits."""
     orders = _orders(len(x), epochs, batch_size, seed)
     rates = learning_rate * 0.5 * (1 + np.cos(np.pi * np.arange(len(orders)) / len(orders)))
-    step = _stepper(model, tf.constant(x), tf.constant(split.y_train), architecture.outputs)
+    step = _stepper(model, tf.constant(x), tf.constant(y), heat, classes)
     settled = int(SETTLED * len(orders))
     for i, (rows, rate) in enumerate(zip(tf.constant(orders), tf.constant(rates, tf.float32), strict=True)):
         if i == settled:
@@ -51,11 +77,12 @@ def train(
         step(rows, rate)
     forget_function(step)
     gc.collect()
-    return model
 
 
 def settle(model: Model, x: NDArray[np.float32]) -> None:
     """Re-estimate every statistic and threshold on ``x``, layer by layer, and freeze them."""
+    if not any(isinstance(layer, DyadicNorm | TernaryActivation) for layer in model.layers):
+        return
     values = tf.constant(x)
     for layer in model.layers[1:]:
         if isinstance(layer, DyadicNorm | TernaryActivation):
@@ -72,14 +99,13 @@ def _orders(samples: int, epochs: int, batch_size: int, seed: int) -> NDArray[np
     return np.concatenate([rng.permutation(samples)[:whole].reshape(-1, size) for _ in range(epochs)]).astype(np.int32)
 
 
-def _stepper(model: Model, x: Any, y: Any, classes: int) -> Any:
+def _stepper(model: Model, x: Any, y: Any, heat: float, classes: int) -> Any:
     """A compiled function (sample numbers, learning rate) that takes one Adam step.
 
     One call per step: a loop inside the compiled function saves nothing noticeable, and TensorFlow never frees it.
     """
     rate = tf.Variable(0.0, trainable=False)
     optimizer = keras.optimizers.legacy.Adam(lambda: rate)  # the legacy one has fused kernels
-    heat = temperature(model)
     targets = tf.one_hot(y, classes) * (1 - SMOOTHING) + SMOOTHING / classes
     variables = model.trainable_variables
     optimizer._create_all_weights(variables)  # otherwise the function is traced twice

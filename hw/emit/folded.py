@@ -319,7 +319,8 @@ endmodule
 def _instance(rom: Rom, name: str, address: str, data: str) -> str:
     nets = {"clk": "clk", "addr": address, "data": data}
     ports = ",\n".join(f"      .{port:4}({nets[port]})" for port in rom.ports)
-    return f"{rom.module} {name} (\n{ports}\n  );"
+    waste = f"\n  wire logic unused_{address} = &{{1'b0, {address}}};" if "addr" not in rom.ports else ""
+    return f"{rom.module} {name} (\n{ports}\n  );{waste}"
 
 
 def _literal(value: int) -> str:

@@ -12,6 +12,7 @@ from codesign.errors import MismatchError, ModelError
 from hw.design import TOP, Design, Layer, library
 from hw.emit.folded import Folding, emit_folded, fold
 from hw.emit.top import Ports, emit_folded_top
+from hw.measure.tools import find_verilator, run_tool
 from hw.measure.verilator import simulate
 from hw.stage import Binary, Linear, Quantize, Stage, Ternary
 
@@ -171,3 +172,13 @@ def test_fold_rejects_no_cycles():
 def test_emit_rejects_a_folding_beyond_the_layer():
     with pytest.raises(ModelError, match="stage 'dense': folding 3 x 4 does not fit 2 outputs and 4 inputs"):
         emit_folded(make(4, 2, Ternary(1)), Folding(3, 4), "m")
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_generated_text_gives_verilator_nothing_to_warn_of(name, tmp_path):
+    stage, folding = SHAPES[name]
+    for file, text in chain([stage], [folding]).files.items():
+        (tmp_path / file).write_text(text)
+    tool = find_verilator()
+    argv = [*tool.command, "--lint-only", "-Wall", "-y", str(tmp_path), "--top-module", TOP, f"{TOP}.sv"]
+    run_tool(argv, cwd=tmp_path, timeout_s=60, log=tmp_path / "lint.log", env=tool.environment)

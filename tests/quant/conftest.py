@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import pytest
 
-from codesign.architecture import Architecture, DenseLayer, Hardware
 from quant import datasets, scaling
 
 
@@ -19,8 +18,3 @@ def split(digits):
 @pytest.fixture(scope="session")
 def input_format(digits, split):
     return scaling.fit(split.x_train, "minmax", 4, digits.image_shape)
-
-
-def architecture(*hidden, bits=4, batch_norm=True):
-    layers = tuple(DenseLayer(units, activation) for units, activation in hidden)
-    return Architecture(64, 10, bits, layers, batch_norm, Hardware("parallel"))

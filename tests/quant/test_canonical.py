@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import architecture
 from hypothesis import given
 from hypothesis import strategies as st
+from small_networks import architecture
 
 from codesign.errors import ModelError
 from quant.build import build, lattice, temperature

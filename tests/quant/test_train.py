@@ -3,14 +3,16 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import architecture
+from small_networks import architecture
 
 from quant.canonical import canonicalize, evaluate, logits
 from quant.train import train
 
+HERE = Path(__file__).parent
 SHORT = {"epochs": 2, "batch_size": 64, "learning_rate": 0.02}
 
 
@@ -38,14 +40,14 @@ def test_same_arguments_same_bits_in_another_process(split, input_format):
     train(architecture((9, "3")), split, input_format, **SHORT, seed=3)  # what was trained before must not matter
     here = fingerprint(train(shape, split, input_format, **SHORT, seed=5))
     code = (
-        "import sys; sys.path.insert(0, 'tests/quant')\n"
+        f"import sys; sys.path.insert(0, {str(HERE)!r})\n"
         "from test_train import *\n"
         "from quant import datasets, scaling\n"
         "digits = datasets.load('digits'); split = datasets.split(digits, 0.2, 1)\n"
         "form = scaling.fit(split.x_train, 'minmax', 4, digits.image_shape)\n"
         "print(fingerprint(train(architecture((12, 'ternary'), (8, '2')), split, form, **SHORT, seed=5)))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=HERE.parents[1])
     assert done.stdout.strip() == here
     assert done.stderr == "", "TensorFlow's chatter reached the user"
     assert fingerprint(train(shape, split, input_format, **SHORT, seed=6)) != here
