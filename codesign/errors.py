@@ -9,11 +9,11 @@
     │   ├── TargetError            unknown board or part, budget that makes no sense
     │   ├── ModelError             a model that cannot be lowered exactly
     │   └── RunError               a run that is damaged, locked, missing or of another version
-    ├── ToolError             3    an external tool is missing or broken
+    ├── ToolError             2    an external tool is missing or broken
     ├── CandidateError        1    one candidate failed; stored, the search goes on
     │   ├── ToolRunError           a tool ended with an error, hung or ran out of memory
     │   └── MismatchError          two levels of the same network gave different bits
-    └── StorageError          4    the disk refused what had to be stored
+    └── StorageError          2    the disk refused what had to be stored
 
 Messages echo the offending value and say what to do about it.
 """
@@ -59,7 +59,7 @@ class RunError(InputError):
 class ToolError(CodesignError):
     """An external tool is missing or does not work at all."""
 
-    exit_code = 3
+    exit_code = 2
 
 
 class CandidateError(CodesignError):
@@ -84,7 +84,7 @@ class MismatchError(CandidateError):
 class StorageError(CodesignError):
     """The disk refused what had to be stored."""
 
-    exit_code = 4
+    exit_code = 2
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

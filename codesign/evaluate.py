@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from boards.catalogue import load_target
 from codesign.architecture import Architecture
 from codesign.artifacts import ArtifactStore
-from codesign.errors import CandidateError, MismatchError
+from codesign.errors import CandidateError, MismatchError, ModelError
 from codesign.measurement import Figure, Measurement, Provenance
 from codesign.record import Record
 from codesign.study import Study
@@ -111,11 +111,10 @@ class Evaluator:
             work = _Work(Path(scratch), report)
             try:
                 measurement = self._measure(architecture, work)
-            except CandidateError as error:
+            except (CandidateError, ModelError) as error:  # a network that cannot be exact is no fault of the user
                 self._keep_files(work)
-                return Record(
-                    architecture, "failed", str(error), error.log, artefacts=work.artefacts, seconds=work.seconds
-                )
+                log = error.log if isinstance(error, CandidateError) else ""
+                return Record(architecture, "failed", str(error), log, artefacts=work.artefacts, seconds=work.seconds)
             return Record(architecture, "ok", measurement=measurement, artefacts=work.artefacts, seconds=work.seconds)
 
     def finalize(self, record: Record, report: StageReport) -> Measurement:

@@ -182,7 +182,10 @@ class SpaceSection(_Section):
         min_length=1,
     )
     folding: tuple[Folding, ...] = _key(
-        FOLDINGS, "clock cycles per input of a folded network", "a list of whole numbers from 2 to 4096", min_length=1
+        FOLDINGS,
+        "target of clock cycles per layer and input in folded mode",
+        "a list of whole numbers from 2 to 4096",
+        min_length=1,
     )
 
     @model_validator(mode="after")

@@ -195,7 +195,8 @@ class _Loop:
         stored = self.store.meta("reference")
         if stored is not None:
             return tuple(stored)
-        points = [point for record in records if (point := self._point(record)) is not None]
+        measured = [record for record in records if record.measurement and "val_error" in record.measurement.figures]
+        points = [point for record in measured if (point := self._point(record)) is not None]
         if not points:
             return None
         known = {limit.key: limit.limit for limit in self.constraints}
@@ -205,7 +206,9 @@ class _Loop:
         if "fps" in known:
             known["interval"] = 1e6 / known["fps"]
         worst = [_MARGIN * max(column) for column in zip(*points, strict=True)]
-        reference = tuple(known.get(name, bad) for name, bad in zip(self.study.search.objectives, worst, strict=True))
+        reference = tuple(
+            known.get(name, bad) or 1.0 for name, bad in zip(self.study.search.objectives, worst, strict=True)
+        )
         self.store.set_meta("reference", reference)
         return reference
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from codesign.store import Store
 from codesign.summary import closing, front_table
 
 _LOG_LINES = 30
+_REASONS = 5
 _POLL_SECONDS = 1.0
 
 
@@ -36,7 +38,8 @@ def show_run(folder: Path, *, as_json: bool) -> None:
     process = searching_process(folder)
     if process is not None:
         console.print(Text(f"process {process} is searching; watch it with: codesign show {folder.name} --follow"))
-    console.print(Text(closing(run)), soft_wrap=True)
+    for line in (closing(run), *_failures(run)):
+        console.print(Text(line), soft_wrap=True)
 
 
 def show_candidate(folder: Path, prefix: str, *, as_json: bool) -> None:
@@ -178,6 +181,16 @@ def _line(run: Run, record: Record, number: int) -> str:
     return f"{line}: {record.reason}"
 
 
+def _failures(run: Run) -> list[str]:
+    """The most frequent reasons of failures, each with a candidate to look at."""
+    failed = [(record.digest, record.reason) for record in run.records if record.status == "failed"]
+    failed += [(digest, final.reason) for digest, final in run.finals.items() if final.measurement is None]
+    examples = {reason: digest for digest, reason in reversed(failed)}
+    counts = Counter(reason for _, reason in failed).most_common(_REASONS)
+    name = run.folder.name
+    return [f"failed, {count}: {reason} (codesign show {name} {examples[reason][:8]})" for reason, count in counts]
+
+
 def _generations(run: Run) -> Table:
     table = Table(title="Generations", title_justify="left")
     for heading in ("generation", "candidates so far", "front", "hypervolume"):
@@ -197,7 +210,7 @@ def _heading(run: Run, record: Record) -> list[str]:
     ]
     layers.append(f"{architecture.outputs} outputs")
     hardware = architecture.hardware
-    interval = f", one input every {hardware.folding} cycles" if hardware.mode == "folded" else ""
+    interval = f", at most about {hardware.folding} cycles per layer" if hardware.mode == "folded" else ""
     status = record.status + (": " + record.reason if record.reason else "")
     final = run.finals.get(record.digest)
     lines = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pickle
 import shutil
@@ -13,7 +14,7 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
-from codesign.errors import CandidateError, CodesignError
+from codesign.errors import CandidateError, CodesignError, StorageError
 
 StageReport = Callable[[str], None]
 """Tells the coordinator which stage the job is in."""
@@ -21,6 +22,8 @@ Handler = Callable[[Any, StageReport], Any]
 """Does one job."""
 
 # The path comes first, so that the worker finds the same packages as its coordinator.
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
+
 BOOT = """
 import sys
 from multiprocessing.connection import Connection
@@ -71,6 +74,9 @@ def _answer(handler: Handler, job: Any, report: StageReport) -> tuple[str, Any]:
     except MemoryError:
         return "failed", ("out of memory", traceback.format_exc())
     except Exception as error:  # noqa: BLE001  # one candidate's surprise must not end the search; it is stored
+        if isinstance(error, OSError) and error.errno in DISK_ERRORS:  # the disk's fault decides about no candidate
+            where = error.filename or "a temporary file"
+            return "fatal", StorageError(f"cannot write {where}: {error.strerror}; make room and start again")
         return "failed", (f"unexpected {type(error).__name__}: {error}", traceback.format_exc())
 
 

@@ -84,6 +84,7 @@ class WorkerPool:
         self._limit = limit_seconds
         self._on_stage = on_stage
         self._early_deaths = 0
+        self._fatal: list[CodesignError] = []
         self._workers: list[_Worker] = []
         try:
             for number in range(count):
@@ -111,7 +112,12 @@ class WorkerPool:
             worker.connection.send(job)
 
     def wait(self, timeout: float) -> list[Outcome]:
-        """Outcomes of jobs that ended, after at most ``timeout`` seconds (none, if only stages changed)."""
+        """Outcomes of jobs that ended, after at most ``timeout`` seconds (none, if only stages changed).
+
+        What makes all work pointless is raised, once every outcome before it has been returned.
+        """
+        if self._fatal:
+            raise self._fatal[0]
         by_connection = {worker.connection: worker for worker in self._workers}
         outcomes: list[Outcome] = []
         for connection in wait(list(by_connection), timeout):
@@ -124,6 +130,8 @@ class WorkerPool:
             if worker.key is not None and seconds > self._limit:
                 reason = f"exceeded the limit of {self._limit:g} s per candidate in stage {worker.stage}"
                 outcomes.append(self._replaced(worker, reason))
+        if self._fatal and not outcomes:
+            raise self._fatal[0]
         return outcomes
 
     def terminate(self) -> None:
@@ -179,7 +187,7 @@ class WorkerPool:
             self._set_stage(worker, value)
         elif kind == "fatal":
             assert isinstance(value, CodesignError)
-            raise value
+            self._fatal.append(value)
         elif kind == "ready":
             worker.ready, self._early_deaths = True, 0
             self._set_stage(worker, "idle")

@@ -17,6 +17,8 @@ SUPPORTED = (
     "quantized_relu, quantized_bits, ternary and binary activations, linear"
 )
 _FLOAT32_BITS = 24
+WIDENED = "_widen"
+"""Ends the names of nodes that stand for no layer of the model."""
 
 
 def lower(model_graph: Any) -> Graph:
@@ -130,7 +132,7 @@ def _quantize(name: str, quantizer: Any, kind: FixedType, source: Node) -> list[
     if shift < 0:  # the activation's step is finer than what it reads: widen first, exactly
         wide = FixedType(source.type.signed, source.type.bits - shift, kind.frac)
         tensors = {"shift": np.full(source.size, -shift), "bias": np.zeros(source.size, np.int64)}
-        source = Node(f"{name}_widen", Op.AFFINE, source.name, source.size, wide, tensors)
+        source = Node(f"{name}{WIDENED}", Op.AFFINE, source.name, source.size, wide, tensors)
         nodes.append(source)
         shift = 0
     low = kind.low + int(bool(quantizer["config"].get("symmetric")) and kind.signed)
@@ -174,6 +176,9 @@ def self_check(model: Any, graph: Graph, x: Ints) -> None:
     """
     names = {node.name for node in graph}
     layers = [layer for layer in model.layers if layer.name in names]
+    unseen = names - {layer.name for layer in layers} - {name for name in names if name.endswith(WIDENED)}
+    if unseen:
+        raise MismatchError(f"no layer of the model is called {sorted(unseen)[0]!r}: nothing to compare with")
     for node in graph:
         if node.type.bits > _FLOAT32_BITS:
             raise ModelError(f"layer {node.name!r} needs {node.type.bits} bits; float32 QKeras is exact up to 24")

@@ -136,11 +136,12 @@ def _activation(model: Model, i: int, kind: Activation, finest: float) -> Any:
 def off_lattice(threshold: float, step: float) -> float:
     """A threshold strictly between two multiples of ``step`` that decides like ``|y| >= threshold`` for all of them.
 
-    ``step`` is a power of two; coarser lattices are part of it. Never exactly 0.5, which hls4ml converts differently.
+    ``step`` is a power of two; coarser lattices are part of it. Three eighths of a step above a multiple can be neither
+    0.5, which hls4ml converts differently, nor half a channel's scale: hls4ml would fold that into the dense layer
+    before, as a scale of 1, and then apply its own threshold of 0.5 on the lattice.
     """
     below = max(math.ceil(threshold / step) - 1, 0)
-    middle = (below + 0.5) * step
-    return (below + 0.25) * step if middle == 0.5 else middle
+    return (below + 0.375) * step
 
 
 def _check_exact(

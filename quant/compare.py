@@ -29,9 +29,7 @@ FLOAT_RATE, TERNARY_RATE = 0.002, 0.02
 BATCH_SIZE = 16
 
 
-def test_errors(
-    kind: Activation | None, hidden: Sequence[int], dataset: Dataset, epochs: int, seeds: int
-) -> list[float]:
+def errors_of(kind: Activation | None, hidden: Sequence[int], dataset: Dataset, epochs: int, seeds: int) -> list[float]:
     """Test error of one network per seed, trained on all training samples; ``None`` is the float network."""
     input_format = fit(dataset.x_train, "minmax", 8 if kind is None else 4, dataset.image_shape)
     everything = Split(dataset.x_train, dataset.y_train, dataset.x_test[:0], dataset.y_test[:0])
@@ -87,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     _say(f"{dataset.name}, {shape}, {given.epochs} epochs, {given.seeds} seeds, {len(dataset.y_test)} test samples")
     _say("test error in %: mean over seeds ± its standard error (training) ± that of the test set's size")
     for label, kind in KINDS:
-        errors = np.array(test_errors(kind, given.hidden, dataset, given.epochs, given.seeds))
+        errors = np.array(errors_of(kind, given.hidden, dataset, given.epochs, given.seeds))
         mean = float(errors.mean())
         over_seeds = float(errors.std(ddof=1)) / math.sqrt(len(errors)) if len(errors) > 1 else math.nan
         over_samples = math.sqrt(mean * (1 - mean) / len(dataset.y_test))

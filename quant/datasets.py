@@ -190,7 +190,7 @@ def _labels(key: str, y: Array) -> Array:
     if y.dtype.kind in "US":
         return y
     if y.dtype.kind == "f":
-        wrong = y[y != np.floor(y)]  # also NaN
+        wrong = y[(y != np.floor(y)) | (np.abs(y) > 2.0**53)]  # also NaN and infinity
         if wrong.size:
             raise DataError(
                 f"{key} has the label {wrong[0]}: labels are whole numbers or strings (classification only)"
@@ -216,7 +216,7 @@ def _from_npz(path: Path) -> Dataset:
             for key in ARRAYS:
                 arrays[key] = archive[key]
     except FileNotFoundError as error:
-        raise DataError(f"no such file: {path} (data.path is relative to where codesign runs)") from error
+        raise DataError(f"no such file: {path}") from error
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         if "Object arrays" in str(error):
             raise DataError(f"{path}: {key} is an array of Python objects: save plain numbers or strings") from error

@@ -17,7 +17,7 @@ from typing import Any
 from rich.console import Console
 
 from codesign.cli import version
-from codesign.doctor import examine
+from codesign.doctor import PACKAGES, examine
 from codesign.progress import ProgressDisplay
 from codesign.run import Run, run_folder
 from codesign.search import search
@@ -90,7 +90,7 @@ def main() -> int:
     options = parser.parse_args()
     target = options.json.absolute()
     findings, machine = examine()
-    versions = {found.name: found.version for found in findings if found.required and found.version}
+    versions = {found.name: found.version for found in findings if found.place or found.name in PACKAGES}
     values = {
         **loop(options.workers),
         "workers": options.workers,

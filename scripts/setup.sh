@@ -43,7 +43,7 @@ for name in ("venv", "ensurepip", "ssl", "sqlite3", "ctypes"):
     [ -z "$missing" ] ||
       setup_problems+=("$SETUP_PYTHON lacks the standard module(s) ${missing% }; on Debian and Ubuntu: apt-get install python3.11-venv.")
   fi
-  for tool in g++ make perl; do
+  for tool in g++ make; do
     command -v "$tool" >/dev/null ||
       setup_problems+=("$tool is needed to simulate the hardware and was not found on PATH; on Debian and Ubuntu: apt-get install $tool.")
   done

@@ -17,7 +17,7 @@ MERGED_STEPS = 16
 """Up to here a weight's truth table (4 address bits) and a trit share one LUT6 per product bit."""
 
 RTL = (
-    *("cdg_mvu", "cdg_ternary_mul", "cdg_trit_sum", "cdg_select_neg", "cdg_adder_tree"),
+    *("cdg_rom_column", "cdg_mvu", "cdg_ternary_mul", "cdg_trit_sum", "cdg_select_neg", "cdg_adder_tree"),
     *("cdg_ternary_act", "cdg_requant", "cdg_collect"),
 )
 """Modules of hw/rtl that folded stages instantiate."""

@@ -18,7 +18,7 @@ class Rom:
     """``words`` of ``width`` bits in module ``module``.
 
     Unregistered: a truth table per bit, read within the cycle, which synthesis merges with the logic behind it.
-    ``read_registered``: a memory read a cycle later; with ``block`` it is a block RAM.
+    ``read_registered``: read a cycle later, from LUTs of its own or, with ``block``, from block RAM.
     A table of one word has neither clock nor address. ``readers`` equal parts of the word, each with an address of
     its own, make up an unregistered one; a registered one takes the first address.
     """
@@ -78,7 +78,7 @@ def emit_rom(rom: Rom) -> str:
         "addr": f"input  wire logic {vector(rom.readers * rom.address_bits)} addr",
         "data": f"output logic {vector(rom.width)} data",
     }
-    body = _constant if len(rom.words) == 1 else _memory if rom.read_registered else _columns
+    body = _body(rom)
     ports = ",\n".join(f"    {declared[port]}" for port in rom.ports)
     return f"""\
 // {len(rom.words)} words of {rom.width} bits{", in block RAM" if rom.block else ""}.
@@ -87,51 +87,82 @@ def emit_rom(rom: Rom) -> str:
 module {rom.module} (
 {ports}
 );
-{body(rom)}
+{body}
 endmodule
 
 `default_nettype wire
 """
 
 
+def _body(rom: Rom) -> str:
+    if len(rom.words) == 1:
+        return f"  assign data = {_literal(rom.words[0], rom.width)};"
+    if not rom.read_registered:
+        return _truth_tables(rom)
+    return _unread_addresses(rom) + (_block_ram(rom) if rom.block else _luts(rom))
+
+
+def _unread_addresses(rom: Rom) -> str:
+    if rom.readers == 1:
+        return ""
+    return f"  wire logic unused = &{{1'b0, addr[{rom.readers * rom.address_bits - 1}:{rom.address_bits}]}};\n\n"
+
+
 def _literal(word: int, width: int) -> str:
     return f"{width}'h{word:0{math.ceil(width / 4)}x}"
 
 
-def _constant(rom: Rom) -> str:
-    return f"  assign data = {_literal(rom.words[0], rom.width)};"
+def _columns(rom: Rom) -> list[int]:
+    """Bit n of a column is that data bit of word n."""
+    return [sum((word >> bit & 1) << n for n, word in enumerate(rom.words)) for bit in range(rom.width)]
 
 
-def _columns(rom: Rom) -> str:
+def _truth_tables(rom: Rom) -> str:
     # As a memory, Yosys would move the address register behind it and so keep it from merging.
-    depth = len(rom.words)
-    columns = (sum((word >> bit & 1) << i for i, word in enumerate(rom.words)) for bit in range(rom.width))
-    part, bits = rom.width // rom.readers, rom.address_bits
+    depth, part, bits = len(rom.words), rom.width // rom.readers, rom.address_bits
     lines = (
         f"  assign data[{bit}] = 1'({_literal(column, depth)} >> addr[{bit // part * bits}+:{bits}]);"
-        for bit, column in enumerate(columns)
+        for bit, column in enumerate(_columns(rom))
     )
     return "\n".join(("  // Bit n of a constant is that data bit of word n.", *lines))
 
 
-def _memory(rom: Rom) -> str:
-    # Yosys knows "logic" for a table in LUTs, Vivado "distributed"; Yosys takes ram_style first.
-    style = 'rom_style = "block"' if rom.block else 'ram_style = "logic", rom_style = "distributed"'
-    words = "\n".join(f"    mem[{i}] = {_literal(word, rom.width)};" for i, word in enumerate(rom.words))
-    waste = (
-        f"""\
-  wire logic unused = &{{1'b0, addr[{rom.readers * rom.address_bits - 1}:{rom.address_bits}]}};
-"""
-        if rom.readers > 1
-        else ""
-    )
+def _luts(rom: Rom) -> str:
+    """A LUT6 for each 64 words of a column that neither is constant nor was there before."""
+    depth, seen, lines = len(rom.words), dict[int, int](), []
+    for bit, column in enumerate(_columns(rom)):
+        first = seen.setdefault(column, bit)
+        if column in (0, (1 << depth) - 1):
+            lines.append(f"  assign column[{bit}] = 1'b{column & 1};")
+        elif first < bit:
+            lines.append(f"  assign column[{bit}] = column[{first}];")
+        else:
+            parameters = f".DEPTH({depth}), .WORDS({_literal(column, depth)})"
+            lines.append(f"  cdg_rom_column #({parameters}) column_{bit} (.addr(word), .data(column[{bit}]));")
+    body = "\n".join(lines)
     return f"""\
-{waste}  (* {style} *) logic {vector(rom.width)} mem[0:{len(rom.words) - 1}];
+  logic {vector(rom.address_bits)} word;
+  logic {vector(rom.width)} column;
+
+  assign word = addr{vector(rom.address_bits)};
+
+  // Bit n of a constant is that data bit of word n.
+{body}
+
+  always_ff @(posedge clk) begin
+    data <= column;
+  end"""
+
+
+def _block_ram(rom: Rom) -> str:
+    words = "\n".join(f"    mem[{i}] = {_literal(word, rom.width)};" for i, word in enumerate(rom.words))
+    return f"""\
+  (* rom_style = "block" *) logic {vector(rom.width)} mem[0:{len(rom.words) - 1}];
 
   initial begin
 {words}
   end
 
   always_ff @(posedge clk) begin
-    data <= mem[addr[{rom.address_bits - 1}:0]];
+    data <= mem[addr{vector(rom.address_bits)}];
   end"""

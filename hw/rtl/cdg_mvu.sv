@@ -121,17 +121,20 @@ module cdg_mvu #(
     if (accept) x_q <= s_data;
   end
 
-  for (genvar p = 0; p < PE; p++) begin : gen_address
-    // Kept, because equal registers would be merged into one again.
-    (* keep, dont_touch = "yes" *) logic [STEP_W-1:0] address_q;
+  if (ROM_REGISTERED) begin : gen_ahead
+    assign rom_addr = {PE{step_d}};
+  end else begin : gen_addresses
+    for (genvar p = 0; p < PE; p++) begin : gen_address
+      // Kept, because equal registers would be merged into one again.
+      (* keep, dont_touch = "yes" *) logic [STEP_W-1:0] address_q;
 
-    always_ff @(posedge clk) begin
-      if (!rst_n) address_q <= '0;
-      else address_q <= step_d;
+      always_ff @(posedge clk) begin
+        if (!rst_n) address_q <= '0;
+        else address_q <= step_d;
+      end
+
+      assign rom_addr[p*STEP_W+:STEP_W] = address_q;
     end
-
-    // A registered ROM reads ahead.
-    assign rom_addr[p*STEP_W+:STEP_W] = ROM_REGISTERED ? step_d : address_q;
   end
 
   if (SF == 1) begin : gen_whole_input

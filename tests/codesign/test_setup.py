@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-TOOLS = "bash env dirname readlink uname getconf awk df du cut cat sha256sum flock rm mkdir find cp sleep touch perl"
+TOOLS = "bash env dirname readlink uname getconf awk df du cut cat sha256sum flock rm mkdir find cp sleep touch"
 # a Python that makes a virtual environment of itself, and whose pip only notes what it is asked for
 PYTHON = """#!/usr/bin/env bash
 case "$*" in

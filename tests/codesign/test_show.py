@@ -37,6 +37,8 @@ def test_overview(searched, capsys):
     assert f"{len(searched.records)} candidates: {counts['ok']} within budget, {counts['infeasible']} over" in out
     assert "hypervolume" in out
     assert "is searching" not in out
+    example = first(searched, "failed").digest[:8]
+    assert f"failed, {counts['failed']}: yosys ended with exit code 1 (codesign show shown {example})\n" in out
 
 
 def test_a_run_by_name_and_by_folder(searched, capsys):

@@ -198,7 +198,7 @@ def test_a_full_disk_keeps_what_was_put(tmp_path):
         f"cannot store in {tmp_path / FILE}: database or disk is full; make room (or give write permission) there, "
         "then run the same command again: every candidate stored so far is kept and the search continues"
     )
-    assert caught.value.exit_code == 4
+    assert caught.value.exit_code == 2
     with Store.open(tmp_path) as store:
         assert store.records() == [record(units) for units in (1, *put)]
         store.put(record(99))

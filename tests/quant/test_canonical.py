@@ -144,9 +144,10 @@ def test_off_lattice_thresholds_decide_the_same(threshold, exponent):
 
 
 def test_off_lattice_avoids_one_half():
-    assert off_lattice(0.56, 1.0) == 0.25
-    assert off_lattice(1.2, 1.0) == 1.5
-    assert off_lattice(0.56, 2.0) == 1.0
+    # and half a scale of 1, with which hls4ml would fold the scale away
+    assert off_lattice(0.56, 1.0) == 0.375
+    assert off_lattice(1.2, 1.0) == 1.375
+    assert off_lattice(0.56, 2.0) == 0.75
 
 
 def test_evaluate_counts(pair, split, input_format):

@@ -157,7 +157,7 @@ def test_single_array_file(tmp_path):
 
 
 def test_no_such_file():
-    message = "no such file: nowhere/x.npz (data.path is relative to where codesign runs)"
+    message = "no such file: nowhere/x.npz"
     with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
         datasets.load(None, "nowhere/x.npz")
 

@@ -36,6 +36,7 @@ CASES = [
     ("cdg_round_clip", {"IN_W": 9, "SHIFT": 3, "OUT_W": 4, "OUT_SIGNED": 0}),
     ("cdg_round_clip", {"IN_W": 8, "SHIFT": 2, "OUT_W": 3, "OUT_SIGNED": 1}),
     ("cdg_staircase", {"IN_W": 7, "OUT_W": 2, "COUNT": 3, "THRESHOLDS": 30 << 14 | 1 << 7 | -5 & 0x7F, "BASE": 0}),
+    ("cdg_rom_column", {"DEPTH": 30, "WORDS": 0x2B7E_1516}),
     ("cdg_skid", {"WIDTH": 9}),
     ("cdg_fifo", {"WIDTH": 9, "DEPTH": 8}),
     ("cdg_flow", {"WIDTH": 9, "LATENCY": 0}),
