@@ -37,8 +37,8 @@ from hw.measure.timing import analyse
 from quant.datasets import Dataset, Split, load, split
 from quant.scaling import InputFormat, fit
 
-BATCH_SIZE = 32
-LEARNING_RATE = 0.01
+BATCH_SIZE = 16
+LEARNING_RATE = 0.02
 TOOL_SECONDS = 300.0
 _SAMPLES, _RANDOM = 768, 512
 # Registers are placed for this share of the period: delays before synthesis are that much too short in the mean.

@@ -24,7 +24,7 @@ KINDS: tuple[tuple[str, Activation | None], ...] = (
     ("ternary weights, 2-bit ReLU", "2"),
     ("ternary weights and activations", "ternary"),
 )
-FLOAT_RATE, TERNARY_RATE = 0.002, 0.02
+FLOAT_RATE, TERNARY_RATE = 0.01, 0.02
 """Learning rates: ternary weights need larger steps, since only crossing a threshold changes anything."""
 BATCH_SIZE = 16
 

@@ -1,5 +1,5 @@
-// Sum of N signed operands of W bits, two by two, with registers after every REG levels but never after the
-// last, which belongs to the caller. Initiation interval 1.
+// Sum of N signed operands of W bits, two by two, with registers after every REG levels but never
+// after the last, which belongs to the caller. Initiation interval 1.
 //   LEVELS  = clog2(N)
 //   LATENCY = (LEVELS - 1) / REG cycles (0 where LEVELS is 0)
 `default_nettype none

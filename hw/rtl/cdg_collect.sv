@@ -1,7 +1,7 @@
-// Gathers NF groups of PE results into one vector of N_OUT elements and offers it. A complete vector
-// moves on to the output register as soon as that is free; until then it waits where it was gathered.
-// Two vectors fit in all: whoever sends must not begin a third before retire has told that one left.
-// Two cycles from the last group to m_valid.
+// Gathers NF groups of PE results into one vector of N_OUT elements and offers it. A complete
+// vector moves on to the output register as soon as that is free; until then it waits where it was
+// gathered. Two vectors fit in all: whoever sends must not begin a third before retire has told
+// that one left. Two cycles from the last group to m_valid.
 `default_nettype none
 
 module cdg_collect #(

@@ -1,17 +1,18 @@
-// Matrix-vector unit: PE channels x SIMD inputs per step, NF = ceil(N_OUT / PE) groups of
-// SF = ceil(N_IN / SIMD) steps each, weights as trits from a ROM outside. Ternary inputs go through an
+// Matrix-vector unit: PE channels x SIMD inputs per step, NF = ceil(N_OUT / PE) groups of SF =
+// ceil(N_IN / SIMD) steps each, weights as trits from a ROM outside. Ternary inputs go through an
 // array of cdg_ternary_mul, others through cdg_select_neg, whose missing ones the caller adds.
-// INTERVAL is at least NF*SF; the surplus is waited. The input vector is kept in a plain register and read through a multiplexer: a third of the LUTs of a
-// register that loads and rotates.
-// The step is counted once more for every channel: one counter for all would drive a net across the
+// INTERVAL is at least NF*SF; the surplus is waited. The input vector is kept in a plain register
+// and read through a multiplexer: a third of the LUTs of a register that loads and rotates. The
+// step is counted once more for every channel: one counter for all would drive a net across the
 // whole array.
-//   rom_addr  the step whose weights rom_data must hold: in this cycle (ROM_REGISTERED = 0) or in the
-//             next; one address per channel, all the same
+//   rom_addr  the step whose weights rom_data must hold: in this cycle (ROM_REGISTERED = 0) or in
+//             the next; one address per channel, all the same
 //   acc_*     the sums of one group, valid while acc_valid; acc_last marks a vector's last group
 //   channel_addr  group that the next cycle's acc belongs to: address for registered channel ROMs
-// Nothing here ever stalls: a vector is accepted only while fewer than two are between s_* and retire,
-// which is what cdg_collect can hold, so back-pressure needs no enable anywhere in the datapath.
-// From acceptance to the last acc_valid: NF*SF + 1 + (TERNARY || SF > 1 ? 1 : 0) + tree latency cycles; interval INTERVAL.
+// Nothing here ever stalls: a vector is accepted only while fewer than two are between s_* and
+// retire, which is what cdg_collect can hold, so back-pressure needs no enable anywhere in the
+// datapath. From acceptance to the last acc_valid: NF*SF + 1 + (TERNARY || SF > 1 ? 1 : 0) + tree
+// latency cycles; interval INTERVAL.
 `default_nettype none
 
 module cdg_mvu #(

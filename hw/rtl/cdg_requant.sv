@@ -1,6 +1,6 @@
-// Scale, bias, rounding and saturation: v = (acc << up) + bias, then v / 2^SHIFT rounded half to even
-// (tf.round, as QKeras' quantized_relu and quantized_bits) and clipped to LO..HI. One cycle: v is
-// registered, y is not. v must fit V_W bits; acc and the shifted acc are taken modulo 2^V_W.
+// Scale, bias, rounding and saturation: v = (acc << up) + bias, then v / 2^SHIFT rounded half to
+// even (tf.round, as QKeras' quantized_relu and quantized_bits) and clipped to LO..HI. One cycle:
+// v is registered, y is not. v must fit V_W bits; acc and the shifted acc are taken modulo 2^V_W.
 `default_nettype none
 
 module cdg_requant #(
@@ -25,7 +25,8 @@ module cdg_requant #(
     $error("cdg_requant: SHIFT must be 0 or more, V_W and OUT_W at most 62");
   end
 
-  // A bound that no value reaches costs nothing. Rounding may pass the largest floored value by one.
+  // A bound that no value reaches costs nothing. Rounding may pass the largest floored value by
+  // one.
   localparam logic signed [63:0] FLOOR_MAX = ((64'sd1 <<< (V_W - 1)) - 1) >>> SHIFT;
   localparam logic signed [63:0] FLOOR_MIN = -(64'sd1 <<< (V_W - 1)) >>> SHIFT;
   localparam bit CLIP_LOW = LO > FLOOR_MIN;

@@ -1,5 +1,5 @@
-// One data bit of DEPTH constant words: a LUT6 for every 64 of them. Left to itself, synthesis shares
-// parts of similar columns and ends with nearly twice the LUTs.
+// One data bit of DEPTH constant words: a LUT6 for every 64 of them. Left to itself, synthesis
+// shares parts of similar columns and ends with nearly twice the LUTs.
 `default_nettype none
 
 module cdg_rom_column #(

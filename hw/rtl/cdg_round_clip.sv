@@ -1,5 +1,5 @@
-// Rounds value / 2^SHIFT half to even and clips it to OUT_W bits. value must already hold half a step:
-// the caller adds 2^(SHIFT-1) together with its bias. Purely combinational.
+// Rounds value / 2^SHIFT half to even and clips it to OUT_W bits. value must already hold half a
+// step: the caller adds 2^(SHIFT-1) together with its bias. Purely combinational.
 `default_nettype none
 
 module cdg_round_clip #(

@@ -1,6 +1,6 @@
-// Trit times multi-bit operand in one's complement: x for +1, 0 for 0, and -x - 1 for -1. The missing
-// one of every -1 depends on the weights alone, so it is added once per channel, to its bias or its
-// threshold, and no product needs a carry chain.
+// Trit times multi-bit operand in one's complement: x for +1, 0 for 0, and -x - 1 for -1. The
+// missing one of every -1 depends on the weights alone, so it is added once per channel, to its
+// bias or its threshold, and no product needs a carry chain.
 `default_nettype none
 
 module cdg_select_neg #(

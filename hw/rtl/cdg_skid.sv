@@ -1,4 +1,5 @@
-// Skid buffer: cuts the ready path. Both sides are registered, full throughput, one cycle of latency.
+// Skid buffer: cuts the ready path. Both sides are registered, full throughput, one cycle of
+// latency.
 `default_nettype none
 
 module cdg_skid #(

@@ -1,7 +1,7 @@
-// A monotone step function of few steps: y = BASE + the number of THRESHOLDS that value has reached.
-// COUNT ascending signed thresholds of IN_W bits, packed, the smallest lowest. Purely combinational:
-// each comparison with a constant is a chain of ANDs and ORs, which maps to wide LUTs, not to a carry
-// chain.
+// A monotone step function of few steps: y = BASE + the number of THRESHOLDS that value has
+// reached. COUNT ascending signed thresholds of IN_W bits, packed, the smallest lowest. Purely
+// combinational: each comparison with a constant is a chain of ANDs and ORs, which maps to wide
+// LUTs, not to a carry chain.
 `default_nettype none
 
 module cdg_staircase #(

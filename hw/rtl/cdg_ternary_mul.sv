@@ -1,5 +1,5 @@
-// Ternary multiplier of TOT-Net: sign by XOR, magnitude by AND. A trit is {sign, magnitude}, which is
-// 2-bit two's complement; zero is canonical (2'b00), so the sign is masked by the magnitude.
+// Ternary multiplier of TOT-Net: sign by XOR, magnitude by AND. A trit is {sign, magnitude}, which
+// is 2-bit two's complement; zero is canonical (2'b00), so the sign is masked by the magnitude.
 `default_nettype none
 
 module cdg_ternary_mul (

@@ -61,6 +61,7 @@ def test_the_ternary_multiplier_is_in_the_elaborated_hierarchy(folded, tmp_path:
     for name, text in files.items():
         (tmp_path / name).write_text(text)
     commands = (
+        "read_verilog -lib +/xilinx/cells_sim.v",
         f"read_verilog -sv {' '.join(files)}",
         "hierarchy -check -top cdg_network",
         "select -count */t:cdg_ternary_mul",

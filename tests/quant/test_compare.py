@@ -20,9 +20,9 @@ def easy_file(tmp_path):
 
 
 def test_table_has_every_network_with_its_errors(easy_file, capsys):
-    compare.main([str(easy_file), "--hidden", "8", "--epochs", "5", "--seeds", "2"])
+    compare.main([str(easy_file), "--hidden", "8", "--epochs", "8", "--seeds", "2"])
     head, _, *rows = capsys.readouterr().out.splitlines()
-    assert head == "clouds, 4-8-2, 5 epochs, 2 seeds, 100 test samples"
+    assert head == "clouds, 4-8-2, 8 epochs, 2 seeds, 100 test samples"
     assert [row[:33].rstrip() for row in rows] == [label for label, _ in compare.KINDS]
     for row in rows:
         mean, spread, size = map(float, re.fullmatch(r".{34}\s*([\d.]+) ± ([\d.]+) ± ([\d.]+)", row).groups())
