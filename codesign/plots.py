@@ -67,7 +67,7 @@ def progress(run: Run) -> str:
     return _fragment(figure, "progress")
 
 
-def library() -> str:
+def plotly_script() -> str:
     """The plotting library itself, once per page."""
     from plotly.offline import get_plotlyjs
 
