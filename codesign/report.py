@@ -87,7 +87,8 @@ def page(run: Run) -> str:
     title = f"<title>{escape(run.study.name)} – codesign</title><style>{_STYLE}</style>"
     body = "\n".join(sections)
     return (
-        f'<!doctype html>\n<html lang="en"><head>{head}{title}{plots.plotly_script()}</head><body>\n{body}\n</body></html>\n'
+        f'<!doctype html>\n<html lang="en"><head>{head}{title}{plots.plotly_script()}</head>'
+        f"<body>\n{body}\n</body></html>\n"
     )
 
 
