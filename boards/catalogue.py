@@ -24,22 +24,24 @@ PART_OPTIONAL = {"aliases"}
 RESOURCE_OPTIONAL = {"uram"}
 
 
-def load_part(name: str, extra: Path | None = None) -> Part:
+def load_part(name: str) -> Part:
     """The part of this name or alias, or of this file when the name ends in ``.toml``.
 
-    A relative path starts from ``extra`` (the folder of the study that names it; default: where we are).
     TargetError for an unknown name, with the nearest ones, and for a file that cannot be used.
     """
     if name.endswith(".toml"):
-        return _part(*_user_file(name, extra))[0]
+        return _part(*_user_file(name))[0]
     parts = _parts()
     if name not in parts:
         raise TargetError(f"unknown part {name!r}: {nearest(name, parts)} (your own: the path of its .toml file)")
     return parts[name]
 
 
-def load_target(board: str | None, part: str | None, clock_mhz: float, extra: Path | None = None) -> Target:
-    """The target of a study: a board or a bare part (exactly one of them), at this clock."""
+def load_target(board: str | None, part: str | None, clock_mhz: float) -> Target:
+    """The target of a study: a board or a bare part (exactly one of them), at this clock.
+
+    The part that a board's file names may be a file too; its path starts from the folder of the board's file.
+    """
     if (board is None) == (part is None):
         given = "neither" if board is None else f"board = {board!r} and part = {part!r}"
         raise TargetError(f"give either a board or a part; given: {given}")
@@ -47,11 +49,12 @@ def load_target(board: str | None, part: str | None, clock_mhz: float, extra: Pa
         raise TargetError(f"clock_mhz = {clock_mhz:g} is not a clock: give a positive number of MHz")
     if board is None:
         assert part is not None
-        return Target(load_part(part, extra), clock_mhz)
+        return Target(load_part(part), clock_mhz)
     if board.endswith(".toml"):
-        values, where = _user_file(board, extra)
-        name, part_name = _board(values, where)
-        return Target(load_part(part_name, _user_path(board, extra).parent), clock_mhz, name)
+        name, part = _board(*_user_file(board))
+        if part.endswith(".toml"):
+            part = str(Path(board).parent / part)
+        return Target(load_part(part), clock_mhz, name)
     boards = _boards()
     if board not in boards:
         raise TargetError(f"unknown board {board!r}: {nearest(board, boards)} (your own: the path of its .toml file)")
@@ -91,17 +94,14 @@ def _toml_files(package: str) -> list[Traversable]:
     return sorted(files, key=lambda file: file.name)
 
 
-def _user_path(name: str, base: Path | None) -> Path:
-    return (base or Path()) / Path(name).expanduser()
-
-
-def _user_file(name: str, base: Path | None) -> tuple[dict[str, Any], str]:
-    path = _user_path(name, base)
+def _user_file(name: str) -> tuple[dict[str, Any], str]:
     try:
-        content = path.read_bytes()
+        content = Path(name).read_bytes()
     except OSError as error:
-        raise TargetError(f"cannot read {path}: {error.strerror}") from error
-    return _parse(content, str(path)), str(path)
+        raise TargetError(f"cannot read {name}: {error.strerror}") from error
+    except ValueError as error:  # a NUL in it
+        raise TargetError(f"cannot read {name!r}: {error}") from None
+    return _parse(content, name), name
 
 
 def _parse(content: bytes, where: str) -> dict[str, Any]:

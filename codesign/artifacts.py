@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
+import uuid
 from pathlib import Path
 
 from codesign.errors import RunError, StorageError
@@ -55,18 +55,18 @@ class ArtifactStore:
 
 def _write_durably(path: Path, data: bytes) -> None:
     """Write beside ``path``, flush to the disk, then rename: a reader sees all of it or nothing."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".")
+    beside = path.with_name(f".{uuid.uuid4().hex}")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with beside.open("xb") as file:  # not by tempfile, which shuts out everyone whom the umask lets read
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        Path(name).rename(path)
+        beside.rename(path)
         folder = os.open(path.parent, os.O_RDONLY)
         try:
             os.fsync(folder)
         finally:
             os.close(folder)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        beside.unlink(missing_ok=True)
         raise

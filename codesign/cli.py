@@ -72,6 +72,20 @@ def _parser() -> argparse.ArgumentParser:
 
     report = verb("report", _report, "write a run's report.html, which opens in any browser, offline")
     report.add_argument("run", nargs="?", metavar="RUN", help="name or folder of a run (default: the newest)")
+    report.add_argument("run2", nargs="?", metavar="RUN2", help="a second run, to compare the two")
+
+    measure = verb("measure", _measure, "build, synthesize, time and simulate a QKeras or QONNX model of one's own")
+    measure.add_argument("model", type=Path, metavar="MODEL", help="a .keras, .h5 or .onnx file")
+    where = measure.add_mutually_exclusive_group()
+    where.add_argument("--board", metavar="BOARD", help="default: pynq-z1")
+    where.add_argument("--part", metavar="PART", help="instead of a board: a bare part")
+    measure.add_argument("--clock", type=float, default=100.0, metavar="MHZ", help="clock to build for (default: 100)")
+    measure.add_argument(
+        "--folding", type=_count, metavar="CYCLES",
+        help="fold each layer to this initiation interval (default: fully parallel)",
+    )  # fmt: skip
+    measure.add_argument("--out", type=Path, metavar="DIR", help="keep RTL, golden vectors, README and report here")
+    measure.add_argument("--json", action="store_true", help="for programs; the keys are in docs/json.md")
 
     doctor = verb("doctor", _doctor, "what was found on this machine, and what each missing thing would add")
     doctor.add_argument("--json", action="store_true", help="for programs; the keys are in docs/json.md")
@@ -115,8 +129,8 @@ def _search(options: argparse.Namespace) -> int:
     study = Study() if options.study is None else load_study(options.study)
     require_tools()
     # after the cheap checks: these take a while
+    from codesign.loop import search
     from codesign.report import write_report
-    from codesign.search import search
     from codesign.summary import print_summary
 
     console = Console()
@@ -154,10 +168,28 @@ def _show(options: argparse.Namespace) -> int:
 
 
 def _report(options: argparse.Namespace) -> int:
-    from codesign.report import write_report
+    from codesign.report import write_comparison, write_report
     from codesign.run import find_run, read_run
 
-    print(write_report(read_run(find_run(options.run))))  # noqa: T201
+    run = read_run(find_run(options.run))
+    path = write_report(run) if options.run2 is None else write_comparison(run, read_run(find_run(options.run2)))
+    print(path)  # noqa: T201
+    return 0
+
+
+def _measure(options: argparse.Namespace) -> int:
+    from codesign.doctor import require_tools
+
+    require_tools()
+    from codesign import measured_words
+    from codesign.measuring import measure
+
+    with measured_words.stages() as stage:
+        result = measure(
+            options.model, board=options.board, part=options.part, clock_mhz=options.clock, folding=options.folding,
+            out=options.out, stage=stage,
+        )  # fmt: skip
+    measured_words.print_measured(result, options.out, as_json=options.json)
     return 0
 
 

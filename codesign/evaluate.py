@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
 import importlib.metadata
 import json
-import math
 import shutil
 import tempfile
 import time
@@ -23,27 +21,19 @@ from codesign.architecture import Architecture
 from codesign.artifacts import ArtifactStore
 from codesign.errors import CandidateError, MismatchError, ModelError
 from codesign.measurement import Figure, Measurement, Provenance
-from codesign.record import Record
+from codesign.record import Final, Record
 from codesign.study import Study
 from codesign.target import Target
 from codesign.task import Task
 from codesign.worker_process import StageReport
 from hw import bounds
-from hw.design import Design, design
 from hw.graph import Graph, Ints
-from hw.measure import verilator, yosys
-from hw.measure.delays import DelayModel
-from hw.measure.timing import analyse
 from quant.datasets import Dataset, Split, load, split
 from quant.scaling import InputFormat, fit
 
-BATCH_SIZE = 16
+BATCH_SIZE = 32
 LEARNING_RATE = 0.02
-TOOL_SECONDS = 300.0
 _SAMPLES, _RANDOM = 768, 512
-# Registers are placed for this share of the period: delays before synthesis are that much too short in the mean.
-_PERIOD_SHARE = 0.88
-_ATTEMPTS = 3
 
 
 def describe(study: Study) -> Task:
@@ -55,7 +45,7 @@ def describe(study: Study) -> Task:
     fit(parts.x_train, study.data.scale, max(study.space.input_bits), dataset.image_shape)
     return Task(
         inputs=dataset.features,
-        outputs=len(dataset.class_names),
+        class_names=dataset.class_names,
         majority_error=1.0 - counts[majority] / counts.sum(),
         validation_samples=len(parts.y_val),
         test_samples=len(dataset.y_test),
@@ -103,7 +93,6 @@ class Evaluator:
         self.dataset: Dataset = load(study.data.name, study.data.path)
         self.split: Split = split(self.dataset, study.data.validation, study.study.seed)
         self.artefacts = ArtifactStore(run_folder)
-        self.delays = DelayModel.for_part(self.target.part)
 
     def evaluate(self, architecture: Architecture, report: StageReport) -> Record:
         """Train, build and measure one candidate; what fails is a failed record with reason and log."""
@@ -117,24 +106,39 @@ class Evaluator:
                 return Record(architecture, "failed", str(error), log, artefacts=work.artefacts, seconds=work.seconds)
             return Record(architecture, "ok", measurement=measurement, artefacts=work.artefacts, seconds=work.seconds)
 
-    def finalize(self, record: Record, report: StageReport) -> Measurement:
+    def finalize(self, record: Record, report: StageReport) -> Final:
         """Test error of a front member, and hls4ml's own C simulation held against its Graph."""
-        from quant import canonical
-
         with tempfile.TemporaryDirectory(prefix="codesign-") as scratch:
             work = _Work(Path(scratch), report)
-            for name in (canonical.MODEL_FILE, canonical.FORMAT_FILE):
-                (work.folder / name).write_bytes(self.artefacts.get(record.artefacts[name]))
-            model, input_format = canonical.load(work.folder)
-            graph = Graph.from_json(json.loads(self.artefacts.get(record.artefacts["graph.json"])))
-            with work.stage("test set"):
-                error = _error(model, input_format, self.dataset.x_test, self.dataset.y_test)
-            with work.stage("C simulation"):
-                simulated = self._c_simulation(model, graph, self._vectors(record.architecture, input_format), work)
-        return Measurement({"test_error": error, "csim_mismatches": simulated})
+            try:
+                measurement = self._measure_further(record, work)
+            except (CandidateError, ModelError) as error:
+                self._keep_files(work)
+                log = error.log if isinstance(error, CandidateError) else ""
+                return Final(record.digest, None, str(error), log, artefacts=work.artefacts, seconds=work.seconds)
+            return Final(record.digest, measurement, seconds=work.seconds)
+
+    def _measure_further(self, record: Record, work: _Work) -> Measurement:
+        from hw.implement import hold_c_simulation
+        from quant import canonical
+
+        for name in (canonical.MODEL_FILE, canonical.FORMAT_FILE):
+            (work.folder / name).write_bytes(self.artefacts.get(record.artefacts[name]))
+        model, input_format = canonical.load(work.folder)
+        graph = Graph.from_json(json.loads(self.artefacts.get(record.artefacts["graph.json"])))
+        with work.stage("test set"):
+            error = _error(model, input_format, self.dataset.x_test, self.dataset.y_test)
+        with work.stage("C simulation"):
+            x = self._vectors(record.architecture, input_format)
+            differing = hold_c_simulation(model, graph, x, work.folder / "hls", self.target)
+        if differing.value:
+            np.save(work.folder / "inputs.npy", x)
+            raise MismatchError(f"hls4ml's C simulation differs from the graph at {differing.details['first']}")
+        return Measurement({"test_error": error, "csim_mismatches": differing})
 
     def _measure(self, architecture: Architecture, work: _Work) -> Measurement:
         from hw.hls4ml_flow import parse
+        from hw.implement import implement
         from hw.lower import lower, self_check
         from quant import canonical
 
@@ -146,13 +150,14 @@ class Evaluator:
                 work.artefacts[name] = self.artefacts.put((work.folder / "model" / name).read_bytes())
         with work.stage("conversion"):
             graph = lower(parse(model, self.target.part.name, self.target.clock_mhz))
-            work.artefacts["graph.json"] = self.artefacts.put(json.dumps(graph.to_json()).encode())
+            work.artefacts["graph.json"] = self._put_json(graph.to_json())
             x = self._vectors(architecture, input_format)
             self_check(model, graph, x)
-        built, hardware = self._build(architecture, graph, work)
-        with work.stage("simulation"):
-            cycles = verilator.simulate(built, x, graph.run(x), work.folder / "sim", timeout_s=TOOL_SECONDS)
-        return Measurement({"val_error": error}).merged([hardware, cycles])
+        built = implement(graph, architecture.hardware, self.target, x, work.folder, stage=work.stage)
+        work.artefacts["rtl.json"] = self._put_json(dict(built.design.files))
+        work.artefacts["design.json"] = self._put_json(built.design.schedule())
+        work.artefacts[built.netlist.name] = self.artefacts.put(built.netlist.read_bytes())
+        return Measurement({"val_error": error}).merged([built.measurement])
 
     def _train(self, architecture: Architecture) -> tuple[Any, InputFormat]:
         from quant import canonical
@@ -170,25 +175,6 @@ class Evaluator:
         )
         return canonical.canonicalize(trained, architecture, input_format), input_format
 
-    def _build(self, architecture: Architecture, graph: Graph, work: _Work) -> tuple[Design, Measurement]:
-        """Emit, synthesize and time; with more registers where the clock is missed."""
-        share = _PERIOD_SHARE
-        for attempt in range(_ATTEMPTS if architecture.hardware.mode == "parallel" else 1):
-            with work.stage("emission"):
-                built = design(graph, architecture.hardware, self.delays, self.target.period_ns * share)
-            with work.stage("synthesis"):
-                plan = yosys.plan(built.files, built.top, self.target.part)
-                synthesis = yosys.synthesize(plan, work.folder / f"synthesis-{attempt}", timeout_s=TOOL_SECONDS)
-            with work.stage("timing"):
-                timing = analyse(synthesis.netlist, built.top, self.target.part)
-            if timing.fmax_mhz >= self.target.clock_mhz:
-                break
-            share *= 0.97 * timing.fmax_mhz / self.target.clock_mhz
-        work.artefacts["rtl.json"] = self.artefacts.put(json.dumps(dict(built.files)).encode())
-        netlist = gzip.compress(json.dumps(synthesis.netlist).encode(), 1, mtime=0)
-        work.artefacts["netlist.json.gz"] = self.artefacts.put(netlist)
-        return built, synthesis.figures.merged([timing.measurement()])
-
     def _vectors(self, architecture: Architecture, input_format: InputFormat) -> Ints:
         """Integers (n, inputs) that every level is compared on: validation and training inputs, then random ones."""
         real = np.concatenate([self.split.x_val[: _SAMPLES // 2], self.split.x_train])[:_SAMPLES]
@@ -197,26 +183,8 @@ class Evaluator:
         random = rng.integers(input_format.low, input_format.high + 1, (count, architecture.inputs))
         return np.concatenate([input_format.quantize(real), random])
 
-    def _c_simulation(self, model: Any, graph: Graph, x: Ints, work: _Work) -> Figure:
-        from hw.hls4ml_flow import c_simulation
-
-        kind = graph.input.type
-        logits = c_simulation(
-            model,
-            kind.to_real(x).astype(np.float32),
-            work.folder / "hls",
-            self.target.part.name,
-            self.target.clock_mhz,
-        )
-        expected = graph.output.type.to_real(graph.run(x))
-        if not np.array_equal(logits, expected):
-            vector, output = np.argwhere(logits != expected)[0]
-            raise MismatchError(
-                f"hls4ml's C simulation differs from the graph at vector {vector}, output {output}: "
-                f"C simulation {logits[vector, output]}, graph {expected[vector, output]}"
-            )
-        version = importlib.metadata.version("hls4ml")
-        return Figure(0, "vectors", Provenance.SIMULATED, "hls4ml csim (Vitis, g++)", version, {"vectors": len(x)})
+    def _put_json(self, values: Any) -> str:
+        return self.artefacts.put(json.dumps(values).encode())
 
     def _keep_files(self, work: _Work) -> None:
         """All files of a failed candidate, as one archive, so that the failure can be looked into."""
@@ -234,5 +202,5 @@ def _error(model: Any, input_format: InputFormat, x: NDArray[Any], y: NDArray[np
     from quant import canonical
 
     error, wrong = canonical.evaluate(model, input_format, x, y)
-    details = {"wrong": wrong, "samples": len(y), "standard_error": math.sqrt(error * (1 - error) / len(y))}
+    details = {"wrong": wrong, "samples": len(y)}
     return Figure(error, "", Provenance.TRAINED, "QKeras", importlib.metadata.version("QKeras"), details)

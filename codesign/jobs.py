@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 import resource
 import signal
 import threading
@@ -16,15 +17,23 @@ from typing import Protocol, Self
 from codesign.architecture import Architecture
 from codesign.errors import CodesignError
 from codesign.listener import Listener
-from codesign.measurement import Measurement
-from codesign.record import Record
+from codesign.record import Final, Record
 from codesign.study import Study
+from codesign.task import Task
 from codesign.worker_process import Handler, StageReport
 from codesign.workers import Outcome, WorkerPool
 
-CANDIDATE_SECONDS = 900.0
-"""A candidate takes about 20 s; one that takes this long hangs."""
 _POLL_SECONDS = 0.2
+
+
+def candidate_seconds(study: Study, task: Task) -> float:
+    """What takes longer than this hangs: 900 s, and 10 ms for every training sample and epoch.
+
+    Measured on one thread: about 20 s beside training; training 0.1 ms per sample and epoch for a small network, 3 ms
+    for four layers of 1024 units on 3072 inputs.
+    """
+    samples = task.validation_samples * (1.0 / study.data.validation - 1.0)  # the share that is trained on
+    return 900.0 + math.ceil(0.01 * study.search.epochs * samples)
 
 
 class SearchInterrupted(CodesignError):  # noqa: N818  # like KeyboardInterrupt, no fault
@@ -43,8 +52,8 @@ class Evaluation(Protocol):
     def evaluate(self, architecture: Architecture, report: StageReport) -> Record:
         """Train, build and measure one candidate."""
 
-    def finalize(self, record: Record, report: StageReport) -> Measurement:
-        """Measure what is only measured of front members."""
+    def finalize(self, record: Record, report: StageReport) -> Final:
+        """Measure what is only measured of front members; a difference found there is a Final that failed."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +65,7 @@ class EvaluateJob:
 
 @dataclass(frozen=True)
 class FinalizeJob:
-    """Measure a front member further; gives a Measurement."""
+    """Measure a front member further; gives a Final."""
 
     record: Record
 
@@ -67,7 +76,7 @@ def make_handler(module: str, study: Study, run_folder: Path) -> Handler:
     return partial(_handle, evaluator)
 
 
-def _handle(evaluator: Evaluation, job: EvaluateJob | FinalizeJob, report: StageReport) -> Record | Measurement:
+def _handle(evaluator: Evaluation, job: EvaluateJob | FinalizeJob, report: StageReport) -> Record | Final:
     if isinstance(job, FinalizeJob):
         return evaluator.finalize(job.record, report)
     record = evaluator.evaluate(job.architecture, report)
@@ -78,9 +87,10 @@ def _handle(evaluator: Evaluation, job: EvaluateJob | FinalizeJob, report: Stage
 class Jobs:
     """Runs jobs in workers that start when first needed; a context manager that ends them."""
 
-    def __init__(self, workers: int, factory: Callable[[], Handler], listener: Listener) -> None:
+    def __init__(self, workers: int, factory: Callable[[], Handler], limit_seconds: float, listener: Listener) -> None:
         self._workers = workers
         self._factory = factory
+        self._limit = limit_seconds
         self.listener = listener
         self._pool: WorkerPool | None = None
         self._words: dict[str, str] = {}
@@ -89,10 +99,12 @@ class Jobs:
     def run(self, jobs: Mapping[str, EvaluateJob | FinalizeJob], on_outcome: Callable[[Outcome], None]) -> None:
         """Do all jobs, calling ``on_outcome`` the moment each ends.
 
+        A job whose worker dies is done once more: what killed it (memory that the others had) may be over by then.
         Raises SearchInterrupted after the first Ctrl-C when the running jobs have ended, after the second at once.
         """
         self._words = {key: _architecture(job).words() for key, job in jobs.items()}
         waiting = dict(jobs)
+        died: set[str] = set()
         warned = False
         while waiting or (self._pool and self._pool.running()):
             if not self._interrupts.count:
@@ -105,7 +117,12 @@ class Jobs:
                 self.listener.message(f"Ctrl-C: finishing {running} running candidates; once more stops at once")
                 warned = True
             for outcome in pool.wait(_POLL_SECONDS):
-                on_outcome(outcome)
+                if outcome.died and outcome.key not in died:
+                    died.add(outcome.key)
+                    waiting[outcome.key] = jobs[outcome.key]
+                    self.listener.message(f"{self._words[outcome.key]} is tried once more: {outcome.reason}")
+                    continue
+                on_outcome(replace(outcome, reason=f"died twice: {outcome.reason}") if outcome.died else outcome)
             self.listener.tick()
 
     def check(self) -> None:
@@ -121,9 +138,7 @@ class Jobs:
 
     def _started(self) -> WorkerPool:
         if self._pool is None:
-            self._pool = WorkerPool(
-                self._workers, self._factory, limit_seconds=CANDIDATE_SECONDS, on_stage=self._on_stage
-            )
+            self._pool = WorkerPool(self._workers, self._factory, limit_seconds=self._limit, on_stage=self._on_stage)
         return self._pool
 
     def _on_stage(self, worker: int, stage: str, key: str | None) -> None:

@@ -69,13 +69,14 @@ class Record:
 class Final:
     """What was measured of a front member after the search: test error, hls4ml's C simulation.
 
-    A failed one takes its candidate off the front; ``reason`` and ``log`` say why.
+    A failed one takes its candidate off the front; ``reason`` and ``log`` say why, and ``artefacts`` keep its files.
     """
 
     digest: str
     measurement: Measurement | None = None
     reason: str = ""
     log: str = ""
+    artefacts: Mapping[str, str] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:

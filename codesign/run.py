@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -57,6 +58,31 @@ class Run:
         """The study's objectives of a measured candidate."""
         assert record.measurement is not None
         return values(self.study.search.objectives, record.measurement, self.study.target.clock_mhz)
+
+    def to_pandas(self) -> Any:
+        """All candidates as a pandas DataFrame, one a row, in the order asked; the index is the digest.
+
+        Columns: ``network`` (in words), ``generation`` (from 0), ``status``, ``reason``, ``on_front``, and for each
+        figure two: its value by the figure's name, and ``NAME_provenance``; empty where it was not measured.
+        """
+        import pandas as pd
+
+        on_front = {record.digest for record in self.front}
+        rows = {}
+        for record in self.records:
+            row = {
+                "network": record.architecture.words(),
+                "generation": record.generation,
+                "status": record.status,
+                "reason": record.reason,
+                "on_front": record.digest in on_front,
+            }
+            final = self.finals.get(record.digest)
+            for measured in (record.measurement, final.measurement if final else None):
+                for name, figure in measured.figures.items() if measured else ():
+                    row |= {name: figure.value, f"{name}_provenance": figure.provenance.value}
+            rows[record.digest] = row
+        return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def archive_front(study: Study, records: tuple[Record, ...], finals: dict[str, Final]) -> tuple[Record, ...]:
@@ -175,4 +201,8 @@ def _failed_later(record: Record, finals: dict[str, Final]) -> bool:
 
 
 def _last_written(folder: Path) -> float:
-    return max(path.stat().st_mtime for path in folder.glob(f"{FILE}*"))
+    times = [0.0]
+    for path in folder.glob(f"{FILE}*"):
+        with suppress(FileNotFoundError):  # SQLite removes the -wal when the search ends
+            times.append(path.stat().st_mtime)
+    return max(times)

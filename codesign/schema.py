@@ -10,10 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from codesign.architecture import ACTIVATIONS, Mode
 from codesign.errors import nearest
 from nas.spaces import FOLDINGS, INPUT_BITS, WIDTHS
+from quant.datasets import KERAS_FILES
 
-DATASETS = ("digits", "mnist", "fashion_mnist", "cifar10", "cifar100")
+DATASETS = ("digits", *KERAS_FILES)
 OPENML = "openml:"
 _SHARE = r"^(100(\.0+)?|\d{1,2}(\.\d+)?)%$"
+_TEXT = r"^[^\x00]+$"  # no path has a NUL
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 
 
@@ -60,13 +62,14 @@ class DataSection(_Section):
         "the dataset; digits when path is not given either",
         f"one of {', '.join(DATASETS)} or openml:NAME",
         example="digits",
+        pattern=_TEXT,
     )
     path: str | None = _key(
         None,
         "instead of a name: an .npz file with x_train, y_train, x_test, y_test",
         "the path of an .npz file",
         example="x.npz",
-        min_length=1,
+        pattern=_TEXT,
     )
     task: Literal["classification"] = _key("classification", "what the network does", '"classification"')
     scale: Literal["minmax", "standard", "none"] = _key(
@@ -94,10 +97,18 @@ class TargetSection(_Section):
     """[target]: where it runs."""
 
     board: str | None = _key(
-        None, "the board; pynq-z1 when part is not given either", "the name of a board", example="pynq-z1", min_length=1
+        None,
+        "the board; pynq-z1 when part is not given either",
+        "the name of a board, or the path of its .toml file",
+        example="pynq-z1",
+        pattern=_TEXT,
     )
     part: str | None = _key(
-        None, "instead of a board: a bare part", "the name of a part", example="xczu7ev-ffvc1156-2-e", min_length=1
+        None,
+        "instead of a board: a bare part",
+        "the name of a part, or the path of its .toml file",
+        example="xczu7ev-ffvc1156-2-e",
+        pattern=_TEXT,
     )
     clock_mhz: float = _key(
         100.0, "clock that every candidate must reach (PYNQ's default)", "a number from 1 to 1000", ge=1, le=1000

@@ -8,17 +8,19 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from codesign.architecture import Architecture, Mode
 from codesign.artifacts import ArtifactStore
 from codesign.errors import RunError
 from codesign.measurement import Figure
 from codesign.record import Final, Record
 from codesign.run import Run, read_run
 from codesign.store import Store
-from codesign.summary import closing, front_table
+from codesign.summary import FrontTable, class_words, closing, fmax_caveat, percent_error
 
 _LOG_LINES = 30
 _REASONS = 5
@@ -34,11 +36,11 @@ def show_run(folder: Path, *, as_json: bool) -> None:
     console = Console()
     if run.generations:
         console.print(_generations(run))
-    console.print(front_table(run))
+    console.print(FrontTable(run))
     process = searching_process(folder)
     if process is not None:
         console.print(Text(f"process {process} is searching; watch it with: codesign show {folder.name} --follow"))
-    for line in (closing(run), *_failures(run)):
+    for line in (closing(run), class_words(run.task.class_names), *_failures(run)):
         console.print(Text(line), soft_wrap=True)
 
 
@@ -56,8 +58,8 @@ def show_candidate(folder: Path, prefix: str, *, as_json: bool) -> None:
         console.print(Text(line), soft_wrap=True)
     final = run.finals.get(digest)
     if figures := all_figures(record, final):
-        console.print(_figure_table(figures))
-    for line in _where(run, record):
+        console.print(figure_table(figures, record.architecture.hardware.mode))
+    for line in _where(run, record, final):
         console.print(Text(line), soft_wrap=True)
     for title, log in (("log", record.log), ("log of the final measurement", final.log if final else "")):
         if log:
@@ -157,7 +159,9 @@ def candidate_json(run: Run, record: Record) -> dict[str, Any]:
         "log": record.log or (final.log if final else ""),
         "on_front": any(member.digest == record.digest for member in run.front),
         "figures": {name: figure.to_json() for name, figure in all_figures(record, final).items()},
-        "artefacts": {name: str(store.path(digest).absolute()) for name, digest in record.artefacts.items()},
+        "artefacts": {
+            name: str(store.path(digest).absolute()) for name, digest in all_artefacts(record, final).items()
+        },
         "seconds": dict(record.seconds),
         "peak_memory_mib": record.peak_memory_mib,
     }
@@ -201,23 +205,34 @@ def _generations(run: Run) -> Table:
     return table
 
 
-def _heading(run: Run, record: Record) -> list[str]:
-    architecture = record.architecture
-    layers = [f"{architecture.inputs} inputs of {architecture.input_bits} bits"]
+def layer_words(architecture: Architecture) -> list[str]:
+    """A network from its input to its logits, a phrase per layer."""
+    layers = [
+        f"{architecture.inputs} inputs of {architecture.input_bits} bit{'s' if architecture.input_bits > 1 else ''}"
+    ]
     layers += [
         f"{layer.units} units, {'ternary' if layer.activation == 'ternary' else layer.activation + '-bit'} activation"
         for layer in architecture.hidden
     ]
-    layers.append(f"{architecture.outputs} outputs")
+    return [*layers, f"{architecture.outputs} outputs"]
+
+
+def hardware_words(architecture: Architecture) -> str:
+    """How a network becomes RTL."""
     hardware = architecture.hardware
-    interval = f", at most about {hardware.folding} cycles per layer" if hardware.mode == "folded" else ""
+    return hardware.mode + (f", at most about {hardware.folding} cycles per layer" if hardware.mode == "folded" else "")
+
+
+def _heading(run: Run, record: Record) -> list[str]:
+    architecture = record.architecture
     status = record.status + (": " + record.reason if record.reason else "")
     final = run.finals.get(record.digest)
     lines = [
         f"{architecture.words()}   {record.digest}",
-        f"layers:     {' -> '.join(layers)}",
+        f"layers:     {' -> '.join(layer_words(architecture))}",
+        f"outputs:    {class_words(run.task.class_names)}",
         f"batch norm: {'yes' if architecture.batch_norm else 'no'}",
-        f"hardware:   {hardware.mode}{interval}",
+        f"hardware:   {hardware_words(architecture)}",
         f"generation: {record.generation + 1}",
         f"status:     {status}{'; on the front' if record in run.front else ''}",
     ]
@@ -232,29 +247,41 @@ def all_figures(record: Record, final: Final | None) -> dict[str, Figure]:
     return {**figures, **(final.measurement.figures if final and final.measurement else {})}
 
 
-def _figure_table(figures: dict[str, Figure]) -> Table:
-    table = Table()
+def all_artefacts(record: Record, final: Final | None) -> dict[str, str]:
+    """What was kept of a candidate during and after the search: digests by name."""
+    return {**record.artefacts, **(final.artefacts if final else {})}
+
+
+def figure_table(figures: dict[str, Figure], mode: Mode) -> Table:
+    """Figures with their provenance, a line each; ``mode`` says how far a modelled Fmax can be trusted."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in ("figure", "value", "unit", "provenance", "tool", "details"):
-        table.add_column(heading, justify="right" if heading == "value" else "left", overflow="fold")
+        whole = heading not in ("tool", "details")  # where it is narrow, these wrap
+        table.add_column(heading, justify="right" if heading == "value" else "left", no_wrap=whole, overflow="fold")
     for name, figure in figures.items():
         tool = f"{figure.tool} {figure.version}"
-        table.add_row(name, _number(figure.value), figure.unit, figure.provenance.value, tool, _details(figure))
+        details = figure_details(name, figure, mode)
+        table.add_row(name, number_words(figure.value), figure.unit, figure.provenance.value, tool, details)
     return table
 
 
-def _number(value: float) -> str:
+def number_words(value: float) -> str:
+    """A number for reading: counts in full, others to four digits."""
     return f"{value:,.0f}" if float(value).is_integer() else f"{value:.4g}"
 
 
-def _details(figure: Figure) -> str:
+def figure_details(name: str, figure: Figure, mode: Mode) -> str:
     """What fits beside a figure; all of it is in ``--json``."""
+    if name == "fmax":
+        plain = [f"period: {1000.0 / figure.value:.2f} ns", fmax_caveat(figure, mode)]
+        return ", ".join(text for text in plain if text)
     plain = [
-        f"{key}: {_number(value) if isinstance(value, float) else value}"
+        f"{key}: {number_words(value) if isinstance(value, float) else value}"
         for key, value in figure.details.items()
-        if isinstance(value, str | int | float)
+        if isinstance(value, str | int | float) and key != "context"
     ]
-    if error := figure.details.get("error"):
-        plain.append(f"median error of the model: {100 * error['median']:.1f} %")
+    if "samples" in figure.details:
+        plain.append(percent_error(figure.value, figure.details["samples"]))
     return ", ".join(plain)
 
 
@@ -263,7 +290,7 @@ def _critical_path(figure: Figure) -> str:
     return f"critical path, {len(steps)} cells: {steps[0]} ... {steps[-1]}"
 
 
-def _where(run: Run, record: Record) -> list[str]:
+def _where(run: Run, record: Record, final: Final | None) -> list[str]:
     lines = []
     fmax = record.measurement.figures.get("fmax") if record.measurement else None
     if fmax is not None and fmax.details.get("path"):
@@ -274,5 +301,4 @@ def _where(run: Run, record: Record) -> list[str]:
     if record.peak_memory_mib is not None:
         lines.append(f"peak memory of the worker: {record.peak_memory_mib:.0f} MiB")
     store = ArtifactStore(run.folder)
-    lines += [f"{name}: {store.path(digest)}" for name, digest in record.artefacts.items()]
-    return lines
+    return [*lines, *(f"{name}: {store.path(digest)}" for name, digest in all_artefacts(record, final).items())]

@@ -16,8 +16,26 @@ from codesign.errors import RunError, StorageError
 from codesign.record import Final, Record
 
 FILE = "store.sqlite"
-VERSION = 1
+VERSION = 2
 _APPLICATION = 0x436F4465  # marks a SQLite file as ours
+_PATIENCE_S = 10.0  # for a lock that another program holds
+# SQLite's codes, the extended ones where their low byte alone says too little
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
+_IN_USE = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+_REFUSED = (
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_PERM,
+)
+_NO_LOCKS = (
+    sqlite3.SQLITE_PROTOCOL,
+    sqlite3.SQLITE_IOERR_LOCK,
+    sqlite3.SQLITE_IOERR_RDLOCK,
+    sqlite3.SQLITE_IOERR_SHMLOCK,
+    sqlite3.SQLITE_IOERR_SHMMAP,
+)
 _SCHEMA = """
 BEGIN IMMEDIATE;
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
@@ -50,7 +68,7 @@ class Store:
         try:
             with _explained(path):
                 # autocommit: every statement is durable when it returns
-                connection = sqlite3.connect(path, isolation_level=None, check_same_thread=True)
+                connection = sqlite3.connect(path, timeout=_PATIENCE_S, isolation_level=None)
             store = cls(path, connection, lock)
         except BaseException:
             os.close(lock)
@@ -68,14 +86,10 @@ class Store:
         path = folder / FILE
         if not path.is_file():
             raise RunError(f"no store in {folder}: nothing was searched there yet; start with: codesign search")
-        # a store on a medium that nobody can write has no writer either, which SQLite must be told
-        mode = "mode=ro" if os.access(folder, os.W_OK) else "mode=ro&immutable=1"
-        with _explained(path):
-            connection = sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, isolation_level=None)
-        store = cls(path, connection, None)
+        with _explained(path, reading=True):
+            store = cls(path, _connect_reader(path), None)
         try:
-            with _explained(path):
-                connection.execute("PRAGMA busy_timeout = 10000")
+            with _explained(path, reading=True):
                 if store._is_empty():  # a search was killed in its first instant
                     raise RunError(f"{folder} holds no search yet; start with: codesign search")
                 store._check_version()
@@ -87,7 +101,6 @@ class Store:
     def _prepare(self) -> None:
         with _explained(self.path):
             execute = self._connection.execute
-            execute("PRAGMA busy_timeout = 10000")
             if self._is_empty():
                 execute("PRAGMA journal_mode = WAL")
                 self._connection.executescript(_SCHEMA.format(application=_APPLICATION, version=VERSION))
@@ -176,12 +189,31 @@ class Store:
             self._connection.execute(statement, values)
 
     def _values(self, statement: str, *arguments: str) -> list[Any]:
-        with _explained(self.path):
+        with _explained(self.path, reading=True):
             rows = self._connection.execute(statement, arguments).fetchall()
         try:
             return [json.loads(row[0]) for row in rows]
         except ValueError as error:
             raise _damaged(self.path, str(error)) from None
+
+
+def _connect_reader(path: Path) -> sqlite3.Connection:
+    """A connection that only reads, beside a writer or where nobody can write.
+
+    SQLite reads a store in WAL mode only with its -wal and -shm files, or where it can make them. Without them the
+    database file is all there is, and ``immutable`` says so; with them it would leave out what only the -wal holds.
+    """
+    uri, wal = f"{path.absolute().as_uri()}?mode=ro", path.with_name(f"{path.name}-wal")
+    connection = sqlite3.connect(uri, timeout=_PATIENCE_S, isolation_level=None, uri=True)
+    try:
+        connection.execute("SELECT count(*) FROM sqlite_schema")
+    except sqlite3.Error as error:
+        connection.close()
+        refused = error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
+        if not refused or wal.exists():
+            raise
+        return sqlite3.connect(f"{uri}&immutable=1", isolation_level=None, uri=True)
+    return connection
 
 
 def _take_lock(folder: Path) -> int:
@@ -199,6 +231,9 @@ def _take_lock(folder: Path) -> int:
         raise RunError(
             f"{folder} is being searched by process {owner}; wait for it, or watch it with: codesign show --follow"
         ) from None
+    except OSError as error:  # some network file systems have no locks
+        os.close(lock)
+        raise _without_locks(path, os.strerror(error.errno or 0)) from None
     try:
         os.ftruncate(lock, 0)
         os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
@@ -209,20 +244,36 @@ def _take_lock(folder: Path) -> int:
 
 
 @contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    """Turn SQLite's errors into ours: a refusing disk apart from a damaged file."""
+def _explained(path: Path, *, reading: bool = False) -> Iterator[None]:
+    """Turn SQLite's errors into ours: a refusing disk, a damaged file and a locked one apart."""
     try:
         yield
     except sqlite3.DatabaseError as error:
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the low byte is the primary code
-        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR):
+        code = getattr(error, "sqlite_errorcode", 0)
+        primary = code & 0xFF
+        if primary in _DAMAGED:
             raise _damaged(path, str(error)) from None
-        if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
+        if primary in _IN_USE:
+            raise RunError(
+                f"{path} is in use by another program ({error}); end that program, then run the same command again"
+            ) from None
+        if code in _NO_LOCKS:
+            raise _without_locks(path, str(error)) from None
+        if primary in _REFUSED and reading:
+            raise StorageError(
+                f"cannot read {path}: {error}; give permission to read and write there, or copy the folder and read "
+                "the copy"
+            ) from None
+        if primary in _REFUSED:
             raise StorageError(
                 f"cannot store in {path}: {error}; make room (or give write permission) there, then run the same "
                 "command again: every candidate stored so far is kept and the search continues"
             ) from None
         raise
+
+
+def _without_locks(path: Path, reason: str) -> StorageError:
+    return StorageError(f"cannot lock {path}: {reason}; runs need a file system with locks: search on a local disk")
 
 
 def _damaged(path: Path, reason: str) -> RunError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -81,10 +82,21 @@ def load_study(path: Path) -> Study:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise StudyError(f"study {path} cannot be read: {reason}") from None
     study = parse_study(text, str(path))
-    if study.data.path is None:
-        return study
-    absolute = str((path.parent / study.data.path).resolve())  # the copy in the run folder must mean the same file
-    return study.model_copy(update={"data": study.data.model_copy(update={"path": absolute})})
+    data, target, files = study.data, study.target, {}
+    if data.path is not None:
+        data = data.model_copy(update={"path": _absolute(data.path, path.parent)})
+    for key in ("board", "part"):
+        if (getattr(target, key) or "").endswith(".toml"):
+            files[key] = _absolute(getattr(target, key), path.parent)
+    return study.model_copy(update={"data": data, "target": target.model_copy(update=files)})
+
+
+def _absolute(name: str, folder: Path) -> str:
+    """The file a study names, so that the study's copy in the run folder means the same one."""
+    try:
+        return str((folder / Path(name).expanduser()).resolve())
+    except (OSError, RuntimeError) as error:  # "~" of an unknown user, links in a circle
+        raise StudyError(f"{name} is not the path of a file: {error}; write the whole path") from None
 
 
 def parse_study(text: str, source: str) -> Study:
@@ -93,10 +105,15 @@ def parse_study(text: str, source: str) -> Study:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise StudyError(f"{source} is not TOML: {error}") from None
+    return study_of(values, source)
+
+
+def study_of(values: Mapping[str, Any], source: str) -> Study:
+    """A study from its sections as a dict; ``source`` names it in errors."""
     try:
         return Study.model_validate(values)
     except ValidationError as error:
-        raise StudyError(f"{source}: {_explain(error, values)}") from None
+        raise StudyError(f"{source}: {_explain(error, dict(values))}") from None
 
 
 def markdown_table() -> str:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
-from rich.console import Console, Group, RenderableType
+from rich import box
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-from codesign.measurement import Figure
+from codesign.architecture import Mode
+from codesign.measurement import Figure, Provenance
 from codesign.record import Record
 from codesign.run import Run
 
 
 def print_summary(run: Run, console: Console) -> None:
     """Print the front and what else the search came to."""
-    console.print(front_table(run))
+    console.print(FrontTable(run))
     console.print(Text(closing(run)), soft_wrap=True)
 
 
@@ -32,16 +37,54 @@ def percent_error(error: float, samples: int) -> str:
     return f"{100 * error:.1f} ± {100 * statistical_error(error, samples):.1f} %"
 
 
-def front_table(run: Run) -> RenderableType:
-    """The front, one candidate a line, every figure with how it came to be."""
-    table = Table(title=f"Pareto front of {run.study.name}: {len(run.front)} networks", title_justify="left")
-    for heading in ("validation error", "test error", "latency", "LUT", "Fmax (modelled)"):
-        table.add_column(heading, justify="right")
-    table.add_column("network", overflow="fold")
-    table.add_column("id")
-    for record in run.front:
-        table.add_row(*_row(run, record))
-    return Group(table, *(Text(note, style="dim") for note in _notes(run)))
+def model_error(fmax: Figure, mode: Mode) -> float | None:
+    """Median relative error of a modelled Fmax; None where nobody knows it.
+
+    The timing model was fitted to parallel designs (adder graphs) of a range of sizes, and says nothing of its error
+    on folded ones, on others' sizes, or on a family that it was not fitted to.
+    """
+    details = fmax.details
+    if mode == "folded" or not (details.get("calibrated") and details.get("within_fitted_range")):
+        return None
+    return float(details["error"]["median"])
+
+
+def fmax_caveat(fmax: Figure, mode: Mode) -> str:
+    """How far to trust an Fmax: ``± 4.4 %``, ``outside the fitted range`` or ``uncalibrated``; empty if routed."""
+    if fmax.provenance is not Provenance.MODELLED:
+        return ""
+    error = model_error(fmax, mode)
+    if error is not None:
+        return f"± {100 * error:.1f} %"
+    return "outside the fitted range" if fmax.details.get("calibrated") else "uncalibrated"
+
+
+def fmax_words(fmax: Figure, mode: Mode) -> str:
+    """An Fmax with what must be said of it, e.g. ``184 MHz, outside the fitted range``."""
+    caveat = fmax_caveat(fmax, mode)
+    return f"{fmax.value:.0f} MHz" + (f"{' ' if caveat.startswith('±') else ', '}{caveat}" if caveat else "")
+
+
+def fmax_note(figures: Sequence[tuple[Figure, Mode]]) -> str:
+    """What the Fmax figures of a table are and how far they can be trusted, in one sentence."""
+    modelled = [(fmax, mode) for fmax, mode in figures if fmax.provenance is Provenance.MODELLED]
+    text = "Fmax: a timing model of the synthesized netlist, not routed"
+    caveats = {fmax_caveat(fmax, mode) for fmax, mode in modelled}
+    errors = [error for fmax, mode in modelled if (error := model_error(fmax, mode)) is not None]
+    if errors:
+        text += f"; its median error is {100 * max(errors):.1f} % on designs like those it was fitted to"
+    if "outside the fitted range" in caveats:
+        low, high = next(fmax.details["error"]["luts"] for fmax, _ in modelled if fmax.details.get("calibrated"))
+        text += f"; unknown outside the fitted range (folded, or not {low:,} to {high:,} LUT)"
+    if "uncalibrated" in caveats:
+        text += "; uncalibrated for this part: its error is unknown"
+    return text
+
+
+def class_words(names: Sequence[str], most: int = 12) -> str:
+    """Class names on one line, the first ones where there are many, e.g. ``3 classes: cat, dog, owl``."""
+    more = f", ... and {len(names) - most} more" if len(names) > most else ""
+    return f"{len(names)} classes: {', '.join(names[:most])}{more}"
 
 
 def closing(run: Run) -> str:
@@ -58,41 +101,135 @@ def closing(run: Run) -> str:
     return "\n".join(line for line in lines if line)
 
 
-def _row(run: Run, record: Record) -> tuple[str, ...]:
-    measured, task = record.measurement, run.task
-    assert measured is not None
+@dataclass(frozen=True)
+class _Column:
+    heading: str
+    cell: Callable[[Run, Record], str]
+    right: bool = True
+
+
+@dataclass(frozen=True)
+class FrontTable:
+    """The front, one candidate a line; on narrow screens the less important figures are shortened, then left out."""
+
+    run: Run
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """The fullest table that keeps each candidate on one line."""
+        rows: list[list[str]] = []
+        columns: Sequence[_Column] = ()
+        for columns in _LAYOUTS:
+            rows = [[column.cell(self.run, record) for column in columns] for record in self.run.front]
+            needed = sum(_widths(columns, rows)) + _GAP * len(columns)
+            if needed <= options.max_width:
+                break
+        yield self._table(columns, rows, folded=needed > options.max_width)
+        clock = self.run.study.target.clock_mhz
+        notes = [f"latency at {clock:g} MHz; errors ± one standard error; test data were not seen by the search"]
+        if self.run.front and any(column.heading == _FMAX for column in columns):
+            pairs = [(_measured(record, "fmax"), record.architecture.hardware.mode) for record in self.run.front]
+            unknown = _FMAX_SHORT in columns and any(_unknown(*pair) for pair in pairs)
+            notes.append(fmax_note(pairs) + ("; a question mark stands for an unknown error" if unknown else ""))
+        for note in notes:
+            yield Text(note, style="dim")
+
+    def _table(self, columns: Sequence[_Column], rows: Sequence[Sequence[str]], *, folded: bool) -> Table:
+        title = f"Pareto front of {self.run.study.name}: {len(self.run.front)} networks"
+        table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
+        for column, width in zip(columns, _widths(columns, rows), strict=True):
+            justify: Literal["left", "right"] = "right" if column.right else "left"
+            fixed = None if folded and column is _NETWORK else width
+            table.add_column(column.heading, justify=justify, overflow="fold", width=fixed)
+        for row in rows:
+            table.add_row(*row)
+        return table
+
+
+def _widths(columns: Sequence[_Column], rows: Sequence[Sequence[str]]) -> list[int]:
+    """Characters that each column needs for its cells to stay on one line; headings break between words."""
+    return [
+        max(*(len(word) for word in column.heading.split()), *(len(row[place]) for row in rows), 0)
+        for place, column in enumerate(columns)
+    ]
+
+
+def _measured(record: Record, name: str) -> Figure:
+    assert record.measurement is not None
+    return record.measurement.figures[name]
+
+
+def _validation(run: Run, record: Record) -> str:
+    return percent_error(_measured(record, "val_error").value, run.task.validation_samples)
+
+
+def _tested(run: Run, record: Record) -> float | None:
     final = run.finals.get(record.digest)
-    tested = final.measurement.figures.get("test_error") if final and final.measurement else None
-    lut = measured.value("lut")
-    cycles = measured.value("latency_cycles")
-    return (
-        percent_error(measured.value("val_error"), task.validation_samples),
-        percent_error(tested.value, task.test_samples) if tested else "",
-        f"{cycles / run.study.target.clock_mhz:.2f} us ({cycles:.0f} cycles)",
-        f"{lut:,.0f} ({100 * lut / task.target.part.resources['lut']:.1f} %)",
-        _clock(measured.figures["fmax"]),
-        record.architecture.words(),
-        record.digest[:8],
-    )
+    figure = final.measurement.figures.get("test_error") if final and final.measurement else None
+    return figure.value if figure else None
 
 
-def _clock(fmax: Figure) -> str:
-    """Modelled Fmax with the model's median error; a model without calibration has none to show."""
-    error = fmax.details.get("error", {}).get("median")
-    return f"{fmax.value:.0f} ± {fmax.value * error:.0f} MHz" if error is not None else f"{fmax.value:.0f} MHz"
+def _test(run: Run, record: Record) -> str:
+    error = _tested(run, record)
+    return "" if error is None else percent_error(error, run.task.test_samples)
 
 
-def _notes(run: Run) -> list[str]:
-    clock = run.study.target.clock_mhz
-    notes = [f"latency at {clock:g} MHz; errors ± one standard error; test data were not seen by the search"]
-    details = [record.measurement.figures["fmax"].details for record in run.front if record.measurement]
-    errors = [found["error"]["median"] for found in details if found.get("error")]
-    model = "Fmax: a timing model of the synthesized netlist, not routed"
-    if errors:
-        notes.append(f"{model}; its median error is {100 * max(errors):.1f} %")
-    else:
-        notes.append(f"{model}, and not calibrated for this part")
-    return notes
+def _test_alone(run: Run, record: Record) -> str:
+    error = _tested(run, record)
+    return "" if error is None else f"{100 * error:.1f} %"
+
+
+def _time(run: Run, record: Record) -> str:
+    return f"{_measured(record, 'latency_cycles').value / run.study.target.clock_mhz:.2f} us"
+
+
+def _time_and_cycles(run: Run, record: Record) -> str:
+    return f"{_time(run, record)} ({_measured(record, 'latency_cycles').value:.0f} cycles)"
+
+
+def _lut(_: Run, record: Record) -> str:
+    return f"{_measured(record, 'lut').value:,.0f}"
+
+
+def _lut_share(run: Run, record: Record) -> str:
+    share = _measured(record, "lut").value / run.task.target.part.resources["lut"]
+    return f"{_lut(run, record)} ({100 * share:.1f} %)"
+
+
+def _clock(_: Run, record: Record) -> str:
+    return fmax_words(_measured(record, "fmax"), record.architecture.hardware.mode)
+
+
+def _clock_short(_: Run, record: Record) -> str:
+    fmax, mode = _measured(record, "fmax"), record.architecture.hardware.mode
+    error = model_error(fmax, mode)
+    known = f" ± {fmax.value * error:.0f}" if error is not None else ""
+    return f"{fmax.value:.0f}{known} MHz{' ?' if _unknown(fmax, mode) else ''}"
+
+
+def _unknown(fmax: Figure, mode: Mode) -> bool:
+    """Whether a modelled Fmax has an error that nobody knows."""
+    return fmax.provenance is Provenance.MODELLED and model_error(fmax, mode) is None
+
+
+_GAP = 2  # one character of padding and one between columns
+_FMAX = "Fmax (modelled)"
+_ID = _Column("id", lambda _, record: record.digest[:8], right=False)
+_NETWORK = _Column("network", lambda _, record: record.architecture.words(), right=False)
+_VALIDATION = _Column("validation error", _validation)
+_LATENCY, _LUT = _Column("latency", _time), _Column("LUT", _lut)
+_TEST, _FMAX_SHORT = _Column("test error", _test), _Column(_FMAX, _clock_short)
+_TEST_ALONE = _Column("test error", _test_alone)
+_LATENCY_FULL, _LUT_FULL = _Column("latency", _time_and_cycles), _Column("LUT", _lut_share)
+_LAYOUTS: Sequence[Sequence[_Column]] = (
+    (_VALIDATION, _TEST, _LATENCY_FULL, _LUT_FULL, _Column(_FMAX, _clock), _NETWORK, _ID),
+    (_VALIDATION, _TEST, _LATENCY_FULL, _LUT_FULL, _FMAX_SHORT, _NETWORK, _ID),
+    (_VALIDATION, _TEST, _LATENCY, _LUT_FULL, _FMAX_SHORT, _NETWORK, _ID),
+    (_VALIDATION, _TEST_ALONE, _LATENCY, _LUT_FULL, _FMAX_SHORT, _NETWORK, _ID),
+    (_VALIDATION, _TEST_ALONE, _LATENCY, _LUT, _FMAX_SHORT, _NETWORK, _ID),
+    (_VALIDATION, _LATENCY, _LUT, _FMAX_SHORT, _NETWORK, _ID),
+    (_VALIDATION, _LATENCY, _LUT, _NETWORK, _ID),
+)
+"""From the fullest to the narrowest; where even that is too wide, the network is folded."""
 
 
 def _named(run: Run, key: str) -> str:

@@ -14,17 +14,22 @@ class Task:
     """The study's dataset and target in numbers.
 
     ``majority_error`` is the validation error (0 to 1) of always answering the most frequent class;
-    ``validation_samples`` and ``test_samples`` give errors their statistical error. ``data_digest`` tells whether the
-    data are still the same when a run continues.
+    ``validation_samples`` and ``test_samples`` give errors their statistical error. ``class_names`` are the labels in
+    the order of the outputs. ``data_digest`` tells whether the data are still the same when a run continues.
     """
 
     inputs: int
-    outputs: int
+    class_names: tuple[str, ...]
     majority_error: float
     validation_samples: int
     test_samples: int
     target: Target
     data_digest: str = ""
+
+    @property
+    def outputs(self) -> int:
+        """Number of classes."""
+        return len(self.class_names)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -34,4 +39,5 @@ class Task:
     def from_json(cls, values: Mapping[str, Any]) -> Task:
         """Inverse of :meth:`to_json`."""
         target = values["target"]
-        return cls(**{**values, "target": Target(**{**target, "part": Part(**target["part"])})})
+        names = tuple(values["class_names"])
+        return cls(**{**values, "class_names": names, "target": Target(**{**target, "part": Part(**target["part"])})})

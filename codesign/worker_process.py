@@ -21,9 +21,9 @@ StageReport = Callable[[str], None]
 Handler = Callable[[Any, StageReport], Any]
 """Does one job."""
 
-# The path comes first, so that the worker finds the same packages as its coordinator.
-DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 
+# The path comes first, so that the worker finds the same packages as its coordinator.
 BOOT = """
 import sys
 from multiprocessing.connection import Connection
@@ -74,9 +74,10 @@ def _answer(handler: Handler, job: Any, report: StageReport) -> tuple[str, Any]:
     except MemoryError:
         return "failed", ("out of memory", traceback.format_exc())
     except Exception as error:  # noqa: BLE001  # one candidate's surprise must not end the search; it is stored
-        if isinstance(error, OSError) and error.errno in DISK_ERRORS:  # the disk's fault decides about no candidate
+        if isinstance(error, OSError) and error.errno in _DISK_ERRORS:  # the disk's fault decides about no candidate
             where = error.filename or "a temporary file"
-            return "fatal", StorageError(f"cannot write {where}: {error.strerror}; make room and start again")
+            reason = os.strerror(error.errno or 0)  # libraries put more into the error's own text
+            return "fatal", StorageError(f"cannot write {where}: {reason}; make room and start again")
         return "failed", (f"unexpected {type(error).__name__}: {error}", traceback.format_exc())
 
 

@@ -27,16 +27,18 @@ from codesign.worker_process import BOOT, SINGLE_THREADED, Handler
 
 _LOG_TAIL = 8192  # bytes of a worker's output kept with a failure
 _START_SECONDS = 120.0  # importing TensorFlow takes 4-9 s on an idle machine
+_ENDED_BY_SOMEONE = (signal.SIGTERM, signal.SIGHUP)
 _STARTS = 3  # workers that may die before they are ready, in a row, before the search gives up
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a job: its result, or why it has none."""
+    """What became of a job: its result, or why it has none; ``died`` when its worker ended under it."""
 
     key: str
     result: Any = None
     reason: str = ""
+    died: bool = False
     log: str = ""
     seconds: float = 0.0
 
@@ -69,7 +71,8 @@ class WorkerPool:
 
     ``factory`` is called once in every worker and gives the handler of its jobs; it and the jobs are pickled. A
     CandidateError, any unexpected exception, a death, or ``limit_seconds`` exceeded gives an Outcome with a reason, and
-    a dead worker is replaced. Other errors of ours (a missing tool, a full disk) are raised by :meth:`wait`.
+    a dead worker is replaced. Other errors of ours (a missing tool, a full disk) are raised by :meth:`wait`, and so is
+    a worker that someone ended (SIGTERM, SIGHUP): that says nothing of its job.
     """
 
     def __init__(
@@ -176,12 +179,7 @@ class WorkerPool:
         try:
             kind, value = worker.connection.recv()
         except (EOFError, OSError, pickle.UnpicklingError):
-            reason = f"{_death(worker.process.wait())} in stage {worker.stage}"
-            if not worker.ready:
-                self._count_early_death(worker, reason)
-            outcome = self._replaced(worker, reason)
-            if worker.key is not None:
-                outcomes.append(outcome)
+            self._bury(worker, outcomes)
             return
         if kind == "stage":
             self._set_stage(worker, value)
@@ -202,6 +200,24 @@ class WorkerPool:
             worker.key = None
             self._set_stage(worker, "idle")
 
+    def _bury(self, worker: _Worker, outcomes: list[Outcome]) -> None:
+        """Replace a worker that died, unless someone wanted it to end."""
+        code = worker.process.wait()
+        reason = f"{_death(code)} in stage {worker.stage}"
+        if -code in _ENDED_BY_SOMEONE:
+            self._fatal.append(
+                CodesignError(
+                    f"{reason}: is the machine shut down? What ended before is stored; run the same command "
+                    "again to continue"
+                )
+            )
+            return
+        if not worker.ready:
+            self._count_early_death(worker, reason)
+        outcome = self._replaced(worker, reason, died=True)
+        if worker.key is not None:
+            outcomes.append(outcome)
+
     def _count_early_death(self, worker: _Worker, reason: str) -> None:
         self._early_deaths += 1
         if self._early_deaths >= _STARTS:
@@ -210,9 +226,9 @@ class WorkerPool:
                 f"worker processes cannot start: {reason}; try codesign doctor" + (f"\n{log}" if log else "")
             )
 
-    def _replaced(self, worker: _Worker, reason: str) -> Outcome:
+    def _replaced(self, worker: _Worker, reason: str, *, died: bool = False) -> Outcome:
         seconds = time.monotonic() - worker.since
-        outcome = Outcome(worker.key or "", reason=reason, log=_tail(worker.output), seconds=seconds)
+        outcome = Outcome(worker.key or "", reason=reason, died=died, log=_tail(worker.output), seconds=seconds)
         _end(worker)
         self._workers[self._workers.index(worker)] = self._start(worker.number)
         return outcome

@@ -1,4 +1,4 @@
-"""Structural lower bounds of an Architecture: what any weights need, known before training."""
+"""Lower bounds of an Architecture that hold whatever its weights will be, known before training."""
 
 from __future__ import annotations
 
@@ -8,33 +8,32 @@ from codesign.architecture import Architecture
 from codesign.measurement import Figure, Measurement, Provenance
 from hw.emit.folded import fold
 
-_OUTPUT_BITS = {"ternary": 2, "2": 2, "3": 3, "4": 4}
+_QUEUE_CYCLES = 1
 
 
 def lower_bound(architecture: Architecture) -> Measurement:
-    """LUT, cycles of latency and initiation interval below which no candidate of this shape can be.
+    """Cycles of latency and initiation interval below which no candidate of this shape can be.
 
-    Assumes that no unit is constant and no two are equal, so that each output bit of each unit takes a LUT.
+    Folded: the schedule itself, which the shape alone decides. Parallel: the result queue and one vector per cycle,
+    since the registers follow from the adders. There is no bound of LUTs: training may leave units that are constant
+    or equal to others, and they cost nothing.
     """
-    widths = architecture.widths
-    bits = [_OUTPUT_BITS[layer.activation] for layer in architecture.hidden]
-    luts = sum(layer.units * width for layer, width in zip(architecture.hidden, bits, strict=True))
-    latency, interval = 1, 1
-    if architecture.hardware.mode == "folded":
-        shapes = list(itertools.pairwise(widths))
-        foldings = [fold(n_in, n_out, architecture.hardware.folding) for n_in, n_out in shapes]
-        steps = [folding.steps(*shape) for folding, shape in zip(foldings, shapes, strict=True)]
-        latency, interval = sum(steps), max(steps)
-        # A layer computes pe outputs at a time; the others leave through the same LUTs.
-        luts = sum(folding.pe for folding in foldings)
+    latency, interval = _folded(architecture) if architecture.hardware.mode == "folded" else (_QUEUE_CYCLES, 1)
 
-    def figure(value: float, unit: str) -> Figure:
-        return Figure(value, unit, Provenance.ESTIMATED, "structural bound", "1")
+    def figure(value: float) -> Figure:
+        return Figure(value, "cycles", Provenance.ESTIMATED, "structural bound", "2")
 
-    return Measurement(
-        {
-            "lut": figure(luts, "LUT"),
-            "latency_cycles": figure(latency, "cycles"),
-            "interval_cycles": figure(interval, "cycles"),
-        }
-    )
+    return Measurement({"latency_cycles": figure(latency), "interval_cycles": figure(interval)})
+
+
+def _folded(architecture: Architecture) -> tuple[int, int]:
+    activations = [layer.activation for layer in architecture.hidden]
+    ternary_inputs = [False, *(activation == "ternary" for activation in activations)]
+    thresholded = [*(activation == "ternary" for activation in activations), False]
+    latencies, intervals = [], []
+    shapes = itertools.pairwise(architecture.widths)
+    for shape, ternary, trits in zip(shapes, ternary_inputs, thresholded, strict=True):
+        folding = fold(*shape, architecture.hardware.folding)
+        latencies.append(folding.latency(*shape, ternary_input=ternary, thresholded=trits))
+        intervals.append(folding.interval(*shape, latencies[-1]))
+    return sum(latencies), max(intervals)

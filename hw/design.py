@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
+from typing import Any
 
 from codesign.architecture import Hardware
 from hw.emit.folded import emit_folded, fold
@@ -53,6 +54,15 @@ class Design:
     outputs: int
     output_bits: int
     output_signed: bool
+
+    def schedule(self) -> dict[str, Any]:
+        """Cycles of the whole and of each layer, known before simulation; plain JSON values."""
+        return {
+            "latency_cycles": self.latency_cycles,
+            "interval_cycles": self.interval_cycles,
+            "layers": [dataclasses.asdict(layer) for layer in self.layers],
+            "digest": self.digest(),
+        }
 
     def digest(self) -> str:
         """SHA-256 of all files, in hex."""

@@ -49,6 +49,13 @@ class FixedType:
     bits: int
     frac: int
 
+    @classmethod
+    def holding(cls, low: int, high: int, frac: int = 0) -> FixedType:
+        """The narrowest type of that lattice for the integers ``low`` to ``high``; signed only where ``low`` is."""
+        if low < 0:
+            return cls(True, 1 + max((~low).bit_length(), high.bit_length() if high > 0 else 0), frac)
+        return cls(False, max(1, high.bit_length()), frac)
+
     @property
     def low(self) -> int:
         """Smallest integer held."""
@@ -97,6 +104,13 @@ class Node:
             frozen[name] = np.array(tensor, dtype=np.int64)
             frozen[name].setflags(write=False)
         object.__setattr__(self, "tensors", frozen)
+
+    def reach(self, low: Ints, high: Ints) -> tuple[Ints, Ints]:
+        """Smallest and largest value of every element, for a source between ``low`` and ``high`` (both per element)."""
+        if self.op is Op.DENSE:
+            least, most = reach(self.tensors["trits"], low, high)
+            return least + self.tensors["bias"], most + self.tensors["bias"]
+        return _compute(self, low), _compute(self, high)  # every other operation is monotone, element by element
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -168,6 +182,15 @@ class Graph:
             values[node.name] = _compute(node, values[node.source])
         return values
 
+    def reach(self) -> dict[str, tuple[Ints, Ints]]:
+        """Smallest and largest value of every element of every node, whatever the input."""
+        kind, size = self.input.type, self.input.size
+        found = {self.input.name: (np.full(size, kind.low), np.full(size, kind.high))}
+        for node in self.nodes[1:]:
+            assert node.source is not None
+            found[node.name] = node.reach(*found[node.source])
+        return found
+
     def run(self, x: Ints) -> Ints:
         """Output integers of shape (n, output size) for input integers ``x`` of shape (n, input size)."""
         return self.trace(x)[self.output.name]
@@ -186,6 +209,12 @@ class Graph:
     def digest(self) -> str:
         """SHA-256 of the canonical JSON, in hex."""
         return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def reach(coefficients: Ints, low: Ints, high: Ints) -> tuple[Ints, Ints]:
+    """Smallest and largest ``x @ coefficients`` for ``low <= x <= high``, element by element; (rows,) or (rows, n)."""
+    plus, minus = np.maximum(coefficients, 0), np.minimum(coefficients, 0)
+    return low @ plus + high @ minus, high @ plus + low @ minus
 
 
 def round_half_even(values: Ints, shift: int) -> Ints:

@@ -20,21 +20,79 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codesign.errors import ModelError, ToolRunError
+from hw.accepted import require_chain
 from hw.graph import FixedType
+from hw.measure.tools import check_disk
 
-BACKEND = "Codesign"
-# merge_linear_activation drops quantized_bits after a dense layer; extract_ternary_threshold replaces a threshold
-# by a rounded division; fuse_batch_normalization folds a scale of 1 into the dense layer, whose output then is no
-# longer QKeras' of that name. Without them hls4ml's graph says what QKeras computes, layer by layer.
-_DROPPED_PASSES = ("merge_linear_activation", "extract_ternary_threshold", "fuse_batch_normalization")
+BACKEND = "CodesignParser"
+# merge_linear_activation drops quantized_bits after a dense layer, eliminate_linear_activation one whose type is that
+# of its input, although it may be symmetric; extract_ternary_threshold replaces a threshold by a rounded division;
+# fuse_batch_normalization folds a scale of 1 into the dense layer, whose output then is no longer QKeras' of that name.
+# Without them hls4ml's graph says what QKeras computes, layer by layer.
+_DROPPED_PASSES = (
+    "merge_linear_activation",
+    "eliminate_linear_activation",
+    "extract_ternary_threshold",
+    "fuse_batch_normalization",
+)
 # Wide enough for every dyadic scale of a canonical model (2**-10 .. 2**3) and its offsets.
-_SCALE, _OFFSET = "fixed<32,8>", "fixed<48,24>"
+_DEFAULT, _SCALE, _OFFSET = "fixed<32,16>", "fixed<32,8>", "fixed<48,24>"
 
 
 def parse(model: Any, part: str, clock_mhz: float) -> Any:
     """hls4ml's ModelGraph of a QKeras ``model``, precisions inferred exactly, for lowering."""
+    _require_keras_2(model)
+    require_chain(model)
     _register()
     return _convert(model, BACKEND, part, clock_mhz, None)
+
+
+def convert_keras(
+    model: Any,
+    output_dir: str = "my-hls-test",
+    project_name: str = "myproject",
+    input_data_tb: str | None = None,
+    output_data_tb: str | None = None,
+    backend: str = "codesign",
+    hls_config: Mapping[str, Any] | None = None,
+    bit_exact: bool | None = None,
+    **options: Any,
+) -> Any:
+    """hls4ml's ``convert_from_keras_model`` by its Keras 2 parser, whichever Keras is installed beside it."""
+    from hls4ml.converters.keras_v2_to_hls import keras_v2_to_hls
+    from hls4ml.utils.config import create_config
+
+    given = dict(hls_config or {})
+    settings = {"Precision": "fixed<16,6>", "ReuseFactor": 1, **given.pop("Model", {}), "BitExact": bit_exact}
+    config = create_config(output_dir=output_dir, project_name=project_name, backend=backend, **options)
+    config |= {"KerasModel": model, "InputData": input_data_tb, "OutputPredictions": output_data_tb}
+    return keras_v2_to_hls(config | {"HLSConfig": {**given, "Model": settings}})
+
+
+def parse_onnx(path: Path, part: str, clock_mhz: float) -> Any:
+    """hls4ml's ModelGraph of an ONNX model with QONNX quantizers, for lowering; ModelError where it cannot be read."""
+    import onnx
+    from hls4ml.backends import get_backend
+    from hls4ml.converters.onnx_to_hls import onnx_to_hls
+    from hls4ml.utils import config_from_onnx_model
+
+    _register()
+    try:
+        model = onnx.load(path)
+    except FileNotFoundError:
+        raise ModelError(f"no such file: {path}") from None
+    except Exception as error:  # protobuf's own errors
+        raise ModelError(f"{path} cannot be read as an ONNX model: {error}") from error
+    config = get_backend(BACKEND).create_initial_config(part=part, clock_period=1000.0 / clock_mhz)
+    config |= {"OutputDir": ".", "ProjectName": "network", "Backend": BACKEND, "OnnxModel": model}
+    try:
+        with _quiet():
+            config["HLSConfig"] = config_from_onnx_model(
+                model, granularity="name", backend=BACKEND, default_precision=_DEFAULT, max_precision=_DEFAULT
+            )
+            return onnx_to_hls(config)
+    except Exception as error:  # hls4ml raises bare Exception
+        raise ModelError(f"hls4ml cannot convert {path}: {error}; was it cleaned with qonnx-cleanup?") from error
 
 
 def c_simulation(model: Any, x: NDArray[np.float32], folder: Path, part: str, clock_mhz: float) -> NDArray[np.float64]:
@@ -47,6 +105,7 @@ def c_simulation(model: Any, x: NDArray[np.float32], folder: Path, part: str, cl
         try:
             graph.compile()
         except Exception as error:  # hls4ml raises bare Exception
+            check_disk("g++", printed.getvalue(), folder)
             raise ToolRunError(f"hls4ml's C simulation could not be compiled: {error}", printed.getvalue()) from error
     logits = graph.predict(np.ascontiguousarray(x, np.float32))
     return np.asarray(logits, np.float64).reshape(len(x), -1)
@@ -90,6 +149,19 @@ def _hls_type(kind: FixedType) -> str:
     return f"{name}<{kind.bits},{kind.bits - kind.frac},RND_CONV,SAT>"
 
 
+def _require_keras_2(model: Any) -> None:
+    """ModelError for what is no Keras 2 model."""
+    import keras
+
+    if keras.__version__ >= "3" and isinstance(model, keras.Model):
+        raise ModelError(
+            f"model {model.name!r} is a Keras {keras.__version__} model; QKeras models are Keras 2: set "
+            "TF_USE_LEGACY_KERAS=1 before TensorFlow is imported"
+        )
+    if not (hasattr(model, "to_json") and hasattr(model, "layers")):
+        raise ModelError(f"{type(model).__name__} is no Keras model; give one, or the path of its file")
+
+
 def _convert(model: Any, backend: str, part: str, clock_mhz: float, folder: Path | None) -> Any:
     from hls4ml.backends import get_backend
     from hls4ml.converters.keras_v2_to_hls import KerasModelReader, keras_v2_to_hls, parse_keras_model
@@ -116,7 +188,10 @@ def _precisions(layers: list[dict[str, Any]]) -> dict[str, Any]:
         types = dict.fromkeys(("result", "weight", "bias", "scale", "accum"), "auto")
         quantizer = _quantizer(layer)
         if quantizer:
-            types["result"] = _hls_type(activation_type(quantizer))
+            try:
+                types["result"] = _hls_type(activation_type(quantizer))
+            except ModelError as error:
+                raise ModelError(f"layer {layer['name']!r}: {error}") from None
         elif layer["class_name"] == "BatchNormalization":
             types["scale"], types["bias"] = _SCALE, _OFFSET
         by_name[layer["name"]] = {"Precision": types}
@@ -128,7 +203,7 @@ def _precisions(layers: list[dict[str, Any]]) -> dict[str, Any]:
             "with QActivation(quantized_bits(bits, integer, alpha=1))"
         )
     by_name[inputs["name"]]["Precision"] = {"result": _hls_type(activation_type(quantizer))}
-    model = {"Precision": {"default": "fixed<32,16>"}, "ReuseFactor": 1, "Strategy": "Latency"}
+    model = {"Precision": {"default": _DEFAULT}, "ReuseFactor": 1, "Strategy": "Latency"}
     return {"Model": model, "LayerName": by_name}
 
 
@@ -137,26 +212,32 @@ def _quantizer(layer: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return quantizer if isinstance(quantizer, Mapping) else None
 
 
+def exact_passes() -> list[str]:
+    """Names of the passes of hls4ml's convert flow that keep a model exact, in order."""
+    from hls4ml.model.flow import get_flow
+
+    return [name for name in get_flow("convert").optimizers if name not in _DROPPED_PASSES]
+
+
 @functools.cache
 def _register() -> None:
     from hls4ml.backends import register_backend
     from hls4ml.backends.fpga.fpga_backend import FPGABackend
-    from hls4ml.model.flow import get_flow, register_flow
+    from hls4ml.model.flow import register_flow
     from hls4ml.writer.writers import Writer, register_writer
 
-    class CodesignWriter(Writer):  # type: ignore[misc]  # hls4ml is untyped
+    class NoWriter(Writer):  # type: ignore[misc]  # hls4ml is untyped
         """Writes nothing: RTL is emitted from Graph, not from ModelGraph."""
 
         def write_hls(self, model: Any) -> None:
             """Required by hls4ml of every backend."""
 
-    class CodesignBackend(FPGABackend):  # type: ignore[misc]
+    class ParserBackend(FPGABackend):  # type: ignore[misc]
         """hls4ml's convert flow without the passes that lose exactness."""
 
         def __init__(self) -> None:
             super().__init__(BACKEND)
-            passes = [name for name in get_flow("convert").optimizers if name not in _DROPPED_PASSES]
-            convert = register_flow("convert", passes, requires=["parse_qonnx"], backend=self.name)
+            convert = register_flow("convert", exact_passes(), requires=["parse_qonnx"], backend=self.name)
             self._default_flow = register_flow("ip", None, requires=[convert], backend=self.name)
 
         def get_default_flow(self) -> str:
@@ -173,8 +254,8 @@ def _register() -> None:
                 "WriterConfig": {},
             }
 
-    register_writer(BACKEND, CodesignWriter)
-    register_backend(BACKEND, CodesignBackend)
+    register_writer(BACKEND, NoWriter)
+    register_backend(BACKEND, ParserBackend)
 
 
 @contextlib.contextmanager

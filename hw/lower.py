@@ -2,60 +2,61 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from codesign.errors import MismatchError, ModelError
+from hw.accepted import SUPPORTED
+from hw.activations import add_activation
+from hw.chain import INNER, Chain
 from hw.graph import FixedType, Graph, Ints, Node, Op
-from hw.hls4ml_flow import activation_type
 
-SUPPORTED = (
-    "Dense (ternary or binary kernel, alpha 1), BatchNormalization with positive power-of-two scale, "
-    "quantized_relu, quantized_bits, ternary and binary activations, linear"
-)
+Floats = NDArray[np.float64]
+
 _FLOAT32_BITS = 24
-WIDENED = "_widen"
-"""Ends the names of nodes that stand for no layer of the model."""
+_FINEST = 48
+_WIDEST = 60  # int64 with room for a sum of two
 
 
 def lower(model_graph: Any) -> Graph:
     """The integer network hls4ml understood; ModelError names the layer that cannot be exact."""
-    nodes: list[Node] = []
+    chain = Chain()
     for layer in model_graph.get_layers():
-        if nodes and layer.inputs != [nodes[-1].name]:
+        if chain.nodes and layer.inputs != [chain.read]:
             raise ModelError(f"layer {layer.name!r} reads {layer.inputs}: only chains of layers are supported")
-        nodes.extend(_lower_layer(layer, nodes[-1] if nodes else None))
-    return Graph(tuple(nodes))
+        _lower_layer(layer, chain)
+        (chain.read,) = layer.outputs
+    return Graph(tuple(chain.nodes))
 
 
-def _lower_layer(layer: Any, source: Node | None) -> list[Node]:
-    kind = layer.class_name
-    if kind == "Input":
-        return [_input(layer)]
-    assert source is not None
-    match kind:
+def _lower_layer(layer: Any, chain: Chain) -> None:
+    match layer.class_name:
+        case "Input":
+            _input(layer, chain)
         case "Dense":
-            return [_dense(layer, source)]
+            _dense(layer, chain)
         case "BatchNormalization" | "ApplyAlpha":
-            return [_affine(layer, source)]
+            _affine(layer, chain)
         case "Activation" | "TernaryTanh" | "BinaryTanh":
-            return _activation(layer, source)
-    raise ModelError(f"layer {layer.name!r} ({kind}) is not supported; supported: {SUPPORTED}")
+            add_activation(layer, chain)
+        case kind:
+            raise ModelError(f"layer {layer.name!r} ({kind}) is not supported; supported: {SUPPORTED}")
 
 
-def _input(layer: Any) -> Node:
+def _input(layer: Any, chain: Chain) -> None:
     precision = layer.get_output_variable().type.precision
     shape = layer.get_output_variable().shape
     if len(shape) != 1:
         raise ModelError(f"input {layer.name!r} has shape {tuple(shape)}; only vectors are supported: flatten it first")
     kind = FixedType(bool(precision.signed), int(precision.width), int(precision.width - precision.integer))
-    return Node(layer.name, Op.INPUT, None, int(shape[0]), kind)
+    size = int(shape[0])
+    chain.nodes.append(Node(layer.name, Op.INPUT, None, size, kind))
+    chain.reach.append((np.full(size, kind.low), np.full(size, kind.high)))
 
 
-def _dense(layer: Any, source: Node) -> Node:
+def _dense(layer: Any, chain: Chain) -> None:
     weights = np.asarray(layer.weights["weight"].data, np.float64)
     if type(layer.weights["weight"].type.precision).__name__ == "XnorPrecisionType":
         weights = 2 * weights - 1  # hls4ml holds binary kernels as 0 for -1, 1 for +1
@@ -65,107 +66,95 @@ def _dense(layer: Any, source: Node) -> Node:
             f"layer {layer.name!r} ({layer.class_name}) has weight {value:g}, which is not -1, 0 or +1; "
             "quantize its kernel with ternary(alpha=1) or binary(alpha=1)"
         )
-    bias = np.asarray(layer.weights["bias"].data, np.float64)
-    frac = max(source.type.frac, _frac_bits(layer.name, "bias", bias))
-    if frac != source.type.frac:
-        raise ModelError(
-            f"layer {layer.name!r} has a bias finer than its accumulator's step of 2**{-source.type.frac}; "
-            "quantize the bias to that step"
-        )
     trits = weights.astype(np.int64)
-    offsets = np.ldexp(bias, frac).astype(np.int64)
-    low, high = reach(trits, source)
-    kind = _type_for(low + offsets, high + offsets, frac)
-    return Node(layer.name, Op.DENSE, source.name, trits.shape[1], kind, {"trits": trits, "bias": offsets})
-
-
-def reach(trits: Ints, source: Node) -> tuple[Ints, Ints]:
-    """Smallest and largest sum of every column of ``trits`` (inputs, units) over the source's range."""
-    low, high = source.type.low, source.type.high
-    if source.op in (Op.TERNARY, Op.BINARY):
-        low, high = -1, 1
-    positive, negative = (trits > 0).sum(axis=0), (trits < 0).sum(axis=0)
-    return positive * low - negative * high, positive * high - negative * low
-
-
-def _affine(layer: Any, source: Node) -> Node:
-    scale = np.asarray(layer.weights["scale"].data, np.float64).reshape(-1)
     bias = np.asarray(layer.weights["bias"].data, np.float64).reshape(-1)
-    mantissa, exponent = np.frexp(scale)
-    if not (mantissa == 0.5).all():
-        value = scale[mantissa != 0.5][0]
+    frac = chain.last.type.frac
+    finer = _frac_bits(layer.name, "bias", bias, frac) - frac
+    # where alpha is taken out of the kernel, the layer's output is the ApplyAlpha (or what that was fused into)
+    name = f"{layer.name}{INNER}sum" if finer or _alpha(layer) else layer.name
+    offsets = np.zeros(len(bias), np.int64) if finer else _integers(layer.name, bias, frac)
+    chain.add(name, Op.DENSE, frac, {"trits": trits, "bias": offsets})
+    if finer:
+        name = f"{layer.name}{INNER}bias" if _alpha(layer) else layer.name
+        tensors = {"shift": np.full(len(bias), finer), "bias": _integers(layer.name, bias, frac + finer)}
+        chain.add(name, Op.AFFINE, frac + finer, tensors)
+
+
+def _alpha(layer: Any) -> bool:
+    """Whether hls4ml took a scale out of the kernel or bias of this dense layer."""
+    for weight in (layer.weights["weight"], layer.weights["bias"]):
+        config = getattr(getattr(weight, "quantizer", None), "qkeras_config", {"config": {}})
+        alpha = config["config"].get("alpha")
+        if isinstance(alpha, str) or alpha not in (None, 1):
+            return True
+    return False
+
+
+def _affine(layer: Any, chain: Chain) -> None:
+    scale = np.asarray(layer.weights["scale"].data, np.float64).reshape(-1)
+    offset = np.asarray(layer.weights["bias"].data, np.float64).reshape(-1)
+    low, high = chain.reach[-1]
+    _absorb_signs(layer, np.where(low == high, 1.0, scale), chain)
+    low, high = chain.reach[-1]
+    fixed = low == high  # such a channel is what it is, whatever it is scaled by
+    offset = np.where(fixed, offset + scale * chain.last.type.to_real(low), offset)
+    mantissa, exponent = np.frexp(np.abs(scale))
+    if not (mantissa[~fixed] == 0.5).all():
+        channel = np.flatnonzero(~fixed & (mantissa != 0.5))[0]
         raise ModelError(
-            f"layer {layer.name!r} ({layer.class_name}) scales a channel by {value:g}, which is not a positive power "
-            "of two; export the model in canonical form"
+            f"layer {layer.name!r} ({layer.class_name}) scales channel {channel} by {scale[channel]:.9g}, which is no "
+            "power of two (or the negative of one); snap its scales to powers of two and train on"
         )
-    power = exponent.astype(np.int64) - 1
-    frac = int(max(source.type.frac - power.min(), _frac_bits(layer.name, "offset", bias)))
-    shift = frac - source.type.frac + power
-    offsets = np.ldexp(bias, frac).astype(np.int64)
-    low, high = source.type.low << shift, source.type.high << shift
-    kind = _type_for(low + offsets, high + offsets, frac)
-    return Node(layer.name, Op.AFFINE, source.name, source.size, kind, {"shift": shift, "bias": offsets})
-
-
-def _activation(layer: Any, source: Node) -> list[Node]:
-    quantizer = layer.get_attr("activation_quantizer")
-    if quantizer is None:
-        if layer.get_attr("activation") == "linear":
-            return []
+    source, power = chain.last.type.frac, exponent.astype(np.int64) - 1
+    finest = source - int(power[~fixed].min()) if not fixed.all() else source
+    frac = _frac_bits(layer.name, "offset", offset, finest)
+    shift = np.where(fixed, 0, frac - source + power)
+    bias = _integers(layer.name, offset, frac) - np.where(fixed, low, 0)
+    if chain.last.type.bits + int(shift.max()) > _WIDEST:
         raise ModelError(
-            f"layer {layer.name!r} ({layer.get_attr('activation')}) is not supported; supported: {SUPPORTED}"
+            f"layer {layer.name!r} scales its channels too differently: 2**{power.min()} to 2**{power.max()}"
         )
-    kind = activation_type(quantizer)
-    name = quantizer["class_name"]
-    if name.startswith("binary"):
-        return [Node(layer.name, Op.BINARY, source.name, source.size, kind)]
-    if name.startswith("ternary"):
-        threshold = _ternary_threshold(layer.name, float(quantizer["config"]["threshold"]), source.type)
-        tensors = {"threshold": np.array(threshold)}
-        return [Node(layer.name, Op.TERNARY, source.name, source.size, kind, tensors)]
-    return _quantize(layer.name, quantizer, kind, source)
+    dense = layer.name.removesuffix("_alpha")  # whose scale hls4ml took out under that name
+    name = dense if any(node.name == f"{dense}{INNER}sum" for node in chain.nodes) else layer.name
+    chain.add(name, Op.AFFINE, frac, {"shift": shift, "bias": bias})
 
 
-def _quantize(name: str, quantizer: Any, kind: FixedType, source: Node) -> list[Node]:
-    shift = source.type.frac - kind.frac
-    nodes = []
-    if shift < 0:  # the activation's step is finer than what it reads: widen first, exactly
-        wide = FixedType(source.type.signed, source.type.bits - shift, kind.frac)
-        tensors = {"shift": np.full(source.size, -shift), "bias": np.zeros(source.size, np.int64)}
-        source = Node(f"{name}{WIDENED}", Op.AFFINE, source.name, source.size, wide, tensors)
-        nodes.append(source)
-        shift = 0
-    low = kind.low + int(bool(quantizer["config"].get("symmetric")) and kind.signed)
-    tensors = {"shift": np.array(shift), "low": np.array(low), "high": np.array(kind.high)}
-    return [*nodes, Node(name, Op.QUANTIZE, source.name, source.size, kind, tensors)]
-
-
-def _ternary_threshold(name: str, threshold: float, kind: FixedType) -> int:
-    """Smallest lattice integer at or above ``threshold``; a tie is refused: QKeras and hls4ml differ there."""
-    scaled = math.ldexp(threshold, kind.frac)
-    if scaled == int(scaled):
+def _absorb_signs(layer: Any, scale: Floats, chain: Chain) -> None:
+    """Move signs and zeros of ``scale`` into the dense layer before it: the scales of a Graph are positive."""
+    if (scale > 0).all():
+        return
+    taken = []
+    while chain.last.op is Op.AFFINE:
+        taken.append(chain.take())
+    if chain.last.op is not Op.DENSE:
+        channel = np.flatnonzero(scale <= 0)[0]
         raise ModelError(
-            f"layer {name!r} has threshold {threshold:g}, a value its input can take: QKeras tests >=, hls4ml >; "
-            f"move it between two steps of 2**{-kind.frac}, e.g. to {threshold + math.ldexp(0.5, -kind.frac):g}"
+            f"layer {layer.name!r} ({layer.class_name}) scales channel {channel} by {scale[channel]:g} after "
+            f"{chain.last.name!r}, which is no dense layer; put it behind one"
         )
-    return math.ceil(scaled)
+    taken.append(chain.take())
+    sign = np.sign(scale).astype(np.int64)
+    for node in reversed(taken):
+        tensors = {key: tensor if key == "shift" else tensor * sign for key, tensor in node.tensors.items()}
+        name = node.name if INNER in node.name else f"{node.name}{INNER}signed"
+        chain.add(name, node.op, node.type.frac, tensors)
 
 
-def _frac_bits(name: str, what: str, values: NDArray[np.float64]) -> int:
-    """Fewest fractional bits that hold ``values`` exactly."""
-    for frac in range(49):
+def _frac_bits(name: str, what: str, values: Floats, least: int) -> int:
+    """Fewest fractional bits, but no fewer than ``least``, that hold ``values`` exactly."""
+    for frac in range(least, max(least, _FINEST) + 1):
         scaled = np.ldexp(values, frac)
         if np.array_equal(scaled, np.rint(scaled)):
             return frac
-    raise ModelError(f"layer {name!r} has an {what} that is not a multiple of 2**-48; export it in canonical form")
+    value = values[np.ldexp(values, _FINEST) != np.rint(np.ldexp(values, _FINEST))][0]
+    raise ModelError(f"layer {name!r} has the {what} {value:.9g}, which is no multiple of 2**-{_FINEST}; round it")
 
 
-def _type_for(low: Ints, high: Ints, frac: int) -> FixedType:
-    smallest, largest = int(low.min()), int(high.max())
-    if smallest >= 0:
-        return FixedType(signed=False, bits=max(1, largest.bit_length()), frac=frac)
-    bits = max((-smallest - 1).bit_length(), largest.bit_length() if largest > 0 else 0) + 1
-    return FixedType(signed=True, bits=bits, frac=frac)
+def _integers(name: str, values: Floats, frac: int) -> Ints:
+    scaled = np.ldexp(values, frac)
+    if np.abs(scaled).max(initial=0) >= 2.0**_WIDEST:
+        raise ModelError(f"layer {name!r} adds {values[np.abs(scaled).argmax()]:.9g} in steps of 2**{-frac}: too wide")
+    return scaled.astype(np.int64)
 
 
 def self_check(model: Any, graph: Graph, x: Ints) -> None:
@@ -174,24 +163,70 @@ def self_check(model: Any, graph: Graph, x: Ints) -> None:
     Raises MismatchError naming the first layer that differs with both values, ModelError where
     float32 could not hold a sum exactly (so that QKeras would be no reference).
     """
-    names = {node.name for node in graph}
-    layers = [layer for layer in model.layers if layer.name in names]
-    unseen = names - {layer.name for layer in layers} - {name for name in names if name.endswith(WIDENED)}
-    if unseen:
-        raise MismatchError(f"no layer of the model is called {sorted(unseen)[0]!r}: nothing to compare with")
-    for node in graph:
-        if node.type.bits > _FLOAT32_BITS:
-            raise ModelError(f"layer {node.name!r} needs {node.type.bits} bits; float32 QKeras is exact up to 24")
-    reals = graph.input.type.to_real(x).astype(np.float32)
-    outputs = type(model)(model.inputs, [layer.output for layer in layers])(reals, training=False)
+    _require_float32(graph)
+    owned = _outputs({layer.name for layer in model.layers}, graph)
+    values = graph.input.type.to_real(x).astype(np.float32)
     trace = graph.trace(x)
-    kinds = {node.name: node.type for node in graph}
-    for layer, output in zip(layers, outputs if isinstance(outputs, list) else [outputs], strict=True):
-        expected = kinds[layer.name].to_real(trace[layer.name])
-        found = np.asarray(output, np.float64)
+    for layer in model.layers:
+        if layer.name == graph.input.name:
+            continue
+        values = layer(values)
+        node = owned.get(layer.name)
+        if node is None:
+            continue
+        expected = node.type.to_real(trace[node.name])
+        found = np.asarray(values, np.float64)
         if not np.array_equal(expected, found):
             sample, unit = np.argwhere(expected != found)[0]
             raise MismatchError(
                 f"layer {layer.name!r} differs first: sample {sample}, unit {unit}: "
                 f"QKeras {found[sample, unit]!r}, graph {expected[sample, unit]!r}"
             )
+
+
+def _outputs(layers: set[str], graph: Graph) -> dict[str, Node]:
+    """The node that gives each layer's output: its own, or the last of those that hls4ml split from it."""
+    owned: dict[str, Node] = {}
+    owner = ""
+    for node in graph.nodes[1:]:
+        base = node.name.split(INNER)[0]
+        if base in layers:
+            owner = base
+        elif not (owner and base.startswith(f"{owner}_")):
+            raise MismatchError(f"no layer of the model is called {base!r}: nothing to compare with")
+        if INNER not in node.name:
+            owned[owner] = node
+    return owned
+
+
+def _require_float32(graph: Graph) -> None:
+    """ModelError where a float32 of QKeras could have to round, element by element on its own lattice."""
+    reach = graph.reach()
+    coarse = np.zeros(graph.input.size, np.int64)  # bits by which an element's own lattice is coarser than its type's
+    largest = np.zeros(graph.input.size, np.int64)
+    for source, node in zip(graph.nodes, graph.nodes[1:], strict=False):
+        match node.op:
+            case Op.DENSE:
+                coarse, largest = np.zeros(node.size, np.int64), _largest(reach[node.name])
+            case Op.AFFINE:
+                coarse = np.minimum(coarse + node.tensors["shift"], _trailing_zeros(node.tensors["bias"]))
+                largest = _largest(reach[node.name])
+            case _:  # QKeras computes x + (activation(x) - x), and the latter is on both lattices
+                step = max(0, source.type.frac - node.type.frac)
+                coarse, largest = np.minimum(coarse, step), largest + (1 << step)
+        bits = np.array([value.bit_length() for value in (largest >> coarse).tolist()])
+        if bits.max() > _FLOAT32_BITS:
+            raise ModelError(
+                f"layer {node.name!r} needs {bits.max()} bits for unit {bits.argmax()}; float32 QKeras is exact up to "
+                f"{_FLOAT32_BITS}"
+            )
+        if node.op not in (Op.DENSE, Op.AFFINE):
+            coarse, largest = np.zeros(node.size, np.int64), _largest(reach[node.name])
+
+
+def _largest(reach: tuple[Ints, Ints]) -> Ints:
+    return np.maximum(np.abs(reach[0]), np.abs(reach[1]))
+
+
+def _trailing_zeros(values: Ints) -> Ints:
+    return np.array([(value & -value).bit_length() - 1 if value else 62 for value in values.tolist()])

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+import itertools
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from codesign.errors import ModelError
-from hw.graph import Graph, Node, Op
+from hw.chain import INNER
+from hw.graph import Graph, Ints, Node, Op
 from hw.stage import Activation, Binary, Linear, Quantize, Stage, Ternary
 
 
@@ -25,36 +28,65 @@ def stages(graph: Graph) -> tuple[Stage, ...]:
         elif groups:
             groups[-1].append(node)
         elif not _is_identity(node, before):
-            raise ModelError(f"layer {node.name!r} ({node.op.value}) comes before the first dense layer; remove it")
+            raise ModelError(
+                f"layer {node.name!r} ({node.op.value}) changes the input before the first dense layer; quantize the "
+                "input itself that way"
+            )
     if not groups:
         raise ModelError("the network has no dense layer; there is nothing to build")
-    return tuple(_stage(group, source) for group, source in zip(groups, sources, strict=True))
+    reach = graph.reach()
+    return tuple(_stage(group, source, reach) for group, source in zip(groups, sources, strict=True))
 
 
 def _is_identity(node: Node, source: Node) -> bool:
-    """Whether quantizing to the input's own type changes nothing."""
-    return node.op is Op.QUANTIZE and node.type == source.type
+    """Whether quantizing to the input's own type, all of it, changes nothing."""
+    whole = node.op is Op.QUANTIZE and int(node.tensors["low"]) == node.type.low
+    return whole and node.type == source.type
 
 
-def _stage(nodes: Sequence[Node], source: Node) -> Stage:
-    dense, rest = nodes[0], list(nodes[1:])
+def _stage(nodes: Sequence[Node], source: Node, reach: Mapping[str, tuple[Ints, Ints]]) -> Stage:
+    dense = nodes[0]
+    affine = list(itertools.takewhile(lambda node: node.op is Op.AFFINE, nodes[1:]))
+    rest = _without_relu(nodes[1 + len(affine) :], reach)
+    affine += rest[:-1]
     up, bias = np.zeros(dense.size, np.int64), dense.tensors["bias"]
-    while rest and rest[0].op is Op.AFFINE:
-        shift = rest[0].tensors["shift"]
-        up, bias = up + shift, (bias << shift) + rest[0].tensors["bias"]
-        rest.pop(0)
-    if len(rest) > 1:
-        raise ModelError(f"layer {rest[1].name!r} follows the activation {rest[0].name!r}; put a dense layer between")
+    for node in affine:
+        shift = node.tensors["shift"]
+        up, bias = up + shift, (bias << shift) + node.tensors["bias"]
     return Stage(
-        name=dense.name,
+        name=dense.name.split(INNER)[0],
         weights=dense.tensors["trits"].astype(np.int8),
         input_bits=source.type.bits,
         input_signed=source.type.signed,
         input_ternary=source.op in (Op.TERNARY, Op.BINARY),
         up=up,
         bias=bias,
-        activation=_activation(rest[0]) if rest else Linear(),
+        activation=_activation(rest[-1]) if rest else Linear(),
     )
+
+
+def _without_relu(nodes: Sequence[Node], reach: Mapping[str, tuple[Ints, Ints]]) -> list[Node]:
+    """The one activation of a stage, behind shifts that a relu before it commutes with.
+
+    A quantizer after a relu takes away what is negative by itself, as its lowest value is then 0 or more.
+    """
+    if len(nodes) < 2:
+        return list(nodes)
+    first, *between, last = nodes
+    shifts = all(node.op is Op.AFFINE and not node.tensors["bias"].any() for node in between)
+    if not (_is_relu(first, reach) and shifts and last.op is Op.QUANTIZE):
+        raise ModelError(f"layer {nodes[1].name!r} follows the activation {first.name!r}; put a dense layer between")
+    low = np.maximum(last.tensors["low"], 0)
+    return [*between, dataclasses.replace(last, tensors={**last.tensors, "low": low})]
+
+
+def _is_relu(node: Node, reach: Mapping[str, tuple[Ints, Ints]]) -> bool:
+    """Whether ``node`` takes away what is negative and nothing else."""
+    if node.op is not Op.QUANTIZE:
+        return False
+    assert node.source is not None
+    shift, low, high = (int(node.tensors[name]) for name in ("shift", "low", "high"))
+    return shift == 0 and low == 0 and high >= reach[node.source][1].max()
 
 
 def _activation(node: Node) -> Activation:

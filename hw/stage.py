@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from codesign.errors import ModelError
-from hw.graph import round_half_even
+from hw.graph import FixedType, reach, round_half_even
 
 Integers = NDArray[np.int64]
 
@@ -59,16 +59,6 @@ class Binary:
 
 
 Activation = Linear | Quantize | Ternary | Binary
-
-
-def signed_bits(low: int, high: int) -> int:
-    """Bits of the two's complement format that holds ``low`` to ``high``."""
-    return 1 + max(high.bit_length(), (~low).bit_length() if low < 0 else 0)
-
-
-def range_bits(low: int, high: int) -> int:
-    """Bits of the narrowest format (signed only where ``low`` is negative) that holds ``low`` to ``high``."""
-    return signed_bits(low, high) if low < 0 else max(1, high.bit_length())
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,21 +142,20 @@ class Stage:
         """Largest input."""
         return self._format_range[1] if self.input_high is None else self.input_high
 
-    @cached_property
+    @property
     def acc_low(self) -> Integers:
         """Smallest sum of each channel."""
-        plus, minus = self._trit_counts
-        return plus * self.x_low - minus * self.x_high
+        return self._acc_reach[0]
 
-    @cached_property
+    @property
     def acc_high(self) -> Integers:
         """Largest sum of each channel."""
-        plus, minus = self._trit_counts
-        return plus * self.x_high - minus * self.x_low
+        return self._acc_reach[1]
 
     @cached_property
-    def _trit_counts(self) -> tuple[Integers, Integers]:
-        return (self.weights == 1).sum(axis=0, dtype=np.int64), (self.weights == -1).sum(axis=0, dtype=np.int64)
+    def _acc_reach(self) -> tuple[Integers, Integers]:
+        low, high = np.full(self.n_in, self.x_low), np.full(self.n_in, self.x_high)
+        return reach(self.weights.astype(np.int64), low, high)
 
     @property
     def value_low(self) -> int:
@@ -184,7 +173,7 @@ class Stage:
     @property
     def value_bits(self) -> int:
         """Two's complement bits that hold every ``v``."""
-        return signed_bits(self.value_low, self.value_high)
+        return FixedType.holding(min(self.value_low, -1), self.value_high).bits
 
     @property
     def output_low(self) -> int:
@@ -220,7 +209,7 @@ class Stage:
     @property
     def output_bits(self) -> int:
         """Bits per output; 2 for trits."""
-        return range_bits(*self._output_format)
+        return FixedType.holding(*self._output_format).bits
 
     def run(self, x: ArrayLike) -> Integers:
         """Compute outputs (n, n_out) of input vectors (n, n_in): the golden model of the stage."""

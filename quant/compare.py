@@ -26,7 +26,7 @@ KINDS: tuple[tuple[str, Activation | None], ...] = (
 )
 FLOAT_RATE, TERNARY_RATE = 0.01, 0.02
 """Learning rates: ternary weights need larger steps, since only crossing a threshold changes anything."""
-BATCH_SIZE = 16
+BATCH_SIZE = 32
 
 
 def errors_of(kind: Activation | None, hidden: Sequence[int], dataset: Dataset, epochs: int, seeds: int) -> list[float]:

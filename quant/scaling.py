@@ -15,6 +15,8 @@ Scale = Literal["minmax", "standard", "none"]
 SCALES: tuple[Scale, ...] = ("minmax", "standard", "none")
 _CHUNK = 4096
 """Samples quantized at a time, so that image sets never exist as a float64 copy."""
+_LARGEST = 1e150
+"""Magnitude of a training feature up to which its square, a difference and a sum of many are finite float64."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,8 @@ class InputFormat:
         offset, gain = np.asarray(self.offset), np.asarray(self.gain)
         for start in range(0, len(x), _CHUNK):
             rows = slice(start, start + _CHUNK)
-            out[rows] = np.clip(np.rint((x[rows] - offset) * gain), self.low, self.high)
+            with np.errstate(over="ignore"):  # infinite is far outside the range too
+                out[rows] = np.clip(np.rint((x[rows] - offset) * gain), self.low, self.high)
 
 
 def fit(x_train: NDArray[Any], scale: Scale, bits: int, image_shape: tuple[int, int, int] | None = None) -> InputFormat:
@@ -96,6 +99,7 @@ def fit(x_train: NDArray[Any], scale: Scale, bits: int, image_shape: tuple[int, 
         return _unscaled(x_train, bits, features)
     channels = image_shape[2] if image_shape else features
     pixels = x_train.reshape(-1, channels)
+    _require_scalable(pixels, "channel" if image_shape else "feature")
     if scale == "minmax":
         low, span = pixels.min(axis=0).astype(np.float64), np.ptp(pixels.astype(np.float64), axis=0)
         return _format(bits, False, features, low, _ratio(2.0**bits - 1, span))
@@ -104,6 +108,17 @@ def fit(x_train: NDArray[Any], scale: Scale, bits: int, image_shape: tuple[int, 
         return _format(1, False, features, mean - deviation / 2, _ratio(1.0, deviation))
     reach = 2 + (bits - 2) / 3
     return _format(bits, True, features, mean, _ratio(2.0 ** (bits - 1), reach * deviation))
+
+
+def _require_scalable(pixels: NDArray[Any], what: str) -> None:
+    low, high = (values.astype(np.float64) for values in (pixels.min(axis=0), pixels.max(axis=0)))
+    beyond = np.flatnonzero(np.maximum(-low, high) > _LARGEST)
+    if beyond.size:
+        first = beyond[0]
+        raise DataError(
+            f"{what} {first} (the first is 0) reaches from {low[first]:g} to {high[first]:g}, too large to be scaled: "
+            f"divide it so that it stays within +-{_LARGEST:g}"
+        )
 
 
 def _unscaled(x_train: NDArray[Any], bits: int, features: int) -> InputFormat:

@@ -12,9 +12,16 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
+from codesign.errors import InputError
+
+if "keras" in sys.modules and os.environ.get("TF_USE_LEGACY_KERAS") != "1":
+    raise InputError(
+        "Keras 3 is already imported, but QKeras needs Keras 2: set the environment variable TF_USE_LEGACY_KERAS=1 "
+        "before TensorFlow or Keras is imported"
+    )
 os.environ["TF_USE_LEGACY_KERAS"] = "1"  # QKeras and hls4ml's parser speak Keras 2
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"  # its blocking depends on the machine, and with it the last bit of a sum
@@ -52,8 +59,9 @@ with quiet_stderr(), warnings.catch_warnings():
     warnings.simplefilter("ignore")  # deprecations inside the pinned libraries, nothing a user could act on
     import tensorflow as tf
 
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
+    with suppress(RuntimeError):  # a notebook that has TensorFlow running keeps its threads; workers are always fresh
+        tf.config.threading.set_intra_op_parallelism_threads(1)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
     tf.config.experimental.enable_op_determinism()
     import qkeras
     import tf_keras as keras

@@ -19,7 +19,7 @@ from .tf import forget_function, forget_models, keras, tf
 Model = Any
 
 SETTLED = 0.1
-"""Share of the steps after which statistics and thresholds are frozen; the rest trains what will be exported."""
+"""Share of the steps, at least one, after which statistics and thresholds are frozen; the rest trains the export."""
 SMOOTHING = 0.1
 
 
@@ -70,7 +70,7 @@ def fit_model(
     orders = _orders(len(x), epochs, batch_size, seed)
     rates = learning_rate * 0.5 * (1 + np.cos(np.pi * np.arange(len(orders)) / len(orders)))
     step = _stepper(model, tf.constant(x), tf.constant(y), heat, classes)
-    settled = int(SETTLED * len(orders))
+    settled = min(max(1, int(SETTLED * len(orders))), len(orders) - 1)  # a step before it, where there are two
     for i, (rows, rate) in enumerate(zip(tf.constant(orders), tf.constant(rates, tf.float32), strict=True)):
         if i == settled:
             settle(model, x)

@@ -18,9 +18,9 @@ from rich.console import Console
 
 from codesign.cli import version
 from codesign.doctor import PACKAGES, examine
+from codesign.loop import search
 from codesign.progress import ProgressDisplay
 from codesign.run import Run, run_folder
-from codesign.search import search
 from codesign.study import Study
 from codesign.workers import default_workers
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import numpy as np
+from fuzz import Layer, Network
 
 from hw.graph import FixedType, Graph, Node, Op
 
@@ -63,3 +65,118 @@ def _activation(name: str, activation: str, source: str, units: int, rows: int, 
 def random_inputs(graph: Graph, count: int, seed: int = 0) -> np.ndarray:
     kind = graph.input.type
     return np.random.default_rng(seed).integers(kind.low, kind.high + 1, (count, graph.input.size))
+
+
+def random_model(seed: int, widest: int, deepest: int) -> Network:
+    """A random QKeras network: every construct that is lowered, at most ``widest`` units and ``deepest`` layers."""
+    return _Draw(seed, widest, deepest).network()
+
+
+class _Draw:
+    """``frac`` is a lattice that holds every value at the place the network has got to, ``size`` their magnitude."""
+
+    def __init__(self, seed: int, widest: int, deepest: int) -> None:
+        self.seed, self.widest = seed, widest
+        self.rng = np.random.default_rng(seed)
+        self.canonical = bool(self.rng.random() < 0.2)
+        self.depth = int(self.rng.integers(1, deepest + 1))
+
+    def network(self) -> Network:
+        rng = self.rng
+        bits = int(rng.integers(1, 9))
+        signed = int(bits > 1 and rng.random() < 0.5)
+        integer = 0 if self.canonical else int(rng.integers(0, bits - signed + 2))
+        self.frac, self.size = bits - signed - integer, 2.0**integer
+        width, layers = self._width(), []
+        for index in range(self.depth):
+            layers.append(self._layer(width, self._width(), index == self.depth - 1))
+            width = layers[-1].units
+        return Network(
+            seed=self.seed,
+            input_quantizer=f"quantized_bits({bits},{integer},keep_negative={signed},alpha=1)",
+            layers=layers,
+            mode=str(rng.choice(["parallel", "folded"])),
+            folding=int(2 ** rng.integers(0, 7)),
+            period_ns=float(rng.choice([2.0, 4.0, 10.0, 1000.0])),
+            vectors=96,
+            canonical=self.canonical,
+        )
+
+    def _width(self) -> int:
+        return int((self.widest + 0.99) ** self.rng.uniform(0.0 if self.rng.random() < 0.2 else 0.4, 1.0))
+
+    def _layer(self, rows: int, units: int, last: bool) -> Layer:
+        rng, plain = self.rng, self.canonical
+        binary = not plain and rng.random() < 0.25
+        density = rng.choice([0.2, 0.6, 0.95])
+        trits = rng.choice([-1, 1], (rows, units)) * (binary | (rng.random((rows, units)) < density))
+        special = rng.random(units)
+        trits[:, special < 0.1] = 0 if not binary else -1
+        trits[:, special > 0.9] = 1
+        alpha = 1.0 if plain else float(rng.choice([1, 1, 0.5, 2, 0.25]))
+        self.frac += int(-np.log2(min(alpha, 1)))
+        self.size *= alpha * max(1.0, (density * rows) ** 0.5)
+        bias, quantizer = self._bias(units) if (last if plain else rng.random() < 0.4) else (None, None)
+        norm = self._norm(units) if (not last if plain else rng.random() < 0.7) else None
+        activation = None if last and (plain or rng.random() < 0.6) else self._activation()
+        written = str(rng.choice(["object", "object", "string"] + ["argument"] * (norm is None and not plain)))
+        if activation and "alpha=" in activation:
+            written = written.replace("string", "object")
+        kernel = "binary" if binary else "ternary"
+        return Layer(trits.tolist(), kernel, alpha, bias, quantizer, norm, activation, written)
+
+    def _bias(self, units: int) -> tuple[list[float], str | None]:
+        finer = 0 if self.canonical else int(self.rng.choice([0, 0, 1, 3]))
+        self.frac += finer
+        codes = self.rng.integers(-20, 20, units)
+        quantizer = None
+        if self.canonical or self.rng.random() < 0.5:
+            bits = max(7, self.frac + 1)
+            quantizer = f"quantized_bits({bits},{bits - 1 - self.frac},alpha=1)"
+        return np.ldexp(codes.astype(float), -self.frac).tolist(), quantizer
+
+    def _norm(self, units: int) -> list[Any]:
+        rng = self.rng
+        base = -round(float(np.log2(self.size)))  # brings sums to about 1
+        power = np.clip(base + rng.integers(-1, 2, units), -8, 3)
+        gamma, mean, variance, epsilon = 2.0**power, np.zeros(units), np.ones(units), 0.0
+        if not self.canonical:
+            gamma = gamma * rng.choice([1, 1, -1, 0], units, p=[0.4, 0.3, 0.25, 0.05])
+            mean = np.ldexp(rng.integers(-8, 9, units).astype(float), -self.frac)
+            epsilon = float(rng.choice([0.0, 1e-3, 2.0**-10]))
+            root = 2.0 ** rng.integers(-1, 3)
+            gamma, variance = gamma * root, np.full(units, np.float32(root**2) - np.float32(epsilon))
+        step = 2.0 ** (power - self.frac)
+        self.frac -= min(int(power.min()), 0)
+        beta = rng.integers(-9, 10, units) * step
+        self.size *= 2.0**base
+        return [*(np.float32(values).tolist() for values in (gamma, beta, mean, variance)), epsilon]
+
+    def _activation(self) -> str:
+        rng = self.rng
+        kind = str(rng.choice(["relu", "ternary"] if self.canonical else ["relu", "relu", "bits", "ternary", "binary"]))
+        if kind == "binary":
+            self.frac, self.size = 0, 1.0
+            return str(rng.choice(["binary(alpha=1)", "binary()"]))
+        if kind == "ternary":
+            steps = max(0, round(float(rng.uniform(0, 0.9)) * self.size * 2**self.frac))
+            threshold = (steps + 0.375) * 2.0**-self.frac
+            alpha = 1.0 if self.canonical else float(rng.choice([1.0, 1.0, 0.5, 2.0]))
+            self.frac, self.size = int(-np.log2(alpha)), alpha
+            return f"ternary(alpha={alpha},threshold={threshold!r})"
+        return self._quantizer(kind)
+
+    def _quantizer(self, kind: str) -> str:
+        rng = self.rng
+        if self.canonical:
+            bits, integer, signed = int(rng.integers(2, 5)), 0, 0
+        else:  # from far too narrow, so that it saturates, to too wide
+            bits, signed = int(rng.integers(1, 7)), int(kind == "bits" and rng.random() < 0.7)
+            integer = int(np.clip(round(float(np.log2(self.size))) + rng.integers(-2, 3), 0, bits + 1))
+        self.frac, self.size = bits - signed - integer, 2.0**integer
+        if kind == "relu":
+            return f"quantized_relu({bits},{integer})"
+        if bits == 1 and signed:
+            self.frac, self.size = 0, 1.0
+        symmetric = int(signed and rng.random() < 0.3)
+        return f"quantized_bits({bits},{integer},{symmetric},keep_negative={signed},alpha=1)"

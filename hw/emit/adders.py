@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hw.emit.pipeline import Operand, Pipeline, Signal
+from hw.graph import reach
 
 Ints = NDArray[np.int64]
 # Above this many weights da4ml's free search takes tens of seconds; bounding the adder depth keeps it to a few.
@@ -87,7 +88,7 @@ class _Builder:
         subtract = first.sign != second.sign
         right = second.coefficients << shifts[1]
         coefficients = (first.coefficients << shifts[0]) + (-right if subtract else right)
-        low, high = reach(coefficients, self.lows, self.highs)
+        low, high = (int(end) for end in reach(coefficients, self.lows, self.highs))
         name = f"sum{self.made}"
         self.made += 1
         sources = (first.name, second.name)
@@ -98,12 +99,6 @@ class _Builder:
 
         self.pipeline.add(Signal(name, low, high, sources, statement))
         return Term(name, shift, first.sign, coefficients)
-
-
-def reach(coefficients: Ints, lows: Ints, highs: Ints) -> tuple[int, int]:
-    """Smallest and largest value of the sum of ``coefficients * x`` for ``lows <= x <= highs``."""
-    ends = np.stack([coefficients * lows, coefficients * highs])
-    return int(ends.min(axis=0).sum()), int(ends.max(axis=0).sum())
 
 
 def _scaled(term: Term, shift: int, sign: int) -> Term:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hw.emit.adders import Term, add_matrix, reach
+from hw.emit.adders import Term, add_matrix
 from hw.emit.pipeline import Delays, Operand, Pipeline, Signal, arrival_ns, operand, place, render
-from hw.stage import Integers, Linear, Quantize, Stage, signed_bits
+from hw.graph import FixedType, reach
+from hw.stage import Integers, Linear, Quantize, Stage
 
 # Up to this many steps a comparison per step is smaller than an adder, rounding and clipping.
 _STAIRCASE_STEPS = 3
@@ -77,7 +78,7 @@ def _channel(pipeline: Pipeline, stage: Stage, channel: int, term: Term, bounds:
     name = f"y{channel}"
     if term.name is None:
         return _constant(pipeline, name, stage.activate_at(channel, 0))
-    low, high = reach(term.coefficients, *bounds)
+    low, high = (int(end) for end in reach(term.coefficients, *bounds))
     match stage.activation:
         case Linear():
             return _offset(pipeline, name, term, up, bias, (low, high))
@@ -130,7 +131,7 @@ def _round_clip(
     half = 1 << (shift - 1) if shift else 0
     centred = _offset(pipeline, f"{name}_v", term, up, bias + half, reached)
     low, high = limits
-    out_bits = signed_bits(low, high) if low < 0 else high.bit_length()
+    out_bits = FixedType.holding(low, high).bits
 
     def statement(name: str, operands: Sequence[Operand], bits: int) -> str:
         width = operands[0].bits + (not operands[0].signed)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from hw.stage import range_bits
+from hw.graph import FixedType
 
 # A bit of an operand enters the LUT and the carry input of its adder; a compared one every comparison.
 _ADDER_PINS = 2
@@ -67,7 +67,7 @@ class Signal:
     @property
     def bits(self) -> int:
         """Narrowest width that holds the range."""
-        return range_bits(self.low, self.high)
+        return FixedType.holding(self.low, self.high).bits
 
 
 @dataclass

@@ -16,9 +16,11 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 from codesign.errors import StorageError, ToolError, ToolRunError
 
@@ -26,6 +28,10 @@ LOG_TAIL = 4000
 # address space, not use: Yosys with its Python library maps about 1 GiB before it has read anything
 MEMORY_MIB = 8192
 SUPERVISOR = Path(__file__).with_name("supervise.py")
+DISK_FULL = re.compile(r"No space left on device|Disk quota exceeded", re.IGNORECASE)
+LEAST_FREE = 1 << 20  # bytes; with less, what any tool writes is cut short
+# the supervisor's own end, and what it reports of the tool's
+TERMINATED = (-signal.SIGTERM, 128 + signal.SIGTERM)
 OUT_OF_MEMORY = re.compile(r"bad_alloc|out of memory|MemoryError|Cannot allocate memory", re.IGNORECASE)
 
 
@@ -160,34 +166,58 @@ def run_tool(
     """Run a tool to its end and return what it printed (also written to ``log``).
 
     ``memory_mib`` limits the address space of each process of the tool. The tool and all it starts are killed
-    on the time limit and whenever this process ends, even by SIGKILL. ToolRunError, with the tail of the log,
-    when the tool fails, exceeds its time or its memory.
+    on the time limit and whenever this process ends, even by SIGKILL. ToolRunError, with the tail of the log, when it
+    fails, exceeds its time or its memory. What says nothing of its input is no failure: StorageError for want of disk,
+    ToolError when someone ended it (SIGTERM).
     """
     name = name or Path(argv[0]).name
     command = [sys.executable, "-I", "-S", str(SUPERVISOR), str(memory_mib), *argv]
     try:
-        with log.open("wb") as output:
-            child = subprocess.Popen(
-                command,
-                cwd=cwd,
-                env={**os.environ, **(env or {})},
-                stdin=subprocess.PIPE,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        # in memory until the end: on a full disk the log would lose the very line that says so
+        with log.open("wb") as kept, os.fdopen(os.memfd_create("log"), "w+b") as output:
+            code = _wait(command, cwd, {**os.environ, **(env or {})}, output, timeout_s)
+            content = os.pread(output.fileno(), os.fstat(output.fileno()).st_size, 0)
+            kept.write(content)
     except OSError as error:
         raise StorageError(f"cannot write {log}: {error.strerror}; free the disk or choose another folder") from error
-    try:
-        code = child.wait(timeout_s)
-    except subprocess.TimeoutExpired:
-        code = None
-    finally:  # also on KeyboardInterrupt: nothing of the tool stays behind
-        _kill_group(child)
-    text = log.read_text(encoding="utf-8", errors="replace")
+    text = content.decode(errors="replace")
     if code != 0:
+        check_disk(name, text, cwd)
+        if code in TERMINATED:
+            raise ToolError(f"{name} was ended by SIGTERM: is the machine shut down? Run the same command again")
         raise ToolRunError(_reason(name, code, timeout_s, memory_mib, text), text[-LOG_TAIL:])
     return text
+
+
+def check_disk(name: str, text: str, folder: Path) -> None:
+    """StorageError if a tool that printed ``text`` and failed in ``folder`` did so for want of disk.
+
+    Not every tool says so: Verilator writes empty files without a word, Yosys fails an assertion of its own.
+    """
+    found = DISK_FULL.search(text)
+    for place in (folder, Path(tempfile.gettempdir())):
+        if found or shutil.disk_usage(place).free < LEAST_FREE:
+            reason = found.group() if found else "no space is left there"
+            raise StorageError(f"{name} cannot write in {place}: {reason}; free the disk or set TMPDIR to another")
+
+
+def _wait(command: Sequence[str], cwd: Path, env: Mapping[str, str], output: IO[bytes], timeout_s: float) -> int | None:
+    """Exit code of the command; None when it was killed on the time limit."""
+    child = subprocess.Popen(
+        command,
+        cwd=cwd,
+        env=env,
+        stdin=subprocess.PIPE,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    try:
+        return child.wait(timeout_s)
+    except subprocess.TimeoutExpired:
+        return None
+    finally:  # also on KeyboardInterrupt: nothing of the tool stays behind
+        _kill_group(child)
 
 
 def _kill_group(child: subprocess.Popen[bytes]) -> None:

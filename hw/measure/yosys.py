@@ -113,9 +113,12 @@ def synthesize(build: BuildPlan, workdir: Path, *, timeout_s: float) -> Synthesi
         name=tool.name,
     )  # fmt: skip
     written = workdir / NETLIST
-    if not written.is_file():
-        raise ToolRunError("yosys ended without a netlist", log[-tools.LOG_TAIL :])
-    netlist = strip(json.loads(written.read_text(encoding="utf-8")), build.top)
+    try:
+        whole = json.loads(written.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        tools.check_disk(tool.name, log, workdir)
+        raise ToolRunError("yosys ended without a whole netlist", log[-tools.LOG_TAIL :]) from None
+    netlist = strip(whole, build.top)
     written.unlink()
     save(netlist, workdir / ARTEFACT)
     return Synthesis(count(netlist["modules"][build.top], build.version), netlist)
@@ -171,7 +174,7 @@ def count(module: Mapping[str, Any], version: str) -> Measurement:
         "cells": dict(sorted(cells.items())),
         "logic": total(LUTS) + inverters - memory,
         "memory": memory,
-        "inverters_counted": inverters,
+        "inverters_as_luts": inverters,
         "inverters_absorbed": cells["INV"] - inverters,
         "context": "out of context",
     }

@@ -68,13 +68,18 @@ def test_bare_part():
     assert (target.board, target.part.name) == (None, "xczu3eg-sbva484-1-e")
 
 
-def test_files_of_the_user(tmp_path: Path):
+def test_files_of_the_user(tmp_path: Path, monkeypatch):
     (tmp_path / "mine.toml").write_text(PART)
     (tmp_path / "board.toml").write_text(BOARD)
-    assert load_part("mine.toml", tmp_path).resources["lut"] == 1000
-    target = load_target("board.toml", None, 100, tmp_path)
+    assert load_part(str(tmp_path / "mine.toml")).resources["lut"] == 1000
+    target = load_target(str(tmp_path / "board.toml"), None, 100)
     assert (target.board, target.part.name) == ("my-board", "mine-1")
-    assert load_target(str(tmp_path / "board.toml"), None, 100).part.name == "mine-1"
+    monkeypatch.chdir(tmp_path)
+    assert load_target("board.toml", None, 100) == target
+    (tmp_path / "other.toml").write_text(BOARD.replace("mine.toml", "xc7a35t"))
+    assert load_target("other.toml", None, 100).part == load_part("xc7a35t")
+    (tmp_path / "third.toml").write_text(BOARD.replace("mine.toml", str(tmp_path / "mine.toml")))
+    assert load_target("third.toml", None, 100) == target
 
 
 @pytest.mark.parametrize(
@@ -107,6 +112,7 @@ def test_bad_part_file(tmp_path: Path, change, message):
         ("a", "b", 100, "give either a board or a part; given: board = 'a' and part = 'b'"),
         ("pynq-z1", None, 0, "clock_mhz = 0 is not a clock: give a positive number of MHz"),
         ("pynq-z1", None, float("nan"), "clock_mhz = nan is not a clock: give a positive number of MHz"),
+        (None, "a\0.toml", 100, "cannot read 'a\\x00.toml': embedded null byte"),
         ("nowhere.toml", None, 100, "cannot read nowhere.toml: No such file or directory"),
     ],
 )

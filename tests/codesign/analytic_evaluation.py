@@ -6,6 +6,7 @@ slow, or makes chosen candidates die, hang or fail.
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -17,7 +18,7 @@ from pathlib import Path
 from codesign.architecture import Architecture
 from codesign.errors import StorageError, ToolRunError
 from codesign.measurement import Figure, Measurement, Provenance
-from codesign.record import Record
+from codesign.record import Final, Record
 from codesign.study import Study
 from codesign.target import Part, Target
 from codesign.task import Task
@@ -26,7 +27,7 @@ PART = Part("xc7z020clg400-1", "xc7", "1", {"lut": 53200, "ff": 106400, "bram": 
 
 
 def describe(study: Study) -> Task:
-    return Task(64, 10, 0.9, 288, 360, Target(PART, study.target.clock_mhz, study.target.board))
+    return Task(64, tuple("0123456789"), 0.9, 288, 360, Target(PART, study.target.clock_mhz, study.target.board))
 
 
 def figure(value: float, unit: str, provenance: Provenance = Provenance.SYNTHESIZED) -> Figure:
@@ -46,7 +47,7 @@ def lower_bound(_study: Study, _target: Target, architecture: Architecture) -> M
 class Evaluator:
     def __init__(self, study: Study, run_folder: Path) -> None:
         self.behaviour = json.loads(os.environ.get("ANALYTIC", "{}"))
-        self.count = 0
+        self.folder = run_folder
         if self.behaviour.get("count_in"):
             self.tally = run_folder / f"evaluated-{os.getpid()}"
 
@@ -58,9 +59,13 @@ class Evaluator:
                 file.write(digest + "\n")
         time.sleep(self.behaviour.get("sleep", 0.0) * int(digest[:2], 16) / 128.0)
         share = int(digest[2:6], 16) / 0xFFFF
-        for what, act in (("die", _die), ("hang", _hang), ("fail", _fail), ("disk_full", _disk_full)):
+        for what, act in BEHAVIOURS.items():
             if share < self.behaviour.get(what, 0.0):
                 act()
+        died = self.folder / f"died-{digest}"
+        if share < self.behaviour.get("die_once", 0.0) and not died.exists():
+            died.touch()
+            _die()
         report("synthesis")
         capacity = sum(layer.units for layer in architecture.hidden) * architecture.input_bits
         error = 0.6 / math.sqrt(capacity) + 0.02 * share
@@ -84,15 +89,19 @@ class Evaluator:
             seconds={"training": 0.01, "synthesis": 0.02},
         )
 
-    def finalize(self, record: Record, report: Callable[[str], None]) -> Measurement:
+    def finalize(self, record: Record, report: Callable[[str], None]) -> Final:
         report("test set")
         if int(record.digest[6:10], 16) / 0xFFFF < self.behaviour.get("fail_final", 0.0):
             raise ToolRunError("C simulation differs in 3 of 360 outputs", log="first: 4 against 9")
-        return Measurement({"test_error": figure(0.1, "", Provenance.TRAINED)})
+        return Final(record.digest, Measurement({"test_error": figure(0.1, "", Provenance.TRAINED)}))
 
 
 def _die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _terminate() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _hang() -> None:
@@ -105,3 +114,17 @@ def _fail() -> None:
 
 def _disk_full() -> None:
     raise StorageError("cannot store in artifacts: No space left on device")
+
+
+def _disk_error() -> None:
+    raise OSError(errno.ENOSPC, "No space left on device", "model.h5")
+
+
+BEHAVIOURS = {
+    "die": _die,
+    "terminate": _terminate,
+    "hang": _hang,
+    "fail": _fail,
+    "disk_full": _disk_full,
+    "disk_error": _disk_error,
+}

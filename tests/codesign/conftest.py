@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import search_entry
 
+from codesign.loop import search
 from codesign.run import read_run
-from codesign.search import search
 from codesign.study import parse_study
 
 

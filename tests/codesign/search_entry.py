@@ -11,7 +11,7 @@ from pathlib import Path
 
 from codesign.errors import CodesignError
 from codesign.listener import Listener
-from codesign.search import search
+from codesign.loop import search
 from codesign.study import load_study
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from boards.catalogue import board_names, load_part, load_target
+from codesign.measurement import Provenance
 from codesign.study import Study, parse_study
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -58,7 +59,37 @@ def test_the_boards_and_parts_named_exist():
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page):
     for link in re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8")):
-        assert (page.parent / link).exists(), link
+        assert link.startswith("https://") or (page.parent / link).exists(), link
+
+
+def slug(heading: str) -> str:
+    """The anchor that Markdown viewers give a heading."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_into_a_page_meet_a_heading(page):
+    for link, fragment in re.findall(r"\]\(([^)#:]*)#([^)]+)\)", page.read_text(encoding="utf-8")):
+        target = (page.parent / link if link else page).read_text(encoding="utf-8")
+        assert fragment in {slug(heading) for heading in re.findall(r"^#+ (.*)$", target, re.MULTILINE)}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_files_named_exist(page):
+    named = re.findall(r"\b(?:codesign|quant|hw|nas|boards|tests|scripts)/[\w/]+\.(?:py|toml|sv)\b", page.read_text())
+    missing = [name for name in named if "NAME" not in name and not (ROOT / name).is_file()]
+    assert not missing
+
+
+def test_every_section_of_the_report_is_explained(searched):
+    from codesign.report import page
+
+    text = (DOCS / "reading-the-report.md").read_text(encoding="utf-8")
+    sections = re.findall(r"<h2>(.*?)</h2>", page(searched))
+    assert len(sections) > 5
+    assert re.findall(r"^### (.*)$", text, re.MULTILINE) == sections
+    for provenance in Provenance:
+        assert provenance.value in text
 
 
 def test_exit_codes_are_those_of_the_errors():

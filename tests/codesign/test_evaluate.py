@@ -16,6 +16,7 @@ from codesign.architecture import Architecture, DenseLayer, Hardware
 from codesign.artifacts import ArtifactStore
 from codesign.measurement import Provenance
 from codesign.study import parse_study
+from hw import implement
 from hw.design import design
 from hw.graph import Graph, Op
 from hw.measure.tools import find_yosys, run_tool
@@ -76,10 +77,27 @@ def test_the_ternary_multiplier_is_in_the_elaborated_hierarchy(folded, tmp_path:
 
 def test_front_members_are_held_against_hls4ml_and_tested(folded) -> None:
     evaluator, record, _, _ = folded
-    measured = evaluator.finalize(record, lambda _: None)
+    final = evaluator.finalize(record, lambda _: None)
+    assert final.digest == record.digest
+    assert set(final.seconds) == {"test set", "C simulation"}
+    measured = final.measurement
     assert measured.value("csim_mismatches") == 0
     assert 0 <= measured.value("test_error") < 0.9
     assert measured.figures["test_error"].details["samples"] == len(evaluator.dataset.y_test)
+
+
+def test_a_graph_that_hls4ml_computes_otherwise_leaves_the_front_and_keeps_its_files(folded, monkeypatch) -> None:
+    evaluator, record, _, artefacts = folded
+    graph = json.loads(artefacts.get(record.artefacts["graph.json"]))
+    graph["nodes"][-1]["tensors"]["bias"][3] += 1
+    changed = {**record.artefacts, "graph.json": artefacts.put(json.dumps(graph).encode())}
+    final = evaluator.finalize(dataclasses.replace(record, artefacts=changed), lambda _: None)
+    assert final.measurement is None
+    assert re.match(r"hls4ml's C simulation differs from the graph at vector 0, output 3: C simulation", final.reason)
+    with tarfile.open(fileobj=io.BytesIO(artefacts.get(final.artefacts["files.tar.gz"]))) as archive:
+        names = archive.getnames()
+    assert {"./inputs.npy", "./model.h5"} <= set(names)
+    assert any(name.endswith("network.cpp") for name in names)
 
 
 def test_the_same_candidate_gives_the_same_record(folded) -> None:
@@ -104,7 +122,7 @@ def test_rtl_of_another_network_fails_loudly_and_keeps_its_files(folded, monkeyp
                 nodes[index] = dataclasses.replace(node, tensors={"threshold": node.tensors["threshold"] + 1})
         return design(Graph(tuple(nodes)), *arguments)
 
-    monkeypatch.setattr(evaluate, "design", mutated)
+    monkeypatch.setattr(implement, "design", mutated)
     record, _ = stages_of(evaluator, architecture(Hardware("parallel")))
     assert record.status == "failed"
     assert re.match(r"RTL differs from the graph at vector \d+, output \d+: RTL -?\d+, graph -?\d+", record.reason)

@@ -4,16 +4,14 @@ import io
 import re
 
 import pytest
-from analytic_evaluation import figure
 from rich.console import Console
 
 from codesign.architecture import Architecture, DenseLayer, Hardware
+from codesign.loop import search
 from codesign.measurement import Measurement
 from codesign.progress import ProgressDisplay
 from codesign.record import Record
-from codesign.search import search
 from codesign.study import parse_study
-from codesign.summary import percent_error, print_summary, statistical_error
 
 STUDY = parse_study('[study]\nname = "shown"\n[search]\npopulation = 6\ngenerations = 2\n', "x")
 RECORD = Record(
@@ -65,47 +63,6 @@ def test_live_display_shows_workers_and_counts():
     assert re.search(r"worker 1\s+synthesis\s+64x1b-8t-10 parallel", text)
     assert re.search(r"worker 2\s+training\s+64x2b-8t-10 parallel", text)
     assert "[1/64] 4x1b-8q2-2 parallel  failed: yosys ended with exit code 1" in text
-
-
-def test_summary_shows_the_front_with_errors_shares_and_what_to_do_next(tmp_path, behave):
-    run = searched(tmp_path, console(terminal=False))
-    out = console(terminal=False)
-    print_summary(run, out)
-    text = out.file.getvalue()
-    best = run.front[0]
-    error = best.measurement.value("val_error")
-    assert percent_error(error, 288) in text
-    assert f"{best.measurement.value('lut'):,.0f} ({best.measurement.value('lut') / 532:.1f} %)" in text
-    assert f"({best.measurement.value('latency_cycles'):.0f} cycles)" in text
-    assert "10.0 ± 1.6 %" in text  # the test error, on 360 samples
-    assert all(record.digest[:8] in text and record.architecture.words() in text for record in run.front)
-    counts = run.counts
-    assert (
-        f"12 candidates: {counts['ok']} within budget, {counts['infeasible']} over, {counts['failed']} failed" in text
-    )
-    assert f"run: {run.folder}" in text.replace("\n", "")
-    assert f"next: codesign report shown; codesign show shown {best.digest[:8]}" in text
-    assert "Fmax: a timing model of the synthesized netlist, not routed, and not calibrated for this part" in text
-
-
-def test_summary_names_the_timing_model_s_error(tmp_path, behave, monkeypatch):
-    run = searched(tmp_path, console(terminal=False))
-    fmax = figure(120.0, "MHz")
-    object.__setattr__(fmax, "details", {"error": {"median": 0.064}})
-    for record in run.front:
-        monkeypatch.setitem(record.measurement.figures, "fmax", fmax)
-    out = console(terminal=False)
-    print_summary(run, out)
-    assert "120 ± 8 MHz" in out.file.getvalue()
-    assert (
-        "Fmax: a timing model of the synthesized netlist, not routed; its median error is 6.4 %" in out.file.getvalue()
-    )
-
-
-def test_statistical_error():
-    assert statistical_error(0.1, 288) == pytest.approx((0.09 / 288) ** 0.5, rel=0.02)
-    assert statistical_error(0.0, 100) == pytest.approx(0.005, rel=0.02)
-    assert percent_error(0.05, 288) == "5.0 ± 1.3 %"
 
 
 def test_a_measurement_is_needed_for_ok():

@@ -6,8 +6,8 @@ import signal
 import pytest
 
 from codesign.errors import RunError
+from codesign.loop import search
 from codesign.run import read_run
-from codesign.search import search
 from codesign.study import load_study
 
 STUDY = '[study]\nname = "resumed"\n[search]\npopulation = 8\ngenerations = 3\n'

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import fcntl
 import json
 import os
@@ -12,6 +13,8 @@ import pytest
 
 from codesign import show
 from codesign.cli import main
+from codesign.measurement import Figure, Provenance
+from codesign.record import Final
 from codesign.run import read_run
 
 
@@ -56,6 +59,28 @@ def test_one_candidate_of_the_front(searched, capsys):
         assert "analytic 1" in line
     assert "test_error" in out
     assert "stages: training 0.0 s, synthesis 0.0 s" in out
+
+
+def test_class_names(searched, capsys):
+    assert "\n10 classes: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9\n" in printed(capsys)
+    assert "\noutputs:    10 classes: 0, 1, 2" in printed(capsys, "shown", searched.front[0].digest)
+
+
+def test_details_of_fmax_and_of_errors_are_those_of_the_summary():
+    details = {"calibrated": True, "within_fitted_range": True, "error": {"median": 0.064, "luts": [401, 3968]}}
+    fmax = Figure(125.0, "MHz", Provenance.MODELLED, "codesign-timing", "1", details)
+    assert show.figure_details("fmax", fmax, "parallel") == "period: 8.00 ns, ± 6.4 %"
+    assert show.figure_details("fmax", fmax, "folded") == "period: 8.00 ns, outside the fitted range"
+    error = Figure(0.05, "", Provenance.TRAINED, "QKeras", "0.9.0", {"samples": 288})
+    assert show.figure_details("val_error", error, "parallel") == "samples: 288, 5.0 ± 1.3 %"
+
+
+def test_artefacts_of_the_final_measurement_are_listed(searched):
+    record = dataclasses.replace(searched.front[0], artefacts={"graph.json": "a" * 64})
+    final = Final(record.digest, reason="differs", artefacts={"files.tar.gz": "b" * 64})
+    run = dataclasses.replace(searched, finals={record.digest: final})
+    paths = show.candidate_json(run, record)["artefacts"]
+    assert {name: Path(path).name for name, path in paths.items()} == {"graph.json": "a" * 64, "files.tar.gz": "b" * 64}
 
 
 def test_one_that_failed_shows_its_log(searched, capsys):

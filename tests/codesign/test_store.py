@@ -1,22 +1,24 @@
 from __future__ import annotations
 
-import hashlib
+import errno
 import itertools
 import os
 import re
 import sqlite3
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 from analytic_evaluation import figure
 
 from codesign.architecture import Architecture, DenseLayer, Hardware
-from codesign.artifacts import ArtifactStore
 from codesign.errors import RunError, StorageError
 from codesign.measurement import Measurement
 from codesign.record import Final, Record
-from codesign.store import FILE, VERSION, Store
+from codesign.run import find_run
+from codesign.store import FILE, VERSION, Store, _explained
 
 
 def record(units=8, status="ok"):
@@ -73,6 +75,97 @@ def test_a_reader_cannot_write(tmp_path):
         reader.put(record())
 
 
+@pytest.fixture
+def read_only(monkeypatch):
+    """Make a folder unwritable to this process, also when it is root; it needs a place others can read."""
+    user = os.geteuid()
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+
+        def protect():
+            Path(folder).chmod(0o555)
+            if user == 0:
+                os.seteuid(65534)
+
+        yield Path(folder), protect
+        os.seteuid(user)
+        Path(folder).chmod(0o755)
+
+
+def test_a_reader_where_nobody_can_write(read_only):
+    folder, protect = read_only
+    with Store.open(folder) as store:
+        store.put(record())
+    assert not (folder / f"{FILE}-wal").exists()
+    protect()
+    with Store.read(folder) as store:
+        assert store.records() == [record()]
+
+
+def test_a_reader_where_it_cannot_write_sees_what_only_the_wal_holds(read_only):
+    folder, protect = read_only
+    kill_after_put(folder)
+    assert (folder / f"{FILE}-wal").stat().st_size > 0
+    protect()
+    with Store.read(folder) as store:
+        assert store.records() == [record()]
+
+
+def test_a_wal_that_cannot_be_read_is_not_left_out(read_only):
+    folder, protect = read_only
+    kill_after_put(folder)
+    (folder / f"{FILE}-shm").unlink()
+    protect()
+    expected = (
+        f"cannot read {folder / FILE}: unable to open database file; give permission to read and write there, or "
+        "copy the folder and read the copy"
+    )
+    with pytest.raises(StorageError, match=f"^{re.escape(expected)}$"):
+        Store.read(folder)
+
+
+@pytest.mark.parametrize("opening", [Store.open, Store.read])
+def test_a_store_that_another_program_has_locked(tmp_path, monkeypatch, opening):
+    monkeypatch.setattr("codesign.store._PATIENCE_S", 0.05)
+    Store.open(tmp_path).close()
+    other = sqlite3.connect(tmp_path / FILE, isolation_level=None)
+    other.execute("PRAGMA locking_mode = EXCLUSIVE")
+    other.execute("BEGIN IMMEDIATE")
+    expected = (
+        f"{tmp_path / FILE} is in use by another program (database is locked); end that program, then run the same "
+        "command again"
+    )
+    with pytest.raises(RunError, match=f"^{re.escape(expected)}$"):
+        opening(tmp_path)
+    other.close()
+    opening(tmp_path).close()
+
+
+def test_a_file_system_without_locks(tmp_path, monkeypatch):
+    def refuse(_descriptor, _operation):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    Store.open(tmp_path).close()
+    advice = "runs need a file system with locks: search on a local disk"
+    monkeypatch.setattr("codesign.store.fcntl.flock", refuse)
+    expected = f"cannot lock {tmp_path / 'lock'}: No locks available; {advice}"
+    with pytest.raises(StorageError, match=f"^{re.escape(expected)}$"):
+        Store.open(tmp_path)
+    error = sqlite3.OperationalError("locking protocol")
+    error.sqlite_errorcode = sqlite3.SQLITE_PROTOCOL
+    expected = f"cannot lock {tmp_path / FILE}: locking protocol; {advice}"
+    with pytest.raises(StorageError, match=f"^{re.escape(expected)}$"), _explained(tmp_path / FILE):
+        raise error
+
+
+def test_the_newest_run_is_found_while_a_search_ends(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "runs" / "one"
+    folder.mkdir(parents=True)
+    Store.open(folder).close()
+    (folder / f"{FILE}-wal").symlink_to("gone")  # listed, but there is nothing to look at
+    assert find_run() == Path("runs/one")
+
+
 def test_get_by_the_beginning_of_the_digest(tmp_path):
     with Store.open(tmp_path) as store:
         records = [record(units) for units in range(1, 40)]
@@ -96,14 +189,19 @@ def test_a_second_writer_is_refused_naming_the_first(tmp_path):
     Store.open(tmp_path).close()
 
 
-def test_kill_releases_the_lock_and_keeps_what_was_put(tmp_path):
+def kill_after_put(folder):
+    """A process that is killed after it has stored a record."""
     script = (
         "import os, sys; from pathlib import Path; from codesign.store import Store; from test_store import record\n"
         "store = Store.open(Path(sys.argv[1])); store.put(record()); os.kill(os.getpid(), 9)"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    ended = subprocess.run([sys.executable, "-c", script, tmp_path], env=environment, check=False)
+    ended = subprocess.run([sys.executable, "-c", script, folder], env=environment, check=False)
     assert ended.returncode == -9
+
+
+def test_kill_releases_the_lock_and_keeps_what_was_put(tmp_path):
+    kill_after_put(tmp_path)
     with Store.open(tmp_path) as store:
         assert store.records() == [record()]
 
@@ -209,44 +307,3 @@ def test_writes_reach_the_disk_before_put_returns(tmp_path):
         assert store._connection.execute("PRAGMA synchronous").fetchone()[0] == 2  # FULL
         assert store._connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
         assert not store._connection.in_transaction
-
-
-def test_artefacts_are_named_by_their_content(tmp_path):
-    store = ArtifactStore(tmp_path)
-    digest = store.put(b"netlist")
-    assert digest == hashlib.sha256(b"netlist").hexdigest()
-    assert store.put(b"netlist") == digest
-    assert store.get(digest) == b"netlist"
-    assert [path.name for path in store.path(digest).parent.iterdir()] == [digest]
-
-
-def test_a_changed_or_missing_artefact_is_found(tmp_path):
-    store = ArtifactStore(tmp_path)
-    digest = store.put(b"netlist")
-    path = store.path(digest)
-    path.write_bytes(b"changed")
-    expected = f"artefact {path} is damaged: its content does not match its name"
-    with pytest.raises(RunError, match=f"^{re.escape(expected)}$"):
-        store.get(digest)
-    path.unlink()
-    expected = f"artefact {path} cannot be read: No such file or directory"
-    with pytest.raises(RunError, match=f"^{re.escape(expected)}$"):
-        store.get(digest)
-
-
-def test_a_full_disk_leaves_no_half_artefact(tmp_path):
-    script = (
-        "import resource, signal, sys; from pathlib import Path; from codesign.artifacts import ArtifactStore\n"
-        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
-        "ArtifactStore(Path(sys.argv[1])).put(b'x' * 5000)"
-    )
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    ended = subprocess.run(
-        [sys.executable, "-c", script, tmp_path], env=environment, check=False, capture_output=True, text=True
-    )
-    assert ended.stderr.splitlines()[-1] == (
-        f"codesign.errors.StorageError: cannot store in {tmp_path / 'artifacts'}: File too large; make room there, "
-        "then run the same command again: every candidate stored so far is kept and the search continues"
-    )
-    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from boards.catalogue import load_target
 from codesign.errors import StudyError
 from codesign.schema import toml_value
 from codesign.study import Study, load_study, markdown_table, parse_study
@@ -57,6 +58,12 @@ BAD = {
     '[data]\ntask = "regression"': 'data.task = "regression" is not "classification"',
     "[data]\nvalidation = 0.9": "data.validation = 0.9 is not a number from 0.05 to 0.5",
     '[target]\nboard = "a"\npart = "b"': 'target.board = "a" and part = "b" exclude each other; give one',
+    '[data]\nname = "openml:a\\u0000"': 'data.name = "openml:a\\u0000" is not one of digits, mnist, fashion_mnist, '
+    "cifar10, cifar100 or openml:NAME",
+    '[data]\npath = "a\\u0000b.npz"': 'data.path = "a\\u0000b.npz" is not the path of an .npz file',
+    '[data]\npath = ""': 'data.path = "" is not the path of an .npz file',
+    '[target]\nboard = "\\u0000"': 'target.board = "\\u0000" is not the name of a board, or the path of its .toml file',
+    '[target]\npart = "\\u0000"': 'target.part = "\\u0000" is not the name of a part, or the path of its .toml file',
     "[target]\nclock_mhz = 2024-01-01": "target.clock_mhz = 2024-01-01 is not a number from 1 to 1000",
     "[space]\ndepth = [3, 1]": "space.depth = [3, 1] must be [fewest, most]",
     "[space]\ndepth = [1, 2, 3]": "space.depth = [1, 2, 3] is not a pair [fewest, most] of whole numbers from 1 to 4",
@@ -139,10 +146,51 @@ def test_differences_name_key_and_both_values():
     assert Study().digest() == parse_study(DEFAULT, "x").digest()
 
 
-def test_a_data_path_is_relative_to_the_study_and_kept_absolute(tmp_path):
+@pytest.mark.parametrize("section, key, file", [  # noqa: PT006
+    ("data", "path", "x.npz"), ("target", "board", "x.toml"), ("target", "part", "x.toml"),
+])  # fmt: skip
+def test_files_are_relative_to_the_study_and_kept_absolute(tmp_path, monkeypatch, section, key, file):
     path = tmp_path / "study.toml"
-    path.write_text('[data]\npath = "sub/x.npz"\n')
-    assert load_study(path).data.path == str(tmp_path / "sub" / "x.npz")
+    monkeypatch.setenv("HOME", "/home/me")
+    for written, absolute in (
+        (f"sub/{file}", f"{tmp_path}/sub/{file}"),
+        (f"/a/{file}", f"/a/{file}"),
+        (f"~/{file}", f"/home/me/{file}"),
+    ):
+        path.write_text(f'[{section}]\n{key} = "{written}"\n')
+        assert load_study(path).flat()[f"{section}.{key}"] == absolute
+
+
+def test_a_path_that_leads_nowhere(tmp_path):
+    path = tmp_path / "study.toml"
+    path.write_text('[data]\npath = "~no.such.user/x.npz"\n')
+    with pytest.raises(
+        StudyError, match=r"^~no\.such\.user/x\.npz is not the path of a file: .*; write the whole path$"
+    ):
+        load_study(path)
+
+
+def test_names_of_boards_and_parts_are_no_paths(tmp_path):
+    path = tmp_path / "study.toml"
+    for key, name in (("board", "zcu104"), ("part", "xc7a35t")):
+        path.write_text(f'[target]\n{key} = "{name}"\n')
+        assert load_study(path).flat()[f"target.{key}"] == name
+
+
+def test_a_board_and_a_part_beside_the_study_are_found_from_anywhere(tmp_path, monkeypatch):
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "mine.toml").write_text(
+        'name = "mine-1"\nfamily = "xc7"\nspeed_grade = "-1"\nsource = "data sheet"\n'
+        "[resources]\nlut = 1\nff = 2\nbram = 3\ndsp = 4\n"
+    )
+    (folder / "board.toml").write_text('name = "desk"\ntitle = "x"\npart = "mine.toml"\nsource = "x"\n')
+    monkeypatch.chdir(tmp_path)
+    for line, board in (('board = "board.toml"', "desk"), ('part = "mine.toml"', None)):
+        (folder / "study.toml").write_text(f"[target]\n{line}\n")
+        target = load_study(folder / "study.toml").target
+        found = load_target(target.board, target.part, 100.0)
+        assert (found.board, found.part.name) == (board, "mine-1")
 
 
 def test_choices_fit_the_genes_of_the_space():

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import worker_handlers
 
-from codesign.errors import StorageError, ToolError
+from codesign.errors import CodesignError, StorageError, ToolError
 from codesign.workers import WorkerPool, default_workers
 
 
@@ -70,6 +70,7 @@ def test_a_job_that_fails_says_why_and_the_next_is_done(job, reason, log):
     with WorkerPool(1, worker_handlers.make, limit_seconds=60) as pool:
         found = run(pool, {"bad": (job,), "good": ("double", 4)})
     assert found["bad"].result is None
+    assert found["bad"].died == reason.startswith("the worker ")
     assert found["bad"].reason == reason
     assert log in found["bad"].log
     assert found["good"].result == 8
@@ -134,6 +135,21 @@ def test_what_stops_the_search_is_raised():
         pytest.raises(ToolError, match=r"^verilator is missing$"),
     ):
         run(pool, {"x": ("double", 1)})
+
+
+def test_a_disk_that_refuses_stops_the_search():
+    expected = r"^cannot write /run/model\.h5: No space left on device; make room and start again$"
+    with WorkerPool(1, worker_handlers.make, limit_seconds=60) as pool, pytest.raises(StorageError, match=expected):
+        run(pool, {"x": ("disk full",)})
+
+
+def test_a_worker_that_someone_ended_decides_nothing_and_ends_the_search():
+    expected = (
+        r"^the worker was killed by SIGTERM in stage doing terminate: is the machine shut down\? What ended before is "
+        r"stored; run the same command again to continue$"
+    )
+    with WorkerPool(1, worker_handlers.make, limit_seconds=60) as pool, pytest.raises(CodesignError, match=expected):
+        run(pool, {"x": ("terminate",)})
 
 
 def test_workers_that_cannot_start_give_up():

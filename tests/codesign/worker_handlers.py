@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -67,6 +68,7 @@ def _raise(error):
 JOBS = {
     "double": lambda value: 2 * value,
     "die": lambda: os.kill(os.getpid(), signal.SIGKILL),
+    "terminate": lambda: os.kill(os.getpid(), signal.SIGTERM),
     "crash": lambda: os.kill(os.getpid(), signal.SIGSEGV),
     "exit": lambda: (_talk("out of ideas"), os._exit(3)),
     "hang": partial(time.sleep, 3600),
@@ -77,6 +79,7 @@ JOBS = {
     "memory": lambda: _raise(MemoryError()),
     "bug": lambda: _raise(ZeroDivisionError("division by zero")),
     "disk": lambda: _raise(StorageError("no space")),
+    "disk full": lambda: _raise(OSError(errno.ENOSPC, "errno = 28, in a library's words", "/run/model.h5")),
     "talk": _talk,
     "pid": os.getpid,
     "unpicklable": lambda: lambda: 0,

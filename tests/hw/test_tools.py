@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -126,6 +127,40 @@ def test_memory_limit(tmp_path):
     assert run(tmp_path, program) == ""
     with pytest.raises(ToolRunError, match=r"^sh ran out of its 300 MiB of memory$"):
         run(tmp_path, program, memory_mib=300)
+
+
+@pytest.mark.parametrize(
+    "text", ["error writing to /tmp/cc.s: No space left on device", "error: Disk quota exceeded", "disk quota exceeded"]
+)
+def test_a_tool_that_finds_the_disk_full(tmp_path, text):
+    reason = re.search("(?i)no space.*|disk quota.*", text).group()
+    expected = f"sh cannot write in {tmp_path}: {reason}; free the disk or set TMPDIR to another"
+    with pytest.raises(StorageError, match=f"^{re.escape(expected)}$"):
+        run(tmp_path, f"echo '{text}'; echo; exit 1")
+
+
+def test_a_tool_that_fails_on_a_full_disk_without_saying_so(tmp_path, monkeypatch):
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tools.tempfile, "tempdir", str(temporary))
+    for full in (tmp_path, temporary):
+        usage = {tmp_path: 1 << 30, temporary: 1 << 30, full: 4096}
+        monkeypatch.setattr(tools.shutil, "disk_usage", lambda place, usage=usage: SimpleNamespace(free=usage[place]))
+        assert run(tmp_path, "true") == ""
+        expected = f"sh cannot write in {full}: no space is left there; free the disk or set TMPDIR to another"
+        with pytest.raises(StorageError, match=f"^{re.escape(expected)}$"):
+            run(tmp_path, "echo assertion failed; exit 1")
+
+
+def test_the_log_of_a_tool_needs_no_disk_while_it_runs(tmp_path):
+    run(tmp_path, "echo long; test ! -s log")
+    assert (tmp_path / "log").read_text() == "long\n"
+
+
+@pytest.mark.parametrize("command", ["kill -TERM $$", "kill -TERM $PPID; sleep 300"])
+def test_a_tool_that_someone_ended_decides_nothing(tmp_path, command):
+    with pytest.raises(ToolError, match=r"^sh was ended by SIGTERM: is the machine shut down\? Run the same command"):
+        run(tmp_path, command)
 
 
 def test_log_that_cannot_be_written(tmp_path):

@@ -170,7 +170,7 @@ def test_inverters_cost_a_lut_unless_only_luts_take_them():
     }
     lut = yosys.count({"cells": cells, "ports": {"y": {"bits": [5]}}}, "0.70").figures["lut"]
     assert lut.value == 3
-    assert (lut.details["inverters_counted"], lut.details["inverters_absorbed"]) == (2, 1)
+    assert (lut.details["inverters_as_luts"], lut.details["inverters_absorbed"]) == (2, 1)
 
 
 def test_unknown_cells_are_an_error():
@@ -203,6 +203,20 @@ def test_time_limit(tmp_path):
     build = yosys.plan({"cdg_adder.sv": ADDER}, "cdg_adder", ZYNQ)
     with pytest.raises(ToolRunError, match=r"^yosys exceeded its limit of 0\.01 s$"):
         yosys.synthesize(build, tmp_path, timeout_s=0.01)
+
+
+@pytest.mark.parametrize("written", ["", "printf '{\"modules\": {' > yosys.json"])
+def test_a_netlist_that_was_cut_short(tmp_path, monkeypatch, written):
+    program = tmp_path / "my-yosys"
+    program.write_text(f"#!/bin/sh\necho 'Yosys 0.70'\n[ $1 = -V ] || {written or 'true'}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("CODESIGN_YOSYS", str(program))
+    build = yosys.plan({"cdg_adder.sv": ADDER}, "cdg_adder", ZYNQ)
+    with pytest.raises(ToolRunError, match=r"^yosys ended without a whole netlist$"):
+        yosys.synthesize(build, tmp_path / "work", timeout_s=10)
+    monkeypatch.setattr(yosys.tools, "LEAST_FREE", 1 << 62)
+    with pytest.raises(StorageError, match=r"^yosys cannot write in .*/work: no space is left there; free the disk"):
+        yosys.synthesize(build, tmp_path / "work", timeout_s=10)
 
 
 def test_folder_that_cannot_be_made(tmp_path):

@@ -125,6 +125,27 @@ def test_none_refuses_other_ranges(x, reach):
         fit(np.array(x), "none", 4)
 
 
+@pytest.mark.parametrize("scale", ["minmax", "standard"])
+def test_features_that_no_float_can_scale(scale):
+    x = np.array([[0.0, 1e308, 5.0], [1.0, -1e308, 5.0]])
+    message = (
+        "feature 1 (the first is 0) reaches from -1e+308 to 1e+308, too large to be scaled: divide it so that it stays "
+        "within +-1e+150"
+    )
+    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+        fit(x, scale, 4)
+    with pytest.raises(DataError, match=r"^channel 0 \(the first is 0\) reaches from 5 to 1e\+308, too large"):
+        fit(x[:, 1:] * [[0, 1], [-1, 1]] + [[1e308, 0], [0, 0]], scale, 4, image_shape=(1, 2, 1))
+
+
+@pytest.mark.parametrize("scale", ["minmax", "standard"])
+def test_the_largest_features_are_scaled_and_any_sample_saturates(scale):
+    form = fit(np.array([[-1e150, 0.0, 5.0], [1e150, 1e-100, 5.0]]), scale, 4)
+    most = np.finfo(np.float64).max
+    k = form.quantize(np.array([[most] * 3, [-most] * 3]))
+    assert k.tolist() == [[form.high, form.high, 0], [form.low, form.low, 0]]
+
+
 @pytest.mark.parametrize("width", [0, 9])
 def test_bits_out_of_range(width):
     with pytest.raises(DataError, match=f"^input bits must be 1 to 8, not {width}$"):

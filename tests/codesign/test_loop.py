@@ -8,12 +8,15 @@ import analytic_evaluation
 import pytest
 from search_entry import result
 
-from codesign.errors import CodesignError, RunError, StorageError, TargetError
+from codesign.errors import CodesignError, ModelError, RunError, StorageError, TargetError
+from codesign.evaluate import Evaluator
+from codesign.jobs import candidate_seconds
 from codesign.listener import Listener
+from codesign.loop import search
 from codesign.run import find_run, read_run, run_folder
-from codesign.search import search
 from codesign.study import Study, parse_study
 from nas.indicators import dominates
+from nas.spaces import mlp
 
 SMALL = parse_study('[study]\nname = "small"\n[search]\npopulation = 8\ngenerations = 3\n', "x")
 
@@ -120,7 +123,7 @@ def test_failures_are_stored_and_the_search_goes_on(folder, behave, behaviour):
     behave(**{behaviour: 0.3})
     run = run_search(SMALL, folder, workers=2)
     expected = {
-        "die": ("the worker was killed by SIGKILL (most often: out of memory) in stage training", ""),
+        "die": ("died twice: the worker was killed by SIGKILL (most often: out of memory) in stage training", ""),
         "fail": ("yosys ended with exit code 1", "ERROR: out of luck"),
     }
     failed = [record for record in run.records if record.status == "failed"]
@@ -133,12 +136,49 @@ def test_failures_are_stored_and_the_search_goes_on(folder, behave, behaviour):
 
 
 def test_a_candidate_that_hangs_is_stored_as_failed(folder, behave, monkeypatch):
-    monkeypatch.setattr("codesign.jobs.CANDIDATE_SECONDS", 0.5)
+    monkeypatch.setattr("codesign.loop.candidate_seconds", lambda _study, _task: 0.5)
     behave(hang=0.1)
     run = run_search(SMALL, folder, workers=2)
     assert {record.reason for record in run.records if record.status == "failed"} == {
         "exceeded the limit of 0.5 s per candidate in stage training"
     }
+
+
+@pytest.mark.parametrize(
+    ("text", "validation_samples", "seconds"),
+    [("", 288, 1131), ("[search]\nepochs = 50\n[data]\nvalidation = 0.1", 5000, 23400)],
+)
+def test_the_time_limit_grows_with_the_training(text, validation_samples, seconds):
+    study = parse_study(text, "x")
+    task = replace(analytic_evaluation.describe(study), validation_samples=validation_samples)
+    assert candidate_seconds(study, task) == seconds
+
+
+def test_a_candidate_whose_worker_dies_is_tried_once_more(folder, behave):
+    behave(die_once=0.3)
+    messages = []
+
+    class Messages(Listener):
+        def message(self, text):
+            messages.append(text)
+
+    run = run_search(SMALL, folder, workers=2, listener=Messages())
+    assert result(run) == result(run_search(SMALL, folder.parent / "whole"))
+    died = {path.name.removeprefix("died-") for path in folder.glob("died-*")}
+    words = {record.architecture.words() for record in run.records if record.digest in died}
+    assert {message.split(" is tried once more: the worker was killed by SIGKILL ")[0] for message in messages} == words
+    assert len(messages) == len(died) > 0
+
+
+def test_a_network_that_cannot_be_exact_is_a_failed_record(tmp_path, monkeypatch):
+    def refuse(*_arguments):
+        raise ModelError("logits need 25 bits")
+
+    monkeypatch.setattr(Evaluator, "_measure", refuse)
+    space = mlp(64, 10)
+    architecture = space.decode(tuple(0 for _ in space.genes))
+    record = Evaluator(Study(), tmp_path).evaluate(architecture, lambda _stage: None)
+    assert (record.status, record.reason, record.digest) == ("failed", "logits need 25 bits", architecture.digest())
 
 
 def test_a_front_member_that_fails_its_last_measurement_leaves_the_front(folder, behave):
@@ -232,12 +272,38 @@ def test_when_everything_fails_the_first_reason_is_shown(folder, behave):
     assert caught.value.exit_code == 1
 
 
-def test_a_full_disk_stops_the_search_and_the_next_one_continues(folder, behave):
-    behave(disk_full=0.2)
-    with pytest.raises(StorageError, match="No space left on device"):
+def test_failures_are_not_blamed_on_a_budget(folder, behave):
+    behave(fail=0.8)
+    study = parse_study('[search]\npopulation = 8\ngenerations = 2\n[budget]\nlut = "100%"\nlatency_us = 0.01', "x")
+    with pytest.raises(CodesignError) as caught:
+        run_search(study, folder)
+    counts = read_run(folder).counts
+    assert counts["ok"] == 0 < counts["infeasible"] < counts["failed"]
+    assert str(caught.value) == (
+        f"{counts['failed']} of 16 candidates failed; the first reason: yosys ended with exit code 1; the other "
+        f"{counts['infeasible']} miss a budget, most often latency_us; see them with: codesign show small"
+    )
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "error", "message"),
+    [
+        ("disk_full", StorageError, "No space left on device"),
+        ("disk_error", StorageError, r"^cannot write model\.h5: No space left on device; make room and start again$"),
+        (
+            "terminate",
+            CodesignError,
+            r"^the worker was killed by SIGTERM in stage training: is the machine",
+        ),
+    ],
+)
+def test_what_decides_nothing_stops_the_search_and_the_next_one_continues(folder, behave, behaviour, error, message):
+    behave(**{behaviour: 0.2})
+    with pytest.raises(error, match=message):
         run_search(SMALL, folder)
     kept = read_run(folder).records
     assert len(kept) < 24
+    assert not any(record.status == "failed" for record in kept)
     behave()
     run = run_search(SMALL, folder)
     assert all(record in run.records for record in kept)
@@ -245,8 +311,8 @@ def test_a_full_disk_stops_the_search_and_the_next_one_continues(folder, behave)
 
 
 def test_an_evaluator_that_measures_too_little_makes_failed_records(folder, monkeypatch):
+    from codesign.loop import _Loop
     from codesign.measurement import Measurement
-    from codesign.search import _Loop
 
     lacking = []
     keep = _Loop._judged

@@ -12,7 +12,7 @@ from pathlib import Path
 from codesign.architecture import Architecture
 from codesign.budget import misses, nearest_miss
 from codesign.errors import CodesignError, TargetError
-from codesign.jobs import EvaluateJob, FinalizeJob, Jobs, SearchInterrupted, make_handler
+from codesign.jobs import EvaluateJob, FinalizeJob, Jobs, SearchInterrupted, candidate_seconds, make_handler
 from codesign.listener import Listener
 from codesign.measurement import Measurement
 from codesign.record import Final, Record
@@ -47,13 +47,13 @@ def search(
     Raises RunError when the folder cannot be used, SearchInterrupted after Ctrl-C, TargetError when no candidate
     keeps the budgets; whatever was evaluated stays stored.
     """
-    listener = listener or Listener()
     module = importlib.import_module(evaluation)
     task: Task = module.describe(study)
     study_constraints(study, task)  # a budget that makes no sense leaves no run behind
+    factory = partial(make_handler, evaluation, study, run_folder)
     with (
         open_for_search(run_folder, study, task) as store,
-        Jobs(workers or default_workers(), partial(make_handler, evaluation, study, run_folder), listener) as jobs,
+        Jobs(workers or default_workers(), factory, candidate_seconds(study, task), listener or Listener()) as jobs,
     ):
         loop = _Loop(study, task, module.lower_bound, store, jobs)
         try:
@@ -225,11 +225,13 @@ class _Loop:
             self.jobs.run({record.digest: FinalizeJob(record) for record in missing}, self._put_final)
 
     def _put_final(self, outcome: Outcome) -> None:
-        seconds = {"total": outcome.seconds}
-        self.store.put_final(Final(outcome.key, outcome.result, outcome.reason, outcome.log, seconds))
-        if outcome.result is None:
+        final: Final | None = outcome.result
+        if final is None:
+            final = Final(outcome.key, None, outcome.reason, outcome.log, seconds={"total": outcome.seconds})
+        self.store.put_final(final)
+        if final.measurement is None:
             words = self.archive[outcome.key].architecture.words()
-            self.listener.message(f"{words} leaves the front: {outcome.reason}")
+            self.listener.message(f"{words} leaves the front: {final.reason}")
 
 
 def _measured(record: Record) -> Measurement:
@@ -243,7 +245,8 @@ def _require_front(run: Run) -> None:
         return
     show = f"see them with: codesign show {run.folder.name}"
     nearest = nearest_miss(run.constraints, run.records, run.study.target.clock_mhz)
-    if nearest is not None and not run.counts["ok"]:
+    counts = run.counts
+    if nearest is not None and not counts["ok"] and counts["failed"] <= counts["infeasible"]:
         record, missed = nearest
         raise TargetError(
             f"none of {len(run.records)} candidates keeps every budget; {run.binding} binds most often. The best one, "
@@ -252,4 +255,9 @@ def _require_front(run: Run) -> None:
         )
     reasons = [record.reason for record in run.records if record.status == "failed"]
     reasons += [final.reason for final in run.finals.values() if final.measurement is None]
+    if nearest is not None and not counts["ok"]:
+        raise CodesignError(
+            f"{counts['failed']} of {len(run.records)} candidates failed; the first reason: {reasons[0]}; the other "
+            f"{counts['infeasible']} miss a budget, most often {run.binding}; {show}"
+        )
     raise CodesignError(f"no candidate could be measured; the first of {len(reasons)} reasons: {reasons[0]}; {show}")

@@ -1,0 +1,200 @@
+"""Measure one's own network: lower it, build its RTL, synthesize, time, simulate, and hold all levels together."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from boards.catalogue import load_target
+from codesign.architecture import Hardware
+from codesign.errors import InputError, ModelError, ToolRunError
+from codesign.measurement import Measurement
+from codesign.target import Target
+from hw.design import Design, design
+from hw.graph import Graph, Ints
+from hw.implement import PERIOD_SHARE, hold_c_simulation, implement, random_vectors
+from hw.measure.delays import DelayModel
+from hw.measure.plan import write_files
+from hw.project import project
+
+REPORT = "report.json"
+VECTORS, SEED = 1280, 1
+Stage = Callable[[str], AbstractContextManager[None]]
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """A network to measure: its integer graph, the hardware asked for, and the Keras model if it came from one."""
+
+    name: str
+    graph: Graph
+    hardware: Hardware
+    target: Target
+    model: Any = None
+
+    @classmethod
+    def from_keras(cls, model: Any, hardware: Hardware, target: Target, name: str) -> Self:
+        """Lower a QKeras model and hold every layer against QKeras; ModelError or MismatchError where that fails."""
+        from hw.hls4ml_flow import parse
+        from hw.lower import lower, self_check
+
+        graph = lower(parse(model, target.part.name, target.clock_mhz))
+        self_check(model, graph, random_vectors(graph, VECTORS, SEED))
+        return cls(name, graph, hardware, target, model)
+
+    @classmethod
+    def from_model_graph(cls, model_graph: Any, hardware: Hardware, target: Target, name: str) -> Self:
+        """Lower what hls4ml understood of a model that does not come from Keras."""
+        from hw.lower import lower
+
+        return cls(name, lower(model_graph), hardware, target)
+
+    @classmethod
+    def from_onnx(cls, path: Path, hardware: Hardware, target: Target) -> Self:
+        """Lower a QONNX model and hold the graph against ONNX' reference evaluator."""
+        from hw.hls4ml_flow import parse_onnx
+        from hw.onnx_check import hold_onnx
+
+        subject = cls.from_model_graph(
+            parse_onnx(path, target.part.name, target.clock_mhz), hardware, target, path.stem
+        )
+        hold_onnx(path, subject.graph, subject.vectors())
+        return subject
+
+    def vectors(self) -> Ints:
+        """Input integers (n, inputs) that every level is compared on."""
+        return random_vectors(self.graph, VECTORS, SEED)
+
+    def predict(self, x: NDArray[Any]) -> NDArray[np.float64]:
+        """Logits (n, outputs) of real inputs (n, inputs), quantized as the model's first layer does."""
+        node = self.graph.input
+        if x.ndim != 2 or x.shape[1] != node.size:
+            raise InputError(f"inputs must have shape (n, {node.size}), not {x.shape}")
+        scaled = np.rint(np.ldexp(x.astype(np.float64), node.type.frac))
+        integers = np.clip(scaled, node.type.low, node.type.high).astype(np.int64)
+        return self.graph.output.type.to_real(self.graph.run(integers))
+
+    def first_design(self) -> Design:
+        """The design for the clock, before synthesis has told whether it needs more registers."""
+        delays = DelayModel.for_part(self.target.part)
+        return design(self.graph, self.hardware, delays, self.target.period_ns * PERIOD_SHARE)
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """A measured network. ``notes`` say what could not be compared, and why hls4ml's C simulation differs."""
+
+    subject: Subject
+    design: Design
+    measurement: Measurement
+    notes: tuple[str, ...] = ()
+
+    def value(self, name: str) -> float:
+        """One figure, e.g. ``lut``, ``fmax`` (MHz), ``latency_cycles``."""
+        return self.measurement.value(name)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values; the keys are in docs/json.md."""
+        target = self.subject.target
+        return {
+            "name": self.subject.name,
+            "board": target.board,
+            "part": target.part.name,
+            "clock_mhz": target.clock_mhz,
+            "hardware": {"mode": self.subject.hardware.mode, "folding": self.subject.hardware.folding},
+            "graph": self.subject.graph.digest(),
+            "schedule": self.design.schedule(),
+            "figures": self.measurement.to_json(),
+            "notes": list(self.notes),
+        }
+
+
+def measure(
+    model: Any,
+    *,
+    board: str | None = None,
+    part: str | None = None,
+    clock_mhz: float = 100.0,
+    folding: int | None = None,
+    out: str | Path | None = None,
+    stage: Stage = lambda _: nullcontext(),
+) -> Measured:
+    """Measure a QKeras model, or the file of one (.keras, .h5, .onnx), on a board (default: pynq-z1) or part.
+
+    ``folding``: target initiation interval of each layer in cycles; without it the network is fully parallel.
+    ``out``: a folder for RTL, golden vectors, README and report. ``stage`` is entered around each stage.
+    Raises ModelError naming the layer that cannot be built exactly, MismatchError at a differing bit.
+    """
+    if folding is not None and folding < 1:
+        raise InputError(f"folding = {folding} is not a number of cycles: give 1 or more, or leave it out for parallel")
+    hardware = Hardware("parallel") if folding is None else Hardware("folded", folding)
+    target = load_target(board if board or part else "pynq-z1", part, clock_mhz)
+    with stage("lowering"):
+        subject = _subject(model, hardware, target)
+    return measure_subject(subject, out=None if out is None else Path(out), c_simulation=True, stage=stage)
+
+
+def measure_subject(
+    subject: Subject, *, out: Path | None, c_simulation: bool, stage: Stage = lambda _: nullcontext()
+) -> Measured:
+    """Build and measure; with ``out``, write the project and ``report.json`` there."""
+    x = subject.vectors()
+    with TemporaryDirectory(prefix="codesign-") as scratch:
+        folder = Path(scratch)
+        built = implement(subject.graph, subject.hardware, subject.target, x, folder, stage=stage)
+        figures, notes = built.measurement, []
+        if c_simulation and subject.model is not None:
+            with stage("C simulation"):
+                try:
+                    differing = hold_c_simulation(subject.model, subject.graph, x, folder / "hls", subject.target)
+                    figures = figures.merged([Measurement({"csim_mismatches": differing})])
+                    notes += _why(subject, differing.value, differing.details.get("first", ""))
+                except (ToolRunError, ModelError) as error:
+                    notes.append(f"hls4ml's C simulation could not be compared: {error}")
+    measured = Measured(subject, built.design, figures, tuple(notes))
+    if out is not None:
+        _write(measured.subject, built.design, out)
+        write_files(out, {REPORT: json.dumps(measured.to_json(), indent=2) + "\n"})
+    return measured
+
+
+def write_project(subject: Subject, folder: Path) -> None:
+    """Write RTL, golden vectors and README of the design as it stands before synthesis."""
+    _write(subject, subject.first_design(), folder)
+
+
+def _write(subject: Subject, built: Design, folder: Path) -> None:
+    write_files(folder, project(subject.name, built, subject.graph, subject.vectors()))
+
+
+def _why(subject: Subject, differing: float, first: str) -> list[str]:
+    """Notes on a C simulation that differs: where first, and what in the model hls4ml is known to convert inexactly."""
+    if not differing:
+        return []
+    from hw.hls4ml_differences import known_differences
+
+    reasons = known_differences(subject.model) or ["no construct known to differ was found: please report this model"]
+    return [
+        f"hls4ml's own C simulation differs from QKeras on {differing:.0f} of {VECTORS} vectors, first at {first}; "
+        "RTL and QKeras agree",
+        *reasons,
+    ]
+
+
+def _subject(model: Any, hardware: Hardware, target: Target) -> Subject:
+    if not isinstance(model, str | Path):
+        return Subject.from_keras(model, hardware, target, getattr(model, "name", "network"))
+    path = Path(model)
+    if path.suffix == ".onnx":
+        return Subject.from_onnx(path, hardware, target)
+    from quant.models import load_model
+
+    return Subject.from_keras(load_model(path), hardware, target, path.stem)

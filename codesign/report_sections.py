@@ -1,0 +1,145 @@
+"""What a report says of a whole run: front, data, what failed, what the figures mean, how to get it again."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from html import escape
+
+from codesign.budget import Miss, misses
+from codesign.measurement import Figure, Provenance
+from codesign.record import Record
+from codesign.report_html import Cell, Html, note, paragraph, table
+from codesign.report_winner import anchor
+from codesign.run import Run
+from codesign.show import all_figures
+from codesign.summary import fmax_note, fmax_words, percent_error
+from nas.indicators import Point
+from nas.objectives import OBJECTIVES
+
+MEANINGS = {
+    Provenance.TRAINED: "counted by running the exact network on data",
+    Provenance.SIMULATED: "counted in a simulation of the RTL, every output bit compared",
+    Provenance.SCHEDULED: "known from the schedule before simulation",
+    Provenance.SYNTHESIZED: "counted in the netlist that Yosys made for the part; Vivado counts differently",
+    Provenance.MODELLED: "a timing model applied to the synthesized netlist; not placed, not routed",
+    Provenance.ESTIMATED: "a structural lower bound; nothing was built",
+    Provenance.ROUTED: "after place and route",
+    Provenance.ON_BOARD: "measured on the board",
+}
+
+_SHOWN = ("error", "latency", "lut")  # objectives that every front table shows
+
+
+def where(run: Run) -> str:
+    """Data, place and clock in one line."""
+    target = run.task.target
+    place = f"{target.board} ({target.part.name})" if target.board else target.part.name
+    return f"{run.study.data.name or run.study.data.path} on {place} at {target.clock_mhz:g} MHz"
+
+
+def front(run: Run, *, linked: bool) -> str:
+    """The front as a table; ``linked`` where each network has its own section."""
+    text = (
+        f"No candidate is better than one of these in every objective ({', '.join(run.study.search.objectives)}). "
+        "Validation data selected them; test data played no part. ± is one standard error, from the number of samples."
+    )
+    if not run.front:
+        return paragraph("No candidate keeps every budget.")
+    extra = [name for name in run.study.search.objectives if name not in _SHOWN]
+    more = [f"{name}, {OBJECTIVES[name].unit}" for name in extra]
+    headings = ("network", "id", "validation error", "test error", "latency", "cycles", "LUT", *more, "Fmax (modelled)")
+    rows = [_front_row(run, record, extra, linked=linked) for record in run.front]
+    pairs = [(all_figures(record, None)["fmax"], record.architecture.hardware.mode) for record in run.front]
+    return paragraph(text) + table(headings, rows, numbers=range(2, 7 + len(extra))) + note(fmax_note(pairs))
+
+
+def _front_row(run: Run, record: Record, extra: Sequence[str], *, linked: bool) -> tuple[Cell, ...]:
+    figures, target = all_figures(record, run.finals.get(record.digest)), run.task.target
+    cycles, lut = figures["latency_cycles"].value, figures["lut"].value
+    words = record.architecture.words()
+    values: dict[str, float] = dict(zip(run.study.search.objectives, run.objectives(record), strict=True))
+    return (
+        Html(f'<a href="#{anchor(record)}">{escape(words)}</a>') if linked else words,
+        record.digest[:8],
+        _percent(figures.get("val_error"), run.task.validation_samples),
+        _percent(figures.get("test_error"), run.task.test_samples),
+        f"{cycles / target.clock_mhz:.2f} us",
+        f"{cycles:.0f}",
+        f"{lut:,.0f} ({100 * lut / target.part.resources['lut']:.1f} %)",
+        *(f"{values[name]:,.4g}" if OBJECTIVES[name].cycles else f"{values[name]:,g}" for name in extra),
+        fmax_words(figures["fmax"], record.architecture.hardware.mode),
+    )
+
+
+def _percent(figure: Figure | None, samples: int) -> str:
+    return percent_error(figure.value, samples) if figure is not None else ""
+
+
+def reference_words(run: Run, reference: Point) -> str:
+    """What a hypervolume is, and up to which point."""
+    pairs = zip(run.study.search.objectives, reference, strict=True)
+    point = ", ".join(f"{name} {value:,.6g} {OBJECTIVES[name].unit}".strip() for name, value in pairs)
+    return (
+        "The share of the objectives' room that the front dominates, from 0 to 1 (larger is better), up to the "
+        f"reference point ({point})."
+    )
+
+
+def data(run: Run) -> str:
+    """What was learned: samples, classes, how inputs are scaled."""
+    task, study = run.task, run.study.data
+    rows = [
+        ("dataset", study.name or study.path or ""),
+        ("inputs", f"{task.inputs:,}, scaled by {study.scale}"),
+        ("validation samples", f"{task.validation_samples:,} ({100 * study.validation:g} % of the training data)"),
+        ("test samples", f"{task.test_samples:,}, not seen by the search"),
+        ("error of always answering the most frequent class", f"{100 * task.majority_error:.1f} %"),
+        ("SHA-256 of the data", task.data_digest),
+    ]
+    names = "".join(f"<li><small>{place}</small> {escape(name)}</li>" for place, name in enumerate(task.class_names))
+    classes = paragraph(f"{task.outputs} classes, in the order of the network's outputs:")
+    return table(("property", "value"), rows, wide=(0, 1)) + classes + f'<ol class="classes">{names}</ol>'
+
+
+def reasons(run: Run) -> str:
+    """How many failed or left the front for which reason, and how many missed which budget, each with an example."""
+    failed = [("failed", record.reason, record.digest) for record in run.records if record.status == "failed"]
+    left = [(digest, final.reason) for digest, final in run.finals.items() if final.measurement is None]
+    found = [*failed, *(("left the front", reason, digest) for digest, reason in left)]
+    examples = {(status, reason): digest for status, reason, digest in reversed(found)}
+    counts = Counter((status, reason) for status, reason, _ in found).most_common()
+    rows = [(status, str(count), reason, _show(run, examples[status, reason])) for (status, reason), count in counts]
+    missed: dict[str, list[tuple[Miss, str]]] = {}
+    for record in run.records:
+        for miss in misses(run.constraints, record, run.study.target.clock_mhz):
+            missed.setdefault(miss.constraint.key, []).append((miss, record.digest))
+    for key in sorted(missed, key=lambda key: -len(missed[key])):
+        nearest, digest = min(missed[key], key=lambda pair: pair[0].violation)
+        rows.append(("over budget", str(len(missed[key])), f"the nearest: {nearest.words()}", _show(run, digest)))
+    headings = ("status", "candidates", "reason", "an example")
+    return table(headings, rows, wide=(2,), numbers=(1,), code=(3,)) if rows else paragraph("Nothing failed.")
+
+
+def _show(run: Run, digest: str) -> str:
+    return f"codesign show {run.folder.name} {digest[:8]}"
+
+
+def provenances(run: Run) -> str:
+    """One line for each kind of figure among the front's: how it came to be, and with what."""
+    rows: dict[tuple[str, ...], None] = {}
+    for record in run.front:
+        for name, figure in all_figures(record, run.finals.get(record.digest)).items():
+            tool = f"{figure.tool} {figure.version}"
+            rows[name, figure.unit, figure.provenance.value, tool, MEANINGS[figure.provenance]] = None
+    return table(("figure", "unit", "provenance", "tool", "which means"), list(rows), wide=(4,))
+
+
+def reproduce(run: Run) -> str:
+    """The command and the study."""
+    text = "The study below, saved as study.toml, gives the same front with the same version of codesign."
+    return (
+        f"{paragraph(text)}<pre>scripts/codesign search study.toml</pre>"
+        f"{paragraph('To look at one network, with its log and the paths of its artefacts:')}"
+        f"<pre>codesign show {escape(run.folder.name)} ID</pre><pre>{escape(run.study.to_toml())}</pre>"
+    )

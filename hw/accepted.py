@@ -1,0 +1,110 @@
+"""What a user's Keras model may consist of, checked before hls4ml reads it: hls4ml's own errors name no layer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from codesign.errors import ModelError
+
+SUPPORTED = (
+    "QDense (ternary or binary kernel, any power-of-two alpha, any exact bias), BatchNormalization whose folded scale "
+    "is a power of two or its negative, relu, quantized_relu, quantized_bits, ternary and binary activations, linear, "
+    "Dropout"
+)
+_CLASSES = ("InputLayer", "QActivation", "QDense", "Dense", "BatchNormalization", "Activation", "Dropout")
+_ACTIVATIONS = ("linear", "relu", "quantized_relu", "quantized_bits", "ternary", "binary")
+_HINTS = {
+    "softmax": "; leave it out: the largest output is the same without it",
+    "Softmax": "; leave it out: the largest output is the same without it",
+    "ReLU": "; use Activation('relu')",
+    "Flatten": "; flatten the data instead: the network reads vectors",
+}
+
+
+def require_chain(model: Any) -> None:
+    """Raise ModelError, naming the layer, unless ``model`` is a chain of supported layers over a vector."""
+    name = type(model).__name__
+    config = json.loads(model.to_json())["config"]
+    if "layers" not in config:
+        raise ModelError(f"model {model.name!r} is a {name}, whose layers cannot be seen: make it with keras.Model")
+    layers = config["layers"]
+    if "input_layers" in config:  # a Sequential model is a chain as it is
+        for what in ("input", "output"):
+            names = [entry[0] for entry in config[f"{what}_layers"]]
+            if len(names) != 1:
+                raise ModelError(
+                    f"model {model.name!r} has {len(names)} {what}s ({', '.join(names)}); build one of each"
+                )
+        _require_single_readers(layers)
+    _require_vector(model)
+    for layer in layers:
+        _require_class(layer)
+    _require_plain_input(model.layers)
+
+
+def _require_single_readers(layers: Sequence[Mapping[str, Any]]) -> None:
+    before: str | None = None
+    for layer in layers:
+        name, calls = layer["config"]["name"], layer["inbound_nodes"]
+        if len(calls) > 1:
+            raise ModelError(f"layer {name!r} is used {len(calls)} times; give each place a layer of its own")
+        sources = [call[0] for call in calls[0]] if calls else []
+        if sources != ([before] if before else []):
+            raise ModelError(
+                f"layer {name!r} ({layer['class_name']}) reads {', '.join(sources) or 'nothing'} where a chain would "
+                f"read {before}: only chains of layers are supported"
+            )
+        before = name
+
+
+def _require_vector(model: Any) -> None:
+    if not model.inputs:
+        raise ModelError(f"model {model.name!r} has no input shape yet; call it once or begin it with keras.Input")
+    shape = tuple(model.inputs[0].shape)[1:]
+    if None in shape:
+        raise ModelError(
+            f"the input has the dynamic shape {shape}; give every dimension a size: hardware has as many wires"
+        )
+    if len(shape) != 1:
+        raise ModelError(f"the input has shape {shape}; only vectors are supported: flatten the data first")
+
+
+def _require_class(layer: Mapping[str, Any]) -> None:
+    name, kind, config = layer["config"]["name"], layer["class_name"], layer["config"]
+    activation = config.get("activation")
+    if kind not in _CLASSES:
+        raise ModelError(f"layer {name!r} ({kind}) is not supported{_HINTS.get(kind, '')}; supported: {SUPPORTED}")
+    if kind == "Activation" and isinstance(activation, Mapping):
+        raise ModelError(
+            f"layer {name!r} is an Activation with {activation['class_name']}, which hls4ml cannot read; "
+            f"use QActivation({activation['class_name']}(...))"
+        )
+    if kind in ("Activation", "Dense", "QDense") and isinstance(activation, str):
+        _require_activation(name, kind, activation)
+
+
+def _require_activation(name: str, kind: str, activation: str) -> None:
+    if activation not in _ACTIVATIONS and "(" not in activation:
+        raise ModelError(
+            f"layer {name!r} ({kind}, activation {activation!r}) is not supported{_HINTS.get(activation, '')}; "
+            f"supported: {SUPPORTED}"
+        )
+
+
+def _require_plain_input(layers: Sequence[Any]) -> None:
+    """The port takes every value of its format: a quantizer with fewer values would have to be built in front of it."""
+    for layer in layers[:2]:  # a Sequential model may list its input layer or not
+        quantizer = getattr(layer, "quantizer", None)
+        config = quantizer.get_config() if quantizer is not None else {}
+        if config.get("symmetric"):
+            raise ModelError(
+                f"layer {layer.name!r} quantizes the input with symmetric={config['symmetric']}, which leaves out the "
+                "format's lowest value; use symmetric=0"
+            )
+        if config.get("keep_negative") and config["bits"] == 1:
+            raise ModelError(
+                f"layer {layer.name!r} quantizes the input to one signed bit, which to QKeras means -1 or +1; "
+                "use keep_negative=0 or two bits"
+            )

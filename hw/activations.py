@@ -1,0 +1,101 @@
+"""Activations of hls4ml's ModelGraph as nodes of a Graph."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from codesign.errors import ModelError
+from hw.accepted import SUPPORTED
+from hw.chain import INNER, Chain
+from hw.graph import FixedType, Op
+from hw.hls4ml_flow import activation_type
+
+
+def add_activation(layer: Any, chain: Chain) -> None:
+    """Append what hls4ml's ``layer`` computes; ModelError where that has no exact node."""
+    quantizer, precision = layer.get_attr("activation_quantizer"), layer.get_attr("quantizer")
+    if quantizer is not None:
+        _add_qkeras(layer, quantizer, chain)
+    elif precision is not None:
+        _add_onnx(layer.name, precision.hls_type, chain)
+    elif str(layer.get_attr("activation")).lower() == "relu":  # ONNX models say ReLU
+        high = np.maximum(chain.reach[-1][1].max(), 0)
+        tensors = {"shift": np.array(0), "low": np.array(0), "high": high}
+        chain.add(layer.name, Op.QUANTIZE, chain.last.type.frac, tensors)
+    elif layer.get_attr("activation") != "linear":
+        raise ModelError(
+            f"layer {layer.name!r} ({layer.get_attr('activation')}) is not supported; supported: {SUPPORTED}"
+        )
+
+
+def _add_onnx(name: str, precision: Any, chain: Chain) -> None:
+    """The quantizer of a QONNX model, which hls4ml gives as a fixed-point type."""
+    modes = f"{precision.rounding_mode} {precision.saturation_mode}"
+    if modes not in ("RND_CONV SAT", "RND_CONV SAT_SYM"):
+        raise ModelError(f"layer {name!r} quantizes with {modes}; only rounding to even and saturation are supported")
+    kind = FixedType(bool(precision.signed), int(precision.width), int(precision.width - precision.integer))
+    narrow = modes.endswith("SYM")
+    if chain.last.op is Op.INPUT:  # what quantizes the input is done by whoever brings it
+        if narrow:
+            raise ModelError(
+                f"layer {name!r} quantizes the input with narrow=1, which leaves out a value; use narrow=0"
+            )
+        chain.retype_input(kind)
+    _quantize(name, kind, chain, narrow=narrow)
+
+
+def _add_qkeras(layer: Any, quantizer: Mapping[str, Any], chain: Chain) -> None:
+    kind, config = activation_type(quantizer), quantizer["config"]
+    for option, plain in (("use_stochastic_rounding", (False,)), ("qnoise_factor", (1,)), ("use_01", (False,))):
+        if config.get(option, plain[0]) not in plain:
+            raise ModelError(f"layer {layer.name!r} has {option}={config[option]}; only {option}={plain[0]} is exact")
+    name = quantizer["class_name"]
+    if name.startswith("ternary"):
+        threshold = _ternary_threshold(layer.name, config["threshold"], chain.last.type)
+        kind = _unit_type(layer.name, config["alpha"])
+        chain.add(layer.name, Op.TERNARY, kind, {"threshold": np.array(threshold)})
+    elif name.startswith("binary"):
+        chain.add(layer.name, Op.BINARY, _unit_type(layer.name, config.get("alpha")), {})
+    elif config.get("keep_negative") and config["bits"] == 1:  # quantized_bits of one signed bit is a sign to QKeras
+        chain.add(layer.name, Op.BINARY, _unit_type(layer.name, None), {})
+    else:
+        _quantize(layer.name, kind, chain, narrow=bool(config.get("symmetric")))
+
+
+def _unit_type(name: str, alpha: Any) -> FixedType:
+    """Type of -alpha, 0 and alpha."""
+    mantissa, exponent = math.frexp(1.0 if alpha is None else float(alpha)) if not isinstance(alpha, str) else (0.0, 0)
+    if mantissa != 0.5:
+        raise ModelError(f"layer {name!r} has alpha={alpha!r} as an activation; use alpha=1 or another power of two")
+    return FixedType(signed=True, bits=2, frac=1 - exponent)
+
+
+def _quantize(name: str, kind: FixedType, chain: Chain, *, narrow: bool) -> None:
+    """``narrow``: without the lowest value of a signed type."""
+    low = kind.low + int(narrow and kind.signed)
+    shift = chain.last.type.frac - kind.frac
+    if shift < 0:  # the activation's step is finer than what it reads: widen first, exactly
+        size = chain.last.size
+        tensors = {"shift": np.full(size, -shift), "bias": np.zeros(size, np.int64)}
+        chain.add(f"{name}{INNER}widened", Op.AFFINE, kind.frac, tensors)
+        shift = 0
+    tensors = {"shift": np.array(shift), "low": np.array(low), "high": np.array(kind.high)}
+    chain.add(name, Op.QUANTIZE, kind, tensors)
+
+
+def _ternary_threshold(name: str, threshold: float | None, kind: FixedType) -> int:
+    """Smallest lattice integer at or above ``threshold``; a tie is refused: QKeras and hls4ml differ there."""
+    threshold = 0.33 if threshold is None else float(threshold)  # QKeras' own default
+    scaled = math.ldexp(threshold, kind.frac)
+    if scaled <= 0:
+        raise ModelError(f"layer {name!r} has threshold {threshold:g}; a ternary activation needs one above 0")
+    if scaled == int(scaled):
+        raise ModelError(
+            f"layer {name!r} has threshold {threshold:g}, a value its input can take: QKeras tests >=, hls4ml >; "
+            f"move it between two steps of 2**{-kind.frac}, e.g. to {threshold + math.ldexp(0.5, -kind.frac):g}"
+        )
+    return math.ceil(scaled)

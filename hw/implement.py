@@ -1,0 +1,107 @@
+"""Graph -> Design -> Measurement: emit, synthesize, time and simulate one network with every instrument we bring."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from codesign.architecture import Hardware
+from codesign.errors import ModelError
+from codesign.measurement import Figure, Measurement, Provenance
+from codesign.target import Target
+from hw.design import Design, design
+from hw.graph import Graph, Ints
+from hw.hls4ml_flow import c_simulation
+from hw.measure import verilator, yosys
+from hw.measure.delays import DelayModel
+from hw.measure.timing import Timing, analyse
+
+TOOL_SECONDS = 300.0
+# Registers are placed for this share of the period: delays before synthesis are that much too short in the mean.
+PERIOD_SHARE = 0.88
+_ATTEMPTS = 3
+_CORNERS = 2
+
+Stage = Callable[[str], AbstractContextManager[None]]
+"""Entered around each stage with its name."""
+
+
+@dataclass(frozen=True)
+class Implementation:
+    """A design, its figures (resources, modelled Fmax, simulated cycles), and its netlist (gzipped Yosys JSON)."""
+
+    design: Design
+    measurement: Measurement
+    netlist: Path
+
+
+def implement(
+    graph: Graph,
+    hardware: Hardware,
+    target: Target,
+    x: Ints,
+    folder: Path,
+    *,
+    stage: Stage = lambda _: nullcontext(),
+) -> Implementation:
+    """Build ``graph`` for ``target`` in ``folder`` and hold its RTL against it on input integers ``x`` (n, inputs).
+
+    In parallel mode registers are placed so that the timing model meets the clock; where the netlist misses it, again
+    with more of them. Raises ModelError where the graph cannot be built, MismatchError at the first differing bit,
+    ToolRunError when a tool fails.
+    """
+    delays = DelayModel.for_part(target.part)
+    share = PERIOD_SHARE
+    for attempt in range(_ATTEMPTS if hardware.mode == "parallel" else 1):
+        with stage("emission"):
+            built = design(graph, hardware, delays, target.period_ns * share)
+        with stage("synthesis"):
+            plan = yosys.plan(built.files, built.top, target.part)
+            workdir = folder / f"synthesis-{attempt}"
+            synthesis = yosys.synthesize(plan, workdir, timeout_s=TOOL_SECONDS)
+        with stage("timing"):
+            timing: Timing = analyse(synthesis.netlist, built.top, target.part)
+        if timing.fmax_mhz >= target.clock_mhz:
+            break
+        share *= 0.97 * timing.fmax_mhz / target.clock_mhz
+    with stage("simulation"):
+        cycles = verilator.simulate(built, x, graph.run(x), folder / "sim", timeout_s=TOOL_SECONDS)
+    figures = synthesis.figures.merged([timing.measurement(), cycles])
+    return Implementation(built, figures, workdir / yosys.ARTEFACT)
+
+
+def random_vectors(graph: Graph, count: int, seed: int) -> Ints:
+    """Input integers (``count``, inputs) over the whole range; the first two are all lowest and all highest."""
+    kind = graph.input.type
+    x = np.random.default_rng(seed).integers(kind.low, kind.high + 1, (count, graph.input.size))
+    x[:_CORNERS] = np.array([kind.low, kind.high])[:, None]
+    return x
+
+
+def hold_c_simulation(model: Any, graph: Graph, x: Ints, folder: Path, target: Target) -> Figure:
+    """Number of vectors of ``x`` on which hls4ml's compiled C simulation differs from the graph.
+
+    ``details`` has the first difference. Raises ToolRunError where the C simulation cannot be made.
+    """
+    real = graph.input.type.to_real(x).astype(np.float32)
+    found = c_simulation(model, real, folder, target.part.name, target.clock_mhz)
+    expected = graph.output.type.to_real(graph.run(x))
+    if found.shape != expected.shape:
+        raise ModelError(f"hls4ml's C simulation gives outputs of shape {found.shape}, the graph {expected.shape}")
+    differs = np.argwhere(found != expected)
+    details: dict[str, Any] = {"vectors": len(x)}
+    if len(differs):
+        vector, output = (int(index) for index in differs[0])
+        details["first"] = (
+            f"vector {vector}, output {output}: C simulation {found[vector, output]:g}, "
+            f"graph {expected[vector, output]:g}"
+        )
+    version = importlib.metadata.version("hls4ml")
+    count = len(np.unique(differs[:, 0]))
+    return Figure(count, "vectors", Provenance.SIMULATED, "hls4ml csim (Vitis, g++)", version, details)

@@ -1,0 +1,64 @@
+"""A QONNX model run by ONNX' own reference evaluator, and held against its Graph."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from codesign.errors import MismatchError, ModelError
+from hw.graph import Graph, Ints
+
+Floats = NDArray[np.float32]
+_DOMAIN = "qonnx.custom_op.general"
+
+
+def hold_onnx(path: Path, graph: Graph, x: Ints) -> None:
+    """MismatchError at the first output that differs for integers ``x`` (n, inputs); ModelError if it cannot run."""
+    from onnx.reference import ReferenceEvaluator
+
+    try:
+        evaluator = ReferenceEvaluator(str(path), new_ops=_operators())
+        (name,) = evaluator.input_names
+        rows = graph.input.type.to_real(x).astype(np.float32)
+        found = np.concatenate([np.asarray(evaluator.run(None, {name: row[None]})[0]) for row in rows])
+    except Exception as error:  # the evaluator raises whatever its operators raise
+        raise ModelError(f"{path} cannot be run by ONNX' reference evaluator: {error}") from error
+    expected = graph.output.type.to_real(graph.run(x))
+    if found.shape != expected.shape:
+        raise ModelError(f"{path} gives outputs of shape {found.shape}, the graph {expected.shape}")
+    if not np.array_equal(found, expected):
+        vector, output = np.argwhere(found != expected)[0]
+        raise MismatchError(
+            f"{path} differs from the graph at vector {vector}, output {output}: "
+            f"ONNX {found[vector, output]!r}, graph {expected[vector, output]!r}"
+        )
+
+
+def _operators() -> list[Any]:
+    """QONNX' quantizers, after the definitions in its documentation."""
+    from onnx.reference.op_run import OpRun
+
+    class Quant(OpRun):  # type: ignore[misc]  # onnx is untyped
+        op_domain = _DOMAIN
+
+        def _run(
+            self, x: Floats, scale: Floats, zero: Floats, bits: Floats, *, signed: int, narrow: int, rounding_mode: str
+        ) -> tuple[Floats]:
+            if rounding_mode not in ("ROUND", "HALF_EVEN"):
+                raise ModelError(f"rounding_mode {rounding_mode!r} is not supported; use ROUND")
+            width = int(np.asarray(bits).item())
+            low = -(2 ** (width - 1)) + narrow if signed else 0
+            high = 2 ** (width - 1) - 1 if signed else 2**width - 1 - narrow
+            levels = np.clip(np.rint(x / scale + zero), low, high)
+            return (((levels - zero) * scale).astype(np.float32),)
+
+    class BipolarQuant(OpRun):  # type: ignore[misc]
+        op_domain = _DOMAIN
+
+        def _run(self, x: Floats, scale: Floats) -> tuple[Floats]:
+            return ((np.where(x >= 0, 1, -1) * scale).astype(np.float32),)
+
+    return [Quant, BipolarQuant]

@@ -1,0 +1,66 @@
+"""Project: a design as files for other tools: sources, golden vectors, and words on how to use them."""
+
+from __future__ import annotations
+
+import json
+
+from hw.design import Design
+from hw.graph import Graph, Ints
+from hw.measure.verilator import pack
+
+GOLDEN_VECTORS = 256
+
+
+def project(name: str, design: Design, graph: Graph, x: Ints) -> dict[str, str]:
+    """Files by path: ``rtl/*.sv``, ``files.f``, ``graph.json``, ``golden/*.hex`` (from ``x``), ``README.md``."""
+    vectors = x[:GOLDEN_VECTORS]
+    return {
+        **{f"rtl/{file}": text for file, text in design.files.items()},
+        "files.f": "".join(f"rtl/{file}\n" for file in design.files if file.endswith((".sv", ".v"))),
+        "graph.json": json.dumps(graph.to_json()) + "\n",
+        "golden/inputs.hex": _hex(vectors, design.input_bits),
+        "golden/outputs.hex": _hex(graph.run(vectors), design.output_bits),
+        "README.md": _readme(name, design, graph, len(vectors)),
+    }
+
+
+def _hex(values: Ints, bits: int) -> str:
+    """One vector a line, as $readmemh reads it: element 0 in the lowest bits."""
+    digits = -(-values.shape[1] * bits // 4)
+    rows = pack(values, bits)
+    numbers = (int.from_bytes(row.tobytes(), "little") for row in rows)
+    return "".join(f"{number:0{digits}x}\n" for number in numbers)
+
+
+def _readme(name: str, design: Design, graph: Graph, vectors: int) -> str:
+    source, sink = graph.input.type, graph.output.type
+    layers = "".join(
+        f"| {layer.name} | {layer.mode} | {layer.latency_cycles} | {layer.interval_cycles} |\n"
+        for layer in design.layers
+    )
+    return f"""# {name}
+
+Top module `{design.top}`; sources in the order of `files.f` (SystemVerilog, one module per file).
+
+| port | bits | meaning |
+| --- | --- | --- |
+| `clk`, `rst_n` | 1 | clock; synchronous reset, active low |
+| `s_axis_tvalid`, `s_axis_tready` | 1 | input handshake |
+| `s_axis_tdata` | {design.inputs * design.input_bits} | {design.inputs} inputs of \
+{_type(design.input_bits, source.signed)}, the first in the lowest bits; a value is the integer / 2^{source.frac} |
+| `m_axis_tvalid`, `m_axis_tready` | 1 | output handshake |
+| `m_axis_tdata` | {design.outputs * design.output_bits} | {design.outputs} outputs of \
+{_type(design.output_bits, design.output_signed)}; a value is the integer / 2^{sink.frac} |
+
+Latency {design.latency_cycles} cycles, initiation interval {design.interval_cycles} cycles.
+
+| layer | mode | latency, cycles | interval, cycles |
+| --- | --- | --- | --- |
+{layers}
+`golden/inputs.hex` and `golden/outputs.hex` hold {vectors} vectors for `$readmemh`, a vector a line: what `graph.json`,
+the integer network that is the reference of all levels, computes. The RTL was made for you: it is yours.
+"""
+
+
+def _type(bits: int, signed: bool) -> str:
+    return f"{bits} bit{'s' if bits > 1 else ''}, {'signed' if signed else 'unsigned'}"

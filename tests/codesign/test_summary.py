@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import dataclasses
+import io
+
+import pytest
+from rich.console import Console
+
+from codesign.measurement import Figure, Measurement, Provenance
+from codesign.summary import (
+    FrontTable,
+    class_words,
+    fmax_caveat,
+    fmax_note,
+    fmax_words,
+    percent_error,
+    print_summary,
+    statistical_error,
+)
+
+FITTED = {"calibrated": True, "within_fitted_range": True, "error": {"median": 0.064, "luts": [401, 3968]}}
+WITHIN = Figure(120.4, "MHz", Provenance.MODELLED, "codesign-timing", "1", FITTED)
+OUTSIDE = dataclasses.replace(WITHIN, details={**FITTED, "within_fitted_range": False})
+ULTRASCALE = dataclasses.replace(WITHIN, details={"calibrated": False, "within_fitted_range": False, "error": {}})
+ROUTED = Figure(120.4, "MHz", Provenance.ROUTED, "nextpnr", "1")
+
+
+def printed(renderable, width):
+    console = Console(file=io.StringIO(), width=width)
+    console.print(renderable)
+    return console.file.getvalue()
+
+
+def with_fmax(run, fmax):
+    """The run with that Fmax on every measured candidate."""
+    records = [
+        dataclasses.replace(
+            record, measurement=Measurement({**record.measurement.figures, "fmax": fmax})
+        ) if record.measurement and "fmax" in record.measurement.figures else record
+        for record in run.records
+    ]  # fmt: skip
+    return dataclasses.replace(run, records=tuple(records))
+
+
+def test_the_front_with_errors_shares_and_what_to_do_next(searched):
+    console = Console(file=io.StringIO(), width=200)
+    print_summary(searched, console)
+    text = console.file.getvalue()
+    best = searched.front[0]
+    assert percent_error(best.measurement.value("val_error"), 288) in text
+    assert f"{best.measurement.value('lut'):,.0f} ({best.measurement.value('lut') / 532:.1f} %)" in text
+    assert f"({best.measurement.value('latency_cycles'):.0f} cycles)" in text
+    assert "10.0 ± 1.6 %" in text  # the test error, on 360 samples
+    counts = searched.counts
+    assert f"{counts['ok']} within budget, {counts['infeasible']} over, {counts['failed']} failed" in text
+    assert f"next: codesign report shown; codesign show shown {best.digest[:8]}" in text
+
+
+@pytest.mark.parametrize("width", [80, 100, 120, 200])
+def test_a_candidate_is_one_line_at_every_width(searched, width):
+    lines = printed(FrontTable(searched), width).splitlines()
+    assert max(map(len, lines)) <= width
+    for record in searched.front:
+        (line,) = [line for line in lines if record.digest[:8] in line]
+        assert record.architecture.words() in line
+        assert percent_error(record.measurement.value("val_error"), 288) in line
+        assert f"{record.measurement.value('lut'):,.0f}" in line
+
+
+def test_narrow_screens_lose_the_least_important_first(searched):
+    test, cycles = "10.0 ± 1.6 %", "cycles)"
+    assert all(part in printed(FrontTable(searched), 200) for part in (test, cycles, "Fmax"))
+    assert test not in printed(FrontTable(searched), 100)
+    assert "10.0 %" in printed(FrontTable(searched), 100)
+    narrow = printed(FrontTable(searched), 80)
+    assert not any(part in narrow for part in ("10.0 %", cycles, "Fmax"))
+
+
+def test_on_a_tiny_screen_the_network_is_folded_and_nothing_is_lost(searched):
+    text = printed(FrontTable(searched), 55)
+    assert max(map(len, text.splitlines())) <= 55
+    assert all(record.digest[:8] in text for record in searched.front)
+
+
+@pytest.mark.parametrize(
+    ("fmax", "mode", "words"),
+    [
+        (WITHIN, "parallel", "120 MHz ± 6.4 %"),
+        (WITHIN, "folded", "120 MHz, outside the fitted range"),
+        (OUTSIDE, "parallel", "120 MHz, outside the fitted range"),
+        (ULTRASCALE, "parallel", "120 MHz, uncalibrated"),
+        (ULTRASCALE, "folded", "120 MHz, uncalibrated"),
+        (ROUTED, "parallel", "120 MHz"),
+    ],
+)
+def test_fmax_says_how_far_it_can_be_trusted(fmax, mode, words):
+    assert fmax_words(fmax, mode) == words
+    assert fmax_caveat(fmax, mode) in words
+
+
+def test_the_note_tells_the_model_s_error_and_where_it_is_unknown():
+    model = "Fmax: a timing model of the synthesized netlist, not routed"
+    error = "its median error is 6.4 % on designs like those it was fitted to"
+    outside = "unknown outside the fitted range (folded, or not 401 to 3,968 LUT)"
+    assert fmax_note([(WITHIN, "parallel")]) == f"{model}; {error}"
+    assert fmax_note([(WITHIN, "parallel"), (WITHIN, "folded")]) == f"{model}; {error}; {outside}"
+    assert fmax_note([(OUTSIDE, "parallel")]) == f"{model}; {outside}"
+    assert fmax_note([(ULTRASCALE, "parallel")]) == f"{model}; uncalibrated for this part: its error is unknown"
+
+
+def test_fmax_in_the_table(searched):
+    fitted = with_fmax(searched, WITHIN)
+    modes = {record.architecture.hardware.mode for record in fitted.front}
+    assert modes == {"parallel", "folded"}
+    wide, narrow = printed(FrontTable(fitted), 200), " ".join(printed(FrontTable(fitted), 110).split())
+    assert "120 MHz ± 6.4 %" in wide
+    assert "120 MHz, outside the fitted range" in wide
+    assert "120 ± 8 MHz" in narrow
+    assert "120 MHz ?" in narrow
+    assert "a question mark stands for an unknown error" in narrow
+    assert "120 MHz, uncalibrated" in printed(FrontTable(with_fmax(searched, ULTRASCALE)), 200)
+
+
+def test_statistical_error():
+    assert statistical_error(0.1, 288) == pytest.approx((0.09 / 288) ** 0.5, rel=0.02)
+    assert statistical_error(0.0, 100) == pytest.approx(0.005, rel=0.02)
+    assert percent_error(0.05, 288) == "5.0 ± 1.3 %"
+
+
+def test_class_names_in_words():
+    assert class_words(["cat", "dog"]) == "2 classes: cat, dog"
+    assert class_words(list("abcdef"), most=4) == "6 classes: a, b, c, d, ... and 2 more"

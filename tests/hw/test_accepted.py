@@ -1,0 +1,166 @@
+"""Models of users that are refused before hls4ml reads them: whole messages, naming the layer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from codesign.errors import ModelError
+from hw.accepted import require_chain
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:The `keras.constraints.serialize:UserWarning"),
+    pytest.mark.filterwarnings("ignore:'[a-zA-Z]+' deprecated:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:The initializer HeNormal is unseeded:UserWarning"),
+]
+
+
+def dense(units: int, name: str, **arguments: Any) -> Any:
+    from quant.tf import qkeras
+
+    kernel = qkeras.ternary(alpha=1, threshold=0.5)
+    return qkeras.QDense(units, kernel_quantizer=kernel, use_bias=False, name=name, **arguments)
+
+
+def quantized(x: Any, text: str = "quantized_bits(4,0)", name: str = "q") -> Any:
+    from quant.tf import qkeras
+
+    return qkeras.QActivation(qkeras.get_quantizer(text), name=name)(x)
+
+
+def chain(*layers: Any, shape: tuple[int | None, ...] = (6,), text: str = "quantized_bits(4,0)") -> Any:
+    from quant.tf import keras
+
+    x = inputs = keras.Input(shape, name="x")
+    x = quantized(x, text)
+    for layer in layers:
+        x = layer(x)
+    return keras.Model(inputs, x, name="mine")
+
+
+def keras_layer(kind: str, *arguments: Any, **named: Any) -> Any:
+    from quant.tf import keras
+
+    return getattr(keras.layers, kind)(*arguments, **named)
+
+
+def quantizer_in_activation() -> Any:
+    from quant.tf import qkeras
+
+    return chain(dense(4, "d"), keras_layer("Activation", qkeras.quantized_relu(4, 0), name="a"))
+
+
+def two_inputs() -> Any:
+    from quant.tf import keras
+
+    a, b = keras.Input((6,), name="a"), keras.Input((6,), name="b")
+    added = keras_layer("Add", name="add")([quantized(a), quantized(b, name="r")])
+    return keras.Model([a, b], dense(4, "d")(added), name="mine")
+
+
+def two_outputs() -> Any:
+    from quant.tf import keras
+
+    a = keras.Input((6,), name="a")
+    x = quantized(a)
+    return keras.Model(a, [dense(4, "d")(x), dense(4, "e")(x)], name="mine")
+
+
+def residual() -> Any:
+    from quant.tf import keras
+
+    a = keras.Input((6,), name="a")
+    x = quantized(a)
+    return keras.Model(a, keras_layer("Add", name="add")([dense(6, "d")(x), x]), name="mine")
+
+
+def used_twice() -> Any:
+    layer = dense(6, "d")
+    return chain(layer, layer)
+
+
+def nested() -> Any:
+    return chain(dense(6, "d"), chain(dense(4, "e")))
+
+
+def unbuilt() -> Any:
+    from quant.tf import keras
+
+    return keras.Sequential([dense(4, "d")], name="mine")
+
+
+CASES: dict[str, tuple[Callable[[], Any], str]] = {
+    "two inputs": (two_inputs, "model 'mine' has 2 inputs (a, b); build one of each"),
+    "two outputs": (two_outputs, "model 'mine' has 2 outputs (d, e); build one of each"),
+    "residual": (
+        residual,
+        "layer 'add' (Add) reads d, q where a chain would read d: only chains of layers are supported",
+    ),
+    "used twice": (used_twice, "layer 'd' is used 2 times; give each place a layer of its own"),
+    "nested": (nested, "layer 'mine' (Functional) is not supported; supported: QDense"),
+    "unbuilt": (unbuilt, "model 'mine' has no input shape yet; call it once or begin it with keras.Input"),
+    "dynamic": (
+        lambda: chain(dense(4, "d"), shape=(None, 6)),
+        "the input has the dynamic shape (None, 6); give every dimension a size: hardware has as many wires",
+    ),
+    "matrix": (
+        lambda: chain(dense(4, "d"), shape=(5, 6)),
+        "the input has shape (5, 6); only vectors are supported: flatten the data first",
+    ),
+    "softmax": (
+        lambda: chain(dense(4, "d"), keras_layer("Activation", "softmax", name="soft")),
+        "layer 'soft' (Activation, activation 'softmax') is not supported; leave it out: the largest output is the "
+        "same without it; supported: QDense",
+    ),
+    "softmax in a dense layer": (
+        lambda: chain(dense(4, "d", activation="softmax")),
+        "layer 'd' (QDense, activation 'softmax') is not supported; leave it out",
+    ),
+    "softmax layer": (
+        lambda: chain(dense(4, "d"), keras_layer("Softmax", name="soft")),
+        "layer 'soft' (Softmax) is not supported; leave it out",
+    ),
+    "sigmoid": (
+        lambda: chain(dense(4, "d", activation="sigmoid")),
+        "layer 'd' (QDense, activation 'sigmoid') is not supported; supported: QDense (ternary or binary kernel",
+    ),
+    "flatten": (
+        lambda: chain(dense(4, "d"), keras_layer("Flatten", name="flat")),
+        "layer 'flat' (Flatten) is not supported; flatten the data instead: the network reads vectors",
+    ),
+    "relu with a limit": (
+        lambda: chain(dense(4, "d"), keras_layer("ReLU", 6.0, name="r")),
+        "layer 'r' (ReLU) is not supported; use Activation('relu'); supported: QDense",
+    ),
+    "quantizer in an Activation": (
+        quantizer_in_activation,
+        "layer 'a' is an Activation with quantized_relu, which hls4ml cannot read; use QActivation(quantized_relu(",
+    ),
+    "symmetric input": (
+        lambda: chain(dense(4, "d"), text="quantized_bits(4,0,1)"),
+        "layer 'q' quantizes the input with symmetric=1, which leaves out the format's lowest value; use symmetric=0",
+    ),
+    "sign as input": (
+        lambda: chain(dense(4, "d"), text="quantized_bits(1,0)"),
+        "layer 'q' quantizes the input to one signed bit, which to QKeras means -1 or +1",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_hls4ml_would_misread_is_refused(name: str) -> None:
+    model, message = CASES[name]
+    with pytest.raises(ModelError, match=re.escape(message)):
+        require_chain(model())
+
+
+def test_a_chain_is_accepted_functional_and_sequential() -> None:
+    from quant.tf import keras, qkeras
+
+    tail = (dense(4, "d"), keras_layer("BatchNormalization", name="n"), keras_layer("Dropout", 0.1, name="drop"))
+    require_chain(chain(*tail))
+    layers = [keras.Input((6,)), qkeras.QActivation("quantized_bits(4,0)", name="q"), dense(4, "e", activation="relu")]
+    require_chain(keras.Sequential(layers))
