@@ -27,6 +27,7 @@ from codesign.measuring import Subject, measure_subject, write_project
 from codesign.place import require_one_place
 from codesign.target import Target
 from hw.hls4ml_flow import exact_passes
+from hw.onnx_check import hold_onnx
 
 NAME = "Codesign"
 PART, CLOCK_PERIOD_NS = "xc7z020clg400-1", 10
@@ -129,6 +130,7 @@ def _subject(model: Any) -> Subject:
             subject = Subject.from_keras(keras_model, hardware, target, name)
         else:
             subject = Subject.from_model_graph(model, hardware, target, name)
+            hold_onnx(settings["OnnxModel"], name, subject.graph, subject.vectors())
         setattr(model, _SUBJECT, subject)
     return subject
 

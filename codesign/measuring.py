@@ -66,7 +66,7 @@ class Subject:
         subject = cls.from_model_graph(
             parse_onnx(path, target.part.name, target.clock_mhz), hardware, target, path.stem
         )
-        hold_onnx(path, subject.graph, subject.vectors())
+        hold_onnx(str(path), str(path), subject.graph, subject.vectors())
         return subject
 
     def vectors(self) -> Ints:

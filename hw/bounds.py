@@ -1,4 +1,4 @@
-"""Lower bounds of an Architecture that hold whatever its weights will be, known before training."""
+"""Lower bounds of an Architecture, known before training."""
 
 from __future__ import annotations
 
@@ -12,18 +12,28 @@ _QUEUE_CYCLES = 1
 
 
 def lower_bound(architecture: Architecture) -> Measurement:
-    """Cycles of latency and initiation interval below which no candidate of this shape can be.
+    """LUT, cycles of latency and initiation interval below which no candidate of this shape can be.
 
-    Folded: the schedule itself, which the shape alone decides. Parallel: the result queue and one vector per cycle,
-    since the registers follow from the adders. There is no bound of LUTs: training may leave units that are constant
-    or equal to others, and they cost nothing.
+    Cycles hold whatever the weights will be. Folded: the schedule itself, which the shape alone decides. Parallel: the
+    result queue and one vector per cycle, since the registers follow from the adders. LUTs: a unit takes at least one,
+    but training may leave units that are constant or equal to others and cost nothing; that these are at most half of
+    a parallel network's hidden units is assumed. A folded layer computes its units one after the other: no bound.
     """
-    latency, interval = _folded(architecture) if architecture.hardware.mode == "folded" else (_QUEUE_CYCLES, 1)
+    if architecture.hardware.mode == "folded":
+        luts, (latency, interval) = 0, _folded(architecture)
+    else:
+        luts, latency, interval = sum(layer.units for layer in architecture.hidden) // 2, _QUEUE_CYCLES, 1
 
-    def figure(value: float) -> Figure:
-        return Figure(value, "cycles", Provenance.ESTIMATED, "structural bound", "2")
+    def figure(value: float, unit: str) -> Figure:
+        return Figure(value, unit, Provenance.ESTIMATED, "structural bound", "2")
 
-    return Measurement({"latency_cycles": figure(latency), "interval_cycles": figure(interval)})
+    return Measurement(
+        {
+            "lut": figure(luts, "LUT"),
+            "latency_cycles": figure(latency, "cycles"),
+            "interval_cycles": figure(interval, "cycles"),
+        }
+    )
 
 
 def _folded(architecture: Architecture) -> tuple[int, int]:

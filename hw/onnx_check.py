@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,24 +14,27 @@ Floats = NDArray[np.float32]
 _DOMAIN = "qonnx.custom_op.general"
 
 
-def hold_onnx(path: Path, graph: Graph, x: Ints) -> None:
-    """MismatchError at the first output that differs for integers ``x`` (n, inputs); ModelError if it cannot run."""
+def hold_onnx(model: Any, name: str, graph: Graph, x: Ints) -> None:
+    """Hold an ONNX ``model`` (or its path) against the graph on input integers ``x`` (n, inputs).
+
+    Raises MismatchError at the first output that differs, ModelError if the model cannot be run; ``name`` names it.
+    """
     from onnx.reference import ReferenceEvaluator
 
     try:
-        evaluator = ReferenceEvaluator(str(path), new_ops=_operators())
-        (name,) = evaluator.input_names
+        evaluator = ReferenceEvaluator(model, new_ops=_operators())
+        (feed,) = evaluator.input_names
         rows = graph.input.type.to_real(x).astype(np.float32)
-        found = np.concatenate([np.asarray(evaluator.run(None, {name: row[None]})[0]) for row in rows])
+        found = np.concatenate([np.asarray(evaluator.run(None, {feed: row[None]})[0]) for row in rows])
     except Exception as error:  # the evaluator raises whatever its operators raise
-        raise ModelError(f"{path} cannot be run by ONNX' reference evaluator: {error}") from error
+        raise ModelError(f"{name} cannot be run by ONNX' reference evaluator: {error}") from error
     expected = graph.output.type.to_real(graph.run(x))
     if found.shape != expected.shape:
-        raise ModelError(f"{path} gives outputs of shape {found.shape}, the graph {expected.shape}")
+        raise ModelError(f"{name} gives outputs of shape {found.shape}, the graph {expected.shape}")
     if not np.array_equal(found, expected):
         vector, output = np.argwhere(found != expected)[0]
         raise MismatchError(
-            f"{path} differs from the graph at vector {vector}, output {output}: "
+            f"{name} differs from the graph at vector {vector}, output {output}: "
             f"ONNX {found[vector, output]!r}, graph {expected[vector, output]!r}"
         )
 

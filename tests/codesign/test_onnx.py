@@ -43,7 +43,7 @@ def test_a_graph_of_another_network_is_noticed(tmp_path: Path) -> None:
     with pytest.raises(
         MismatchError, match=re.escape(str(path)) + r" differs from the graph at vector \d+, output 0: ONNX"
     ):
-        onnx_check.hold_onnx(path, graph, random_vectors(graph, 100, 1))
+        onnx_check.hold_onnx(str(path), str(path), graph, random_vectors(graph, 100, 1))
 
 
 def test_weights_of_more_bits_are_refused(tmp_path: Path) -> None:
@@ -68,3 +68,17 @@ def test_what_hls4ml_cannot_read_is_said(tmp_path: Path) -> None:
     message = f"hls4ml cannot convert {path}: Could not find the shape for input x_q_scale; was it cleaned with qonnx"
     with pytest.raises(ModelError, match=re.escape(message)):
         codesign.measure(path)
+
+
+def test_hls4mls_own_call_converts_onnx_models(tmp_path: Path) -> None:
+    import hls4ml
+    from user_models import small
+
+    codesign.convert_from_keras_model(small())  # registers the backend
+    model = onnx.load(multilayer(tmp_path / "network.onnx"))
+    hls_model = hls4ml.converters.convert_from_onnx_model(
+        model, output_dir=str(tmp_path / "prj"), backend="codesign", clock_period=20
+    )
+    report = hls_model.build()
+    assert report["clock_mhz"] == 50
+    assert report["figures"]["mismatches"]["value"] == 0
