@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from codesign.errors import CodesignError, InputError
-from codesign.place import require_one_place
+from codesign.place import PROGRAM, require_one_place
+from codesign.target import BOARD, CLOCK_MHZ
 
 _INTERRUPTED = 130
 _PIPE_CLOSED = 141
@@ -45,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="codesign",
         description="Searches ternary networks for FPGAs by measuring each candidate's own hardware.",
-        epilog="Results are in runs/NAME below the current folder. Start with: codesign search",
+        epilog=f"Results are in runs/NAME below the current folder. Start with: {PROGRAM} search",
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"codesign {version()}")
@@ -60,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     init.add_argument("path", nargs="?", type=Path, default=Path(_STUDY), metavar="PATH", help=f"default: {_STUDY}")
 
     search = verb("search", _search, "search, or continue a search; without a study: digits on a PYNQ-Z1")
-    search.add_argument("study", nargs="?", type=Path, metavar="STUDY.toml", help="written by: codesign init")
+    search.add_argument("study", nargs="?", type=Path, metavar="STUDY.toml", help=f"written by: {PROGRAM} init")
     search.add_argument("--workers", type=_count, metavar="N", help="worker processes (default: one per core)")
 
     show = verb("show", _show, "a run's front and counts, or all that is known of one candidate")
@@ -77,9 +78,9 @@ def _parser() -> argparse.ArgumentParser:
     measure = verb("measure", _measure, "build, synthesize, time and simulate a QKeras or QONNX model of one's own")
     measure.add_argument("model", type=Path, metavar="MODEL", help="a .keras, .h5 or .onnx file")
     where = measure.add_mutually_exclusive_group()
-    where.add_argument("--board", metavar="BOARD", help="default: pynq-z1")
+    where.add_argument("--board", metavar="BOARD", help=f"default: {BOARD}")
     where.add_argument("--part", metavar="PART", help="instead of a board: a bare part")
-    measure.add_argument("--clock", type=float, default=100.0, metavar="MHZ", help="clock to build for (default: 100)")
+    measure.add_argument("--clock", type=float, default=CLOCK_MHZ, metavar="MHZ", help="default: %(default)g")
     measure.add_argument(
         "--folding", type=_count, metavar="CYCLES",
         help="fold each layer to this initiation interval (default: fully parallel)",
@@ -113,26 +114,22 @@ def _init(options: argparse.Namespace) -> int:
     from codesign.init import write_study
 
     write_study(options.path)
-    print(f"wrote {options.path}; edit it, then: codesign search {options.path}")  # noqa: T201
+    print(f"wrote {options.path}; edit it, then: {PROGRAM} search {options.path}")  # noqa: T201
     return 0
 
 
 def _search(options: argparse.Namespace) -> int:
     from rich.console import Console
 
-    from codesign.doctor import require_tools
+    from codesign.api import search
     from codesign.progress import ProgressDisplay
+    from codesign.report import write_report
     from codesign.run import run_folder
     from codesign.study import Study, load_study
+    from codesign.summary import print_summary
     from codesign.workers import default_workers
 
     study = Study() if options.study is None else load_study(options.study)
-    require_tools()
-    # after the cheap checks: these take a while
-    from codesign.loop import search
-    from codesign.report import write_report
-    from codesign.summary import print_summary
-
     console = Console()
     workers = options.workers or default_workers()
     folder = run_folder(study)
@@ -145,7 +142,7 @@ def _search(options: argparse.Namespace) -> int:
             super().begun(total, known)
 
     with Progress(console, workers) as progress:
-        run = search(study, folder, workers=workers, listener=progress)
+        run = search(study, workers=workers, listener=progress)
     print_summary(run, console)
     console.print(f"report: {write_report(run)}", soft_wrap=True)
     return 0

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from codesign.errors import ToolError
 from codesign.machine import Machine, this_machine
+from codesign.place import PROGRAM
 from hw.measure.tools import Tool, find_cxx, find_make, find_verilator, find_yosys
 
 PACKAGES = (
@@ -32,6 +33,8 @@ PACKAGES = (
     "pydantic",
     "rich",
     "plotly",
+    "onnx",
+    "pandas",
 )
 _PROBE_SECONDS = 30
 _WORKER_MIB = 2048
@@ -63,7 +66,7 @@ def require_tools() -> None:
     with ThreadPoolExecutor(len(_TOOLS)) as pool:
         problems = [found.problem for found in pool.map(_probe, _TOOLS) if found.problem]
     if problems:
-        raise ToolError("\n  ".join([*problems, "see all with: codesign doctor"]))
+        raise ToolError("\n  ".join([*problems, f"see all with: {PROGRAM} doctor"]))
 
 
 def run(*, as_json: bool) -> int:
@@ -233,5 +236,5 @@ def _print(findings: list[Finding], machine: Machine, able: bool) -> None:
     for found in findings:
         if found.problem and found.required:
             console.print(Text(f"problem: {found.problem}", "bold red"), soft_wrap=True)
-    verdict = "the default search can run here: codesign search" if able else "the default search cannot run here"
+    verdict = f"the default search can run here: {PROGRAM} search" if able else "the default search cannot run here"
     console.print(Text(verdict, "bold"))

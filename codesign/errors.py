@@ -8,8 +8,10 @@
     │   ├── DataError              dataset: missing, wrong shapes, NaN, one class, ...
     │   ├── TargetError            unknown board or part, budget that makes no sense
     │   ├── ModelError             a model that cannot be lowered exactly
-    │   └── RunError               a run that is damaged, locked, missing or of another version
+    │   ├── RunError               a run that is damaged, locked, missing or of another version
+    │   └── BundleError            a bundle that is damaged, unsafe or of another version
     ├── ToolError             2    an external tool is missing or broken
+    │   └── ToolMissingError  3    one that is not needed otherwise, such as Vivado, is missing
     ├── CandidateError        1    one candidate failed; stored, the search goes on
     │   ├── ToolRunError           a tool ended with an error, hung or ran out of memory
     │   └── MismatchError          two levels of the same network gave different bits
@@ -56,10 +58,20 @@ class RunError(InputError):
     """A run folder cannot be used."""
 
 
+class BundleError(InputError):
+    """A bundle cannot be used."""
+
+
 class ToolError(CodesignError):
     """An external tool is missing or does not work at all."""
 
     exit_code = 2
+
+
+class ToolMissingError(ToolError):
+    """A tool that only what was asked for needs was not found; says what works without it."""
+
+    exit_code = 3
 
 
 class CandidateError(CodesignError):

@@ -26,10 +26,12 @@ from codesign.study import Study
 from codesign.target import Target
 from codesign.task import Task
 from codesign.worker_process import StageReport
-from hw import bounds
+from hw.bounds import lower_bound
 from hw.graph import Graph, Ints
 from quant.datasets import Dataset, Split, load, split
 from quant.scaling import InputFormat, fit
+
+__all__ = ["Evaluator", "describe", "lower_bound"]
 
 BATCH_SIZE = 32
 LEARNING_RATE = 0.02
@@ -52,12 +54,6 @@ def describe(study: Study) -> Task:
         target=_target(study),
         data_digest=dataset.digest(),
     )
-
-
-def lower_bound(study: Study, target: Target, architecture: Architecture) -> Measurement:
-    """What any candidate of this shape needs at least, before training."""
-    del study, target  # the bound depends on the shape alone
-    return bounds.lower_bound(architecture)
 
 
 def _target(study: Study) -> Target:
@@ -129,7 +125,7 @@ class Evaluator:
         with work.stage("test set"):
             error = _error(model, input_format, self.dataset.x_test, self.dataset.y_test)
         with work.stage("C simulation"):
-            x = self._vectors(record.architecture, input_format)
+            x = self._vectors(graph, record.architecture, input_format)
             differing = hold_c_simulation(model, graph, x, work.folder / "hls", self.target)
         if differing.value:
             np.save(work.folder / "inputs.npy", x)
@@ -151,7 +147,7 @@ class Evaluator:
         with work.stage("conversion"):
             graph = lower(parse(model, self.target.part.name, self.target.clock_mhz))
             work.artefacts["graph.json"] = self._put_json(graph.to_json())
-            x = self._vectors(architecture, input_format)
+            x = self._vectors(graph, architecture, input_format)
             self_check(model, graph, x)
         built = implement(graph, architecture.hardware, self.target, x, work.folder, stage=work.stage)
         work.artefacts["rtl.json"] = self._put_json(dict(built.design.files))
@@ -175,12 +171,13 @@ class Evaluator:
         )
         return canonical.canonicalize(trained, architecture, input_format), input_format
 
-    def _vectors(self, architecture: Architecture, input_format: InputFormat) -> Ints:
+    def _vectors(self, graph: Graph, architecture: Architecture, input_format: InputFormat) -> Ints:
         """Integers (n, inputs) that every level is compared on: validation and training inputs, then random ones."""
+        from hw.implement import random_vectors
+
         real = np.concatenate([self.split.x_val[: _SAMPLES // 2], self.split.x_train])[:_SAMPLES]
-        rng = np.random.default_rng(_seed(architecture, self.study.study.seed))
         count = max(_RANDOM, _SAMPLES + _RANDOM - len(real))  # small datasets are made up with random vectors
-        random = rng.integers(input_format.low, input_format.high + 1, (count, architecture.inputs))
+        random = random_vectors(graph, count, _seed(architecture, self.study.study.seed))
         return np.concatenate([input_format.quantize(real), random])
 
     def _put_json(self, values: Any) -> str:

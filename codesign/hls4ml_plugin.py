@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from hls4ml.backends.fpga.fpga_backend import FPGABackend
 from hls4ml.model.flow import register_flow
 from hls4ml.writer.writers import Writer
 from numpy.typing import NDArray
@@ -26,7 +25,7 @@ from codesign.errors import InputError, ModelError, nearest
 from codesign.measuring import Subject, measure_subject, write_project
 from codesign.place import require_one_place
 from codesign.target import Target
-from hw.hls4ml_flow import exact_passes
+from hw.hls4ml_flow import keras_3, parser_backend
 from hw.onnx_check import hold_onnx
 
 NAME = "Codesign"
@@ -43,18 +42,12 @@ class CodesignWriter(Writer):  # type: ignore[misc]  # hls4ml is untyped
         write_project(_subject(model), Path(model.config.get_output_dir()))
 
 
-class CodesignBackend(FPGABackend):  # type: ignore[misc]
+class CodesignBackend(parser_backend()):  # type: ignore[misc]
     """hls4ml's side of codesign: ``write``, ``compile``, ``predict``, ``build``."""
 
     def __init__(self) -> None:
         super().__init__(NAME)
-        convert = register_flow("convert", exact_passes(), requires=["parse_qonnx"], backend=self.name)
-        self._default_flow = register_flow("ip", None, requires=[convert], backend=self.name)
         self._writer_flow = register_flow("write", ["codesign:write_hls"], requires=["codesign:ip"], backend=self.name)
-
-    def get_default_flow(self) -> Any:
-        """The flow that conversion ends with."""
-        return self._default_flow
 
     def get_writer_flow(self) -> Any:
         """The flow that writes."""
@@ -80,18 +73,12 @@ class CodesignBackend(FPGABackend):  # type: ignore[misc]
             )
         if part and board:
             raise InputError(f"part = {part!r} and board = {board!r} exclude each other; give one")
-        target = _target(part or PART, board, clock_period)
-        return {
-            "Part": target.part.name,
-            "Board": board,
-            "ClockPeriod": clock_period,
-            "IOType": io_type,
-            "HLSConfig": {},
-            "WriterConfig": {},
-        }
+        _target(part or PART, board, clock_period)  # what cannot be built is refused now
+        config: dict[str, Any] = super().create_initial_config(part or PART, clock_period, Board=board)
+        return config
 
     def compile(self, model: Any) -> None:
-        """Lower the model and hold it against QKeras; there is no library to load."""
+        """Lower the model and hold it against QKeras (or ONNX' evaluator); there is no library to load."""
         _subject(model)
 
     def predict(self, model: Any, x: NDArray[Any]) -> NDArray[np.float32]:
@@ -106,7 +93,10 @@ class CodesignBackend(FPGABackend):  # type: ignore[misc]
         wanted = [key for key, value in {**others, "synth=False": not synth}.items() if value]
         if wanted:
             raise InputError(f"build({wanted[0]}) is not what this backend does: it synthesizes and simulates its RTL")
-        return measure_subject(_subject(model), out=Path(model.config.get_output_dir()), c_simulation=csim).to_json()
+        subject = _subject(model)
+        if csim and subject.model is None:
+            raise InputError("build(csim=True): hls4ml's C simulation is only made of Keras models; leave csim out")
+        return measure_subject(subject, out=Path(model.config.get_output_dir()), c_simulation=csim).to_json()
 
 
 def register(register_backend: Callable[..., None], register_writer: Callable[..., None]) -> None:
@@ -121,6 +111,9 @@ def _subject(model: Any) -> Subject:
     subject: Subject | None = getattr(model, _SUBJECT, None)
     if subject is None:
         settings = model.config.config
+        for key, name in (("InputData", "input_data_tb"), ("OutputPredictions", "output_data_tb")):
+            if settings.get(key) is not None:
+                raise InputError(f"{name} = {settings[key]!r} is not used: vectors are drawn from the whole range")
         period = float(settings["ClockPeriod"])
         target = _target(settings["Part"], settings.get("Board"), period)
         name = model.config.get_project_name()
@@ -128,6 +121,8 @@ def _subject(model: Any) -> Subject:
         keras_model = settings.get("KerasModel")
         if keras_model is not None:
             subject = Subject.from_keras(keras_model, hardware, target, name)
+        elif settings.get("OnnxModel") is None:
+            raise ModelError("only Keras and ONNX models are built: of others there is no reference to compare with")
         else:
             subject = Subject.from_model_graph(model, hardware, target, name)
             hold_onnx(settings["OnnxModel"], name, subject.graph, subject.vectors())
@@ -185,11 +180,9 @@ def _refuse_keras_3_parser() -> None:
         caller = caller.f_back  # type: ignore[assignment]
     if caller is None or not caller.f_globals.get("__name__", "").startswith("hls4ml."):
         return
-    import keras
-
-    arguments: Mapping[str, Any] = caller.f_locals
-    if keras.__version__ >= "3" and not isinstance(arguments.get("model"), keras.Model):
+    newer, model = keras_3(), caller.f_locals.get("model")
+    if newer and not isinstance(model, newer.Model):
         raise InputError(
-            f"hls4ml's convert_from_keras_model takes its Keras 3 parser here (Keras {keras.__version__} is "
+            f"hls4ml's convert_from_keras_model takes its Keras 3 parser here (Keras {newer.__version__} is "
             "installed), which cannot read a QKeras model; codesign.convert_from_keras_model takes the same arguments"
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from codesign.errors import InputError, StorageError
+from codesign.place import PROGRAM
 from codesign.study import Study
 
 HEADER = """\
@@ -20,6 +21,6 @@ def write_study(path: Path) -> None:
         with path.open("x", encoding="utf-8") as file:
             file.write(HEADER + Study().to_toml(comments=True))
     except FileExistsError:
-        raise InputError(f"{path} exists and is not overwritten; give another name: codesign init NAME.toml") from None
+        raise InputError(f"{path} exists and is not overwritten; give another name: {PROGRAM} init NAME.toml") from None
     except OSError as error:
-        raise StorageError(f"cannot write {path}: {error.strerror}; give another place: codesign init PATH") from None
+        raise StorageError(f"cannot write {path}: {error.strerror}; give another place: {PROGRAM} init PATH") from None

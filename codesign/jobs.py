@@ -46,7 +46,7 @@ class Evaluation(Protocol):
     """What a module must offer to be searched with; :mod:`codesign.evaluate` is the real one.
 
     This is its class ``Evaluator(study, run_folder)``. Beside it: ``describe(study) -> Task`` and
-    ``lower_bound(study, target, architecture) -> Measurement`` (structural, cheap, called in the coordinator).
+    ``lower_bound(architecture) -> Measurement`` (structural, cheap, called in the coordinator).
     """
 
     def evaluate(self, architecture: Architecture, report: StageReport) -> Record:

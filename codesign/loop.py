@@ -15,11 +15,11 @@ from codesign.errors import CodesignError, TargetError
 from codesign.jobs import EvaluateJob, FinalizeJob, Jobs, SearchInterrupted, candidate_seconds, make_handler
 from codesign.listener import Listener
 from codesign.measurement import Measurement
+from codesign.place import PROGRAM
 from codesign.record import Final, Record
 from codesign.run import Run, archive_front, open_for_search, snapshot, study_constraints
 from codesign.store import Store
 from codesign.study import Study
-from codesign.target import Target
 from codesign.task import Task
 from codesign.workers import Outcome, default_workers
 from nas.indicators import Point, hypervolume
@@ -30,7 +30,7 @@ from nas.spaces import SPACES
 EVALUATION = "codesign.evaluate"
 """The module that describes, bounds and evaluates candidates: see :class:`codesign.jobs.Evaluation`."""
 _MARGIN = 1.1  # reference point over the worst of the first generation, for objectives without a limit
-LowerBound = Callable[[Study, Target, Architecture], Measurement]
+LowerBound = Callable[[Architecture], Measurement]
 
 
 def search(
@@ -111,7 +111,7 @@ class _Loop:
             if digest in self.archive:
                 continue
             self.jobs.check()
-            bound = self.bound(self.study, self.task.target, architecture)
+            bound = self.bound(architecture)
             over = violations(self.constraints, bound, self.clock, partial=True)
             if max(over.values(), default=0.0) > 0:
                 record = Record(architecture, "infeasible", "estimated before training", measurement=bound)
@@ -243,7 +243,7 @@ def _require_front(run: Run) -> None:
     """Say why there is no front, when there is none."""
     if run.front:
         return
-    show = f"see them with: codesign show {run.folder.name}"
+    show = f"see them with: {PROGRAM} show {run.folder.name}"
     nearest = nearest_miss(run.constraints, run.records, run.study.target.clock_mhz)
     counts = run.counts
     if nearest is not None and not counts["ok"] and counts["failed"] <= counts["infeasible"]:

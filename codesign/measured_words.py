@@ -35,9 +35,8 @@ def print_measured(measured: Measured, out: Path | None, *, as_json: bool) -> No
         return
     console, subject = Console(), measured.subject
     target, hardware = subject.target, subject.hardware
-    place = f"{target.board} ({target.part.name})" if target.board else target.part.name
     mode = "parallel" if hardware.mode == "parallel" else f"folded to {hardware.folding} cycles"
-    console.print(f"{subject.name} on {place} at {target.clock_mhz:g} MHz, {mode}", highlight=False)
+    console.print(f"{subject.name} on {target.words()} at {target.clock_mhz:g} MHz, {mode}", highlight=False)
     console.print(figure_table(dict(measured.measurement.figures), hardware.mode))
     for note in measured.notes:
         console.print(Text(f"note: {note}"), soft_wrap=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -15,9 +16,9 @@ from numpy.typing import NDArray
 
 from boards.catalogue import load_target
 from codesign.architecture import Hardware
-from codesign.errors import InputError, ModelError, ToolRunError
+from codesign.errors import InputError, MismatchError, ModelError, ToolRunError
 from codesign.measurement import Measurement
-from codesign.target import Target
+from codesign.target import BOARD, CLOCK_MHZ, Target
 from hw.design import Design, design
 from hw.graph import Graph, Ints
 from hw.implement import PERIOD_SHARE, hold_c_simulation, implement, random_vectors
@@ -47,8 +48,9 @@ class Subject:
         from hw.lower import lower, self_check
 
         graph = lower(parse(model, target.part.name, target.clock_mhz))
-        self_check(model, graph, random_vectors(graph, VECTORS, SEED))
-        return cls(name, graph, hardware, target, model)
+        subject = cls(name, graph, hardware, target, model)
+        self_check(model, graph, subject.vectors())
+        return subject
 
     @classmethod
     def from_model_graph(cls, model_graph: Any, hardware: Hardware, target: Target, name: str) -> Self:
@@ -76,6 +78,9 @@ class Subject:
     def predict(self, x: NDArray[Any]) -> NDArray[np.float64]:
         """Logits (n, outputs) of real inputs (n, inputs), quantized as the model's first layer does."""
         node = self.graph.input
+        x = x.astype(np.float32)  # as Keras does, which decides between two halves
+        if np.isnan(x).any():
+            raise InputError("inputs hold NaN, which no integer stands for; remove these samples")
         if x.ndim != 2 or x.shape[1] != node.size:
             raise InputError(f"inputs must have shape (n, {node.size}), not {x.shape}")
         scaled = np.rint(np.ldexp(x.astype(np.float64), node.type.frac))
@@ -122,7 +127,7 @@ def measure(
     *,
     board: str | None = None,
     part: str | None = None,
-    clock_mhz: float = 100.0,
+    clock_mhz: float = CLOCK_MHZ,
     folding: int | None = None,
     out: str | Path | None = None,
     stage: Stage = lambda _: nullcontext(),
@@ -136,7 +141,7 @@ def measure(
     if folding is not None and folding < 1:
         raise InputError(f"folding = {folding} is not a number of cycles: give 1 or more, or leave it out for parallel")
     hardware = Hardware("parallel") if folding is None else Hardware("folded", folding)
-    target = load_target(board if board or part else "pynq-z1", part, clock_mhz)
+    target = load_target(board if board or part else BOARD, part, clock_mhz)
     with stage("lowering"):
         subject = _subject(model, hardware, target)
     return measure_subject(subject, out=None if out is None else Path(out), c_simulation=True, stage=stage)
@@ -145,13 +150,25 @@ def measure(
 def measure_subject(
     subject: Subject, *, out: Path | None, c_simulation: bool, stage: Stage = lambda _: nullcontext()
 ) -> Measured:
-    """Build and measure; with ``out``, write the project and ``report.json`` there."""
+    """Build and measure; with ``out``, write the project and ``report.json`` there.
+
+    After a MismatchError all files of the failed comparison are in ``out/failed``.
+    """
     x = subject.vectors()
+    if out is not None:
+        write_project(subject, out)  # a folder that cannot be written is noticed before the work
     with TemporaryDirectory(prefix="codesign-") as scratch:
         folder = Path(scratch)
-        built = implement(subject.graph, subject.hardware, subject.target, x, folder, stage=stage)
+        try:
+            built = implement(subject.graph, subject.hardware, subject.target, x, folder, stage=stage)
+        except MismatchError:
+            if out is not None:
+                shutil.copytree(folder, out / "failed", dirs_exist_ok=True)
+            raise
         figures, notes = built.measurement, []
-        if c_simulation and subject.model is not None:
+        if c_simulation and subject.model is None:
+            notes.append("hls4ml's C simulation was not compared: it is only made of Keras models")
+        elif c_simulation:
             with stage("C simulation"):
                 try:
                     differing = hold_c_simulation(subject.model, subject.graph, x, folder / "hls", subject.target)
@@ -172,6 +189,8 @@ def write_project(subject: Subject, folder: Path) -> None:
 
 
 def _write(subject: Subject, built: Design, folder: Path) -> None:
+    for old in (folder / "rtl").glob("cdg_*.sv"):
+        old.unlink()  # of an earlier design, whose modules may have other names
     write_files(folder, project(subject.name, built, subject.graph, subject.vectors()))
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from importlib.util import find_spec
 from pathlib import Path
 
 from codesign.errors import InputError
 
+PROGRAM = os.environ.get("CODESIGN_PROGRAM", "python -m codesign")
+"""How the command line was started, for messages that say what to type; ``scripts/codesign`` sets it."""
 PACKAGES = ("codesign", "quant", "hw", "nas", "boards")
 
 

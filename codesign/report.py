@@ -8,18 +8,21 @@ from pathlib import Path
 
 from codesign import report_sections as sections
 from codesign.comparison import Comparison, compare
-from codesign.errors import StorageError
+from codesign.files import write_whole
+from codesign.place import PROGRAM
 from codesign.report_html import document, paragraph, plot, section, table, tiles
 from codesign.report_winner import winner
 from codesign.run import Run
-from codesign.summary import closing
+from codesign.summary import outcome_lines
 
 FILE = "report.html"
 
 
 def write_report(run: Run) -> Path:
     """Write ``report.html`` into the run's folder; its path."""
-    return _write(run.folder / FILE, page(run), f"codesign report {run.folder.name}")
+    path = run.folder / FILE
+    write_whole(path, page(run), f"run: {PROGRAM} report {run.folder.name}")
+    return path
 
 
 def write_comparison(first: Run, second: Run) -> Path:
@@ -28,8 +31,9 @@ def write_comparison(first: Run, second: Run) -> Path:
     Raises RunError where comparing the two means nothing.
     """
     text = comparison_page(compare(first, second))
-    again = f"codesign report {first.folder.name} {second.folder.name}"
-    return _write(first.folder / f"report-against-{second.folder.name}.html", text, again)
+    path = first.folder / f"report-against-{second.folder.name}.html"
+    write_whole(path, text, f"run: {PROGRAM} report {first.folder.name} {second.folder.name}")
+    return path
 
 
 def page(run: Run) -> str:
@@ -140,7 +144,7 @@ def _progress(run: Run) -> str:
 
 
 def _closing(run: Run) -> str:
-    return "<p>" + "<br>".join(escape(line) for line in closing(run).splitlines()[:2]) + "</p>"
+    return "<p>" + "<br>".join(escape(line) for line in outcome_lines(run)) + "</p>"
 
 
 def _tiles(run: Run) -> str:
@@ -193,13 +197,3 @@ def _differences(comparison: Comparison) -> str:
         else ""
     )
     return rows + paragraph(other)
-
-
-def _write(path: Path, text: str, again: str) -> Path:
-    beside = path.with_suffix(".new")
-    try:
-        beside.write_text(text, encoding="utf-8")
-        beside.rename(path)
-    except OSError as error:
-        raise StorageError(f"cannot write {path}: {error.strerror}; make room there, then: {again}") from None
-    return path

@@ -8,6 +8,7 @@ from html import escape
 
 from codesign.budget import Miss, misses
 from codesign.measurement import Figure, Provenance
+from codesign.place import PROGRAM
 from codesign.record import Record
 from codesign.report_html import Cell, Html, note, paragraph, table
 from codesign.report_winner import anchor
@@ -34,7 +35,7 @@ _SHOWN = ("error", "latency", "lut")  # objectives that every front table shows
 def where(run: Run) -> str:
     """Data, place and clock in one line."""
     target = run.task.target
-    place = f"{target.board} ({target.part.name})" if target.board else target.part.name
+    place = target.words()
     return f"{run.study.data.name or run.study.data.path} on {place} at {target.clock_mhz:g} MHz"
 
 
@@ -122,7 +123,7 @@ def reasons(run: Run) -> str:
 
 
 def _show(run: Run, digest: str) -> str:
-    return f"codesign show {run.folder.name} {digest[:8]}"
+    return f"{PROGRAM} show {run.folder.name} {digest[:8]}"
 
 
 def provenances(run: Run) -> str:
@@ -139,7 +140,7 @@ def reproduce(run: Run) -> str:
     """The command and the study."""
     text = "The study below, saved as study.toml, gives the same front with the same version of codesign."
     return (
-        f"{paragraph(text)}<pre>scripts/codesign search study.toml</pre>"
+        f"{paragraph(text)}<pre>{PROGRAM} search study.toml</pre>"
         f"{paragraph('To look at one network, with its log and the paths of its artefacts:')}"
-        f"<pre>codesign show {escape(run.folder.name)} ID</pre><pre>{escape(run.study.to_toml())}</pre>"
+        f"<pre>{PROGRAM} show {escape(run.folder.name)} ID</pre><pre>{escape(run.study.to_toml())}</pre>"
     )

@@ -10,6 +10,7 @@ from codesign.artifacts import ArtifactStore
 from codesign.budget import RESOURCES
 from codesign.errors import RunError
 from codesign.measurement import Figure
+from codesign.place import PROGRAM
 from codesign.record import Record
 from codesign.report_html import Cell, Html, bar, drawing, key, note, paragraph, rect, table
 from codesign.run import Run
@@ -171,7 +172,7 @@ def _figures(record: Record, figures: dict[str, Figure]) -> str:
 
 
 def _inspect(run: Run, record: Record) -> str:
-    commands = f"<pre>codesign show {escape(run.folder.name)} {record.digest[:12]}</pre>"
+    commands = f"<pre>{PROGRAM} show {escape(run.folder.name)} {record.digest[:12]}</pre>"
     artefacts = all_artefacts(record, run.finals.get(record.digest))
     if not artefacts:
         return commands

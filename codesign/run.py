@@ -11,6 +11,8 @@ from typing import Any
 
 from codesign.budget import binding, limits
 from codesign.errors import RunError, StorageError, nearest
+from codesign.files import write_whole
+from codesign.place import PROGRAM
 from codesign.record import Final, Record
 from codesign.store import FILE, Store
 from codesign.study import Study, parse_study
@@ -111,12 +113,12 @@ def find_run(which: str | None = None) -> Path:
     known = sorted(path.parent for path in ROOT.glob(f"*/{FILE}"))
     if which is None:
         if not known:
-            raise RunError(f"no runs in {ROOT.absolute()}; start with: codesign search")
+            raise RunError(f"no runs in {ROOT.absolute()}; start with: {PROGRAM} search")
         return max(known, key=_last_written)
     for folder in (ROOT / which, Path(which)):
         if (folder / FILE).is_file():
             return folder
-    hint = nearest(which, [path.name for path in known]) if known else "there are none yet; start with: codesign search"
+    hint = nearest(which, [path.name for path in known]) if known else f"there are none yet; begin: {PROGRAM} search"
     raise RunError(f"no run {which!r} in {ROOT.absolute()}; {hint}")
 
 
@@ -130,7 +132,7 @@ def snapshot(folder: Path, store: Store) -> Run:
     """Everything in ``store`` now."""
     study, task, reference = store.meta("study"), store.meta("task"), store.meta("reference")
     if study is None or task is None:
-        raise RunError(f"{folder} holds no search yet; start with: codesign search")
+        raise RunError(f"{folder} holds no search yet; start with: {PROGRAM} search")
     records = sorted(store.records(), key=lambda record: (record.generation, record.index))
     return Run(
         folder,
@@ -186,13 +188,8 @@ def _claim(store: Store, folder: Path, study: Study, task: Task) -> None:
 
 def _write_study(path: Path, study: Study) -> None:
     """For people; what counts is in the store."""
-    try:
-        if not path.exists():
-            beside = path.with_suffix(".new")
-            beside.write_text(study.to_toml(), encoding="utf-8")
-            beside.rename(path)
-    except OSError as error:
-        raise StorageError(f"cannot store in {path}: {error.strerror}; make room there, then run again") from None
+    if not path.exists():
+        write_whole(path, study.to_toml(), "run the same command again")
 
 
 def _failed_later(record: Record, finals: dict[str, Final]) -> bool:

@@ -9,8 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from codesign.architecture import ACTIVATIONS, Mode
 from codesign.errors import nearest
+from codesign.target import BOARD, CLOCK_MHZ
 from nas.spaces import FOLDINGS, INPUT_BITS, WIDTHS
-from quant.datasets import KERAS_FILES
+from quant.names import KERAS_FILES
 
 DATASETS = ("digits", *KERAS_FILES)
 OPENML = "openml:"
@@ -111,7 +112,7 @@ class TargetSection(_Section):
         pattern=_TEXT,
     )
     clock_mhz: float = _key(
-        100.0, "clock that every candidate must reach (PYNQ's default)", "a number from 1 to 1000", ge=1, le=1000
+        CLOCK_MHZ, "clock that every candidate must reach (PYNQ's default)", "a number from 1 to 1000", ge=1, le=1000
     )
 
     @model_validator(mode="after")
@@ -121,7 +122,7 @@ class TargetSection(_Section):
                 f"board = {toml_value(self.board)} and part = {toml_value(self.part)} exclude each other; give one"
             )
         if self.board is None and self.part is None:
-            object.__setattr__(self, "board", "pynq-z1")
+            object.__setattr__(self, "board", BOARD)
         return self
 
 

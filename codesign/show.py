@@ -17,6 +17,7 @@ from codesign.architecture import Architecture, Mode
 from codesign.artifacts import ArtifactStore
 from codesign.errors import RunError
 from codesign.measurement import Figure
+from codesign.place import PROGRAM
 from codesign.record import Final, Record
 from codesign.run import Run, read_run
 from codesign.store import Store
@@ -39,7 +40,7 @@ def show_run(folder: Path, *, as_json: bool) -> None:
     console.print(FrontTable(run))
     process = searching_process(folder)
     if process is not None:
-        console.print(Text(f"process {process} is searching; watch it with: codesign show {folder.name} --follow"))
+        console.print(Text(f"process {process} is searching; watch it with: {PROGRAM} show {folder.name} --follow"))
     for line in (closing(run), class_words(run.task.class_names), *_failures(run)):
         console.print(Text(line), soft_wrap=True)
 
@@ -192,7 +193,7 @@ def _failures(run: Run) -> list[str]:
     examples = {reason: digest for digest, reason in reversed(failed)}
     counts = Counter(reason for _, reason in failed).most_common(_REASONS)
     name = run.folder.name
-    return [f"failed, {count}: {reason} (codesign show {name} {examples[reason][:8]})" for reason, count in counts]
+    return [f"failed, {count}: {reason} ({PROGRAM} show {name} {examples[reason][:8]})" for reason, count in counts]
 
 
 def _generations(run: Run) -> Table:

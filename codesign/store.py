@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from codesign.errors import RunError, StorageError
+from codesign.place import PROGRAM
 from codesign.record import Final, Record
 
 FILE = "store.sqlite"
@@ -85,13 +86,13 @@ class Store:
         """A reader, also while a search writes; RunError where there is no store."""
         path = folder / FILE
         if not path.is_file():
-            raise RunError(f"no store in {folder}: nothing was searched there yet; start with: codesign search")
+            raise RunError(f"no store in {folder}: nothing was searched there yet; start with: {PROGRAM} search")
         with _explained(path, reading=True):
             store = cls(path, _connect_reader(path), None)
         try:
             with _explained(path, reading=True):
                 if store._is_empty():  # a search was killed in its first instant
-                    raise RunError(f"{folder} holds no search yet; start with: codesign search")
+                    raise RunError(f"{folder} holds no search yet; start with: {PROGRAM} search")
                 store._check_version()
         except BaseException:
             store.close()
@@ -137,7 +138,7 @@ class Store:
         """The candidate whose digest begins so; RunError when that is none or several."""
         found = [record for record in self.records() if record.digest.startswith(prefix.lower())]
         if not found:
-            raise RunError(f"no candidate {prefix!r} in {self.path.parent}; list them with: codesign show")
+            raise RunError(f"no candidate {prefix!r} in {self.path.parent}; list them with: {PROGRAM} show")
         if len(found) > 1:
             digests = ", ".join(record.digest[:12] for record in found[:4])
             raise RunError(f"{len(found)} candidates begin with {prefix!r} ({digests}); give more digits")
@@ -229,7 +230,7 @@ def _take_lock(folder: Path) -> int:
         owner = os.pread(lock, 32, 0).decode(errors="replace").strip() or "unknown"
         os.close(lock)
         raise RunError(
-            f"{folder} is being searched by process {owner}; wait for it, or watch it with: codesign show --follow"
+            f"{folder} is being searched by process {owner}; wait for it, or watch it with: {PROGRAM} show --follow"
         ) from None
     except OSError as error:  # some network file systems have no locks
         os.close(lock)

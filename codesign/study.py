@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
 
 from codesign.errors import StudyError, nearest
+from codesign.place import PROGRAM
 from codesign.schema import (
     BudgetSection,
     DataSection,
@@ -77,7 +78,7 @@ def load_study(path: Path) -> Study:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise StudyError(f"study not found: {path}; write one with: codesign init {path}") from None
+        raise StudyError(f"study not found: {path}; write one with: {PROGRAM} init {path}") from None
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise StudyError(f"study {path} cannot be read: {reason}") from None

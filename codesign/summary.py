@@ -14,6 +14,7 @@ from rich.text import Text
 
 from codesign.architecture import Mode
 from codesign.measurement import Figure, Provenance
+from codesign.place import PROGRAM
 from codesign.record import Record
 from codesign.run import Run
 
@@ -87,17 +88,22 @@ def class_words(names: Sequence[str], most: int = 12) -> str:
     return f"{len(names)} classes: {', '.join(names[:most])}{more}"
 
 
+def outcome_lines(run: Run) -> list[str]:
+    """What became of the candidates, and the budget that binds."""
+    counts = run.counts
+    numbers = f"{counts['ok']} within budget, {counts['infeasible']} over, {counts['failed']} failed"
+    binding = f"binding: {_named(run, run.binding)}" if run.binding else "no budget binds"
+    return [f"{len(run.records)} candidates: {numbers}", binding]
+
+
 def closing(run: Run) -> str:
     """Counts, the binding budget, where the run is, and what to do next."""
-    counts = run.counts
-    lines = [f"{len(run.records)} candidates: {counts['ok']} within budget, {counts['infeasible']} over, "
-             f"{counts['failed']} failed"]  # fmt: skip
-    lines.append(f"binding: {_named(run, run.binding)}" if run.binding else "no budget binds")
+    lines = outcome_lines(run)
     if run.generations:
         lines.append(f"hypervolume: {run.generations[-1]['hypervolume']:.4f}")
     lines.append(f"run: {run.folder}")
     name = run.folder.name
-    lines.append(f"next: codesign report {name}; codesign show {name} {run.front[0].digest[:8]}" if run.front else "")
+    lines.append(f"next: {PROGRAM} report {name}; {PROGRAM} show {name} {run.front[0].digest[:8]}" if run.front else "")
     return "\n".join(line for line in lines if line)
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+BOARD, CLOCK_MHZ = "pynq-z1", 100.0
+"""What is built for where nothing else is asked for."""
+
 
 @dataclass(frozen=True)
 class Part:
@@ -27,6 +30,10 @@ class Target:
     part: Part
     clock_mhz: float
     board: str | None = None
+
+    def words(self) -> str:
+        """Board and part, e.g. ``pynq-z1 (xc7z020clg400-1)``."""
+        return f"{self.board} ({self.part.name})" if self.board else self.part.name
 
     @property
     def period_ns(self) -> float:

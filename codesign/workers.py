@@ -23,6 +23,7 @@ from types import TracebackType
 from typing import IO, Any, Self
 
 from codesign.errors import CodesignError, ToolError
+from codesign.place import PROGRAM
 from codesign.worker_process import BOOT, SINGLE_THREADED, Handler
 
 _LOG_TAIL = 8192  # bytes of a worker's output kept with a failure
@@ -129,7 +130,8 @@ class WorkerPool:
         for worker in list(self._workers):
             seconds = time.monotonic() - worker.since
             if not worker.ready and seconds > _START_SECONDS:
-                raise ToolError(f"a worker process did not start within {_START_SECONDS:g} s; try codesign doctor")
+                reason = f"a worker process did not start within {_START_SECONDS:g} s"
+                self._fatal.append(ToolError(f"{reason}; try {PROGRAM} doctor"))
             if worker.key is not None and seconds > self._limit:
                 reason = f"exceeded the limit of {self._limit:g} s per candidate in stage {worker.stage}"
                 outcomes.append(self._replaced(worker, reason))
@@ -222,9 +224,8 @@ class WorkerPool:
         self._early_deaths += 1
         if self._early_deaths >= _STARTS:
             log = _tail(worker.output).strip()
-            raise ToolError(
-                f"worker processes cannot start: {reason}; try codesign doctor" + (f"\n{log}" if log else "")
-            )
+            advice = f"worker processes cannot start: {reason}; try {PROGRAM} doctor"
+            self._fatal.append(ToolError(advice + (f"\n{log}" if log else "")))
 
     def _replaced(self, worker: _Worker, reason: str, *, died: bool = False) -> Outcome:
         seconds = time.monotonic() - worker.since

@@ -44,7 +44,12 @@ def parse(model: Any, part: str, clock_mhz: float) -> Any:
     _require_keras_2(model)
     require_chain(model)
     _register()
-    return _convert(model, BACKEND, part, clock_mhz, None)
+    try:
+        return _convert(model, BACKEND, part, clock_mhz, None)
+    except ModelError:
+        raise
+    except Exception as error:  # hls4ml raises bare Exception
+        raise ModelError(f"hls4ml cannot read model {model.name!r}: {error}") from error
 
 
 def convert_keras(
@@ -56,9 +61,15 @@ def convert_keras(
     backend: str = "codesign",
     hls_config: Mapping[str, Any] | None = None,
     bit_exact: bool | None = None,
+    allow_da_fallback: bool = True,
+    allow_v2_fallback: bool = True,
     **options: Any,
 ) -> Any:
-    """hls4ml's ``convert_from_keras_model`` by its Keras 2 parser, whichever Keras is installed beside it."""
+    """hls4ml's ``convert_from_keras_model`` by its Keras 2 parser, whichever Keras is installed beside it.
+
+    The two fallbacks are for Keras 3 models; as in hls4ml, they mean nothing for others.
+    """
+    del allow_da_fallback, allow_v2_fallback
     from hls4ml.converters.keras_v2_to_hls import keras_v2_to_hls
     from hls4ml.utils.config import create_config
 
@@ -98,16 +109,16 @@ def parse_onnx(path: Path, part: str, clock_mhz: float) -> Any:
 def c_simulation(model: Any, x: NDArray[np.float32], folder: Path, part: str, clock_mhz: float) -> NDArray[np.float64]:
     """Logits of hls4ml's compiled C simulation (Vitis backend, g++) for real inputs ``x`` (n, features).
 
-    Writes the HLS project into ``folder``. Raises ToolRunError when it cannot be compiled.
+    Writes the HLS project into ``folder``. Raises ToolRunError when it cannot be made or run.
     """
     with _quiet() as printed:
-        graph = _convert(model, "Vitis", part, clock_mhz, folder)
         try:
+            graph = _convert(model, "Vitis", part, clock_mhz, folder)
             graph.compile()
+            logits = graph.predict(np.ascontiguousarray(x, np.float32))
         except Exception as error:  # hls4ml raises bare Exception
             check_disk("g++", printed.getvalue(), folder)
-            raise ToolRunError(f"hls4ml's C simulation could not be compiled: {error}", printed.getvalue()) from error
-    logits = graph.predict(np.ascontiguousarray(x, np.float32))
+            raise ToolRunError(f"hls4ml's C simulation could not be run: {error}", printed.getvalue()) from error
     return np.asarray(logits, np.float64).reshape(len(x), -1)
 
 
@@ -149,13 +160,19 @@ def _hls_type(kind: FixedType) -> str:
     return f"{name}<{kind.bits},{kind.bits - kind.frac},RND_CONV,SAT>"
 
 
-def _require_keras_2(model: Any) -> None:
-    """ModelError for what is no Keras 2 model."""
+def keras_3() -> Any:
+    """The module Keras 3, where that is what ``import keras`` gives; else None."""
     import keras
 
-    if keras.__version__ >= "3" and isinstance(model, keras.Model):
+    return keras if int(keras.__version__.split(".")[0]) >= 3 else None
+
+
+def _require_keras_2(model: Any) -> None:
+    """ModelError for what is no Keras 2 model."""
+    newer = keras_3()
+    if newer and isinstance(model, newer.Model):
         raise ModelError(
-            f"model {model.name!r} is a Keras {keras.__version__} model; QKeras models are Keras 2: set "
+            f"model {model.name!r} is a Keras {newer.__version__} model; QKeras models are Keras 2: set "
             "TF_USE_LEGACY_KERAS=1 before TensorFlow is imported"
         )
     if not (hasattr(model, "to_json") and hasattr(model, "layers")):
@@ -212,18 +229,34 @@ def _quantizer(layer: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return quantizer if isinstance(quantizer, Mapping) else None
 
 
-def exact_passes() -> list[str]:
-    """Names of the passes of hls4ml's convert flow that keep a model exact, in order."""
-    from hls4ml.model.flow import get_flow
+@functools.cache
+def parser_backend() -> Any:
+    """The class of an hls4ml backend whose convert flow is without the passes that lose exactness."""
+    from hls4ml.backends.fpga.fpga_backend import FPGABackend
+    from hls4ml.model.flow import get_flow, register_flow
 
-    return [name for name in get_flow("convert").optimizers if name not in _DROPPED_PASSES]
+    class ParserBackend(FPGABackend):  # type: ignore[misc]  # hls4ml is untyped
+        def __init__(self, name: str = BACKEND) -> None:
+            super().__init__(name)
+            passes = [name for name in get_flow("convert").optimizers if name not in _DROPPED_PASSES]
+            convert = register_flow("convert", passes, requires=["parse_qonnx"], backend=self.name)
+            self._default_flow = register_flow("ip", None, requires=[convert], backend=self.name)
+
+        def get_default_flow(self) -> str:
+            """Name of the flow that a conversion ends with."""
+            return str(self._default_flow)
+
+        def create_initial_config(self, part: str, clock_period: float, **options: Any) -> dict[str, Any]:
+            """Keys hls4ml expects in every configuration."""
+            fixed = {"IOType": "io_parallel", "HLSConfig": {}, "WriterConfig": {}}
+            return {"Part": part, "ClockPeriod": clock_period, **fixed, **options}
+
+    return ParserBackend
 
 
 @functools.cache
 def _register() -> None:
     from hls4ml.backends import register_backend
-    from hls4ml.backends.fpga.fpga_backend import FPGABackend
-    from hls4ml.model.flow import register_flow
     from hls4ml.writer.writers import Writer, register_writer
 
     class NoWriter(Writer):  # type: ignore[misc]  # hls4ml is untyped
@@ -232,30 +265,8 @@ def _register() -> None:
         def write_hls(self, model: Any) -> None:
             """Required by hls4ml of every backend."""
 
-    class ParserBackend(FPGABackend):  # type: ignore[misc]
-        """hls4ml's convert flow without the passes that lose exactness."""
-
-        def __init__(self) -> None:
-            super().__init__(BACKEND)
-            convert = register_flow("convert", exact_passes(), requires=["parse_qonnx"], backend=self.name)
-            self._default_flow = register_flow("ip", None, requires=[convert], backend=self.name)
-
-        def get_default_flow(self) -> str:
-            """Name of the flow that a conversion ends with."""
-            return str(self._default_flow)
-
-        def create_initial_config(self, part: str, clock_period: float, **_: Any) -> dict[str, Any]:
-            """Keys hls4ml expects in every configuration."""
-            return {
-                "Part": part,
-                "ClockPeriod": clock_period,
-                "IOType": "io_parallel",
-                "HLSConfig": {},
-                "WriterConfig": {},
-            }
-
     register_writer(BACKEND, NoWriter)
-    register_backend(BACKEND, ParserBackend)
+    register_backend(BACKEND, parser_backend())
 
 
 @contextlib.contextmanager

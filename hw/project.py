@@ -58,7 +58,10 @@ Latency {design.latency_cycles} cycles, initiation interval {design.interval_cyc
 | --- | --- | --- | --- |
 {layers}
 `golden/inputs.hex` and `golden/outputs.hex` hold {vectors} vectors for `$readmemh`, a vector a line: what `graph.json`,
-the integer network that is the reference of all levels, computes. The RTL was made for you: it is yours.
+the integer network that is the reference of all levels, computes.
+
+The modules made of your network (`{design.top}`, `cdg_layer_*`) are yours. The library modules beside them come with
+codesign, under the Apache-2.0 licence.
 """
 
 

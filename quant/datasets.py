@@ -17,16 +17,11 @@ from numpy.typing import NDArray
 
 from codesign.errors import DataError, nearest
 
+from .names import KERAS_FILES
+
 Array = NDArray[Any]
 
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
-KERAS_FILES = {
-    "mnist": "mnist.npz",
-    "fashion_mnist": "fashion-mnist/train-images-idx3-ubyte.gz",
-    "cifar10": "cifar-10-batches-py",
-    "cifar100": "cifar-100-python",
-}
-"""What Keras keeps of each dataset under ``~/.keras/datasets``."""
 NAMES = ("digits", *KERAS_FILES, "openml:NAME")
 HELD_OUT = 0.2
 """Share of samples that become the test set where a dataset comes without one."""

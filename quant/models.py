@@ -11,13 +11,14 @@ from typing import Any
 
 from codesign.errors import ModelError
 
-SUFFIXES = (".keras", ".h5", ".hdf5")
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
 def load_model(path: Path) -> Any:
     """The Keras 2 model with QKeras layers saved in ``path`` (.keras, .h5); ModelError where it cannot be read."""
     saved_by = _saved_by(path)
+    if not saved_by:
+        raise ModelError(f"{path} does not say which Keras saved it: save the whole model with model.save('model.h5')")
     if not saved_by.startswith("2."):
         raise ModelError(
             f"{path} was saved by Keras {saved_by}; QKeras models are Keras 2 (tf_keras): save it again from there"

@@ -1,8 +1,7 @@
 """The one place that configures and imports TensorFlow: ``tf``, ``keras`` (Keras 2) and ``qkeras``.
 
 Importing this module takes seconds; everything else in ``quant`` that needs it is imported lazily.
-The GPU stays off unless the environment says ``CODESIGN_GPU=1``; one thread and deterministic
-operations make a training run repeatable bit for bit.
+The GPU stays off unless the environment says ``CODESIGN_GPU=1``.
 """
 
 from __future__ import annotations
@@ -57,18 +56,23 @@ def quiet_stderr() -> Iterator[None]:
 
 with quiet_stderr(), warnings.catch_warnings():
     warnings.simplefilter("ignore")  # deprecations inside the pinned libraries, nothing a user could act on
-    import tensorflow as tf
-
-    with suppress(RuntimeError):  # a notebook that has TensorFlow running keeps its threads; workers are always fresh
-        tf.config.threading.set_intra_op_parallelism_threads(1)
-        tf.config.threading.set_inter_op_parallelism_threads(1)
-    tf.config.experimental.enable_op_determinism()
     import qkeras
+    import tensorflow as tf
     import tf_keras as keras
     from tensorflow.python.framework.func_graph import dismantle_func_graph
 
     tf.get_logger().setLevel("ERROR")
-    tf.zeros(())  # starts the runtime here, where its greeting is held back
+
+
+def make_repeatable() -> None:
+    """One thread and deterministic operations, so that a training run repeats bit for bit.
+
+    For the whole process, so only where training happens: a user's notebook that measures a model stays as it is.
+    """
+    with suppress(RuntimeError):  # TensorFlow runs already: workers get one thread by their environment
+        tf.config.threading.set_intra_op_parallelism_threads(1)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+    tf.config.experimental.enable_op_determinism()
 
 
 def forget_models() -> None:
@@ -85,4 +89,4 @@ def forget_function(function: Any) -> None:
     dismantle_func_graph(function.get_concrete_function().graph)
 
 
-__all__ = ["forget_function", "forget_models", "keras", "qkeras", "quiet_stderr", "tf"]
+__all__ = ["forget_function", "forget_models", "keras", "make_repeatable", "qkeras", "quiet_stderr", "tf"]

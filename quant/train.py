@@ -14,9 +14,11 @@ from .build import build, temperature
 from .datasets import Split
 from .layers import DyadicNorm, TernaryActivation
 from .scaling import InputFormat
-from .tf import forget_function, forget_models, keras, tf
+from .tf import forget_function, forget_models, keras, make_repeatable, tf
 
 Model = Any
+
+make_repeatable()
 
 SETTLED = 0.1
 """Share of the steps, at least one, after which statistics and thresholds are frozen; the rest trains the export."""

@@ -10,13 +10,16 @@ import numpy as np
 INPUTS, OUTPUTS = 16, 5
 
 
-def small(kernel: str = "ternary(alpha=1)", activation: str = "quantized_relu(4, 1)", seed: int = 0) -> Any:
-    """Two dense layers with biases; random weights."""
+def small(
+    kernel: str = "ternary(alpha=1)", activation: str = "quantized_relu(4, 1)", seed: int = 0, *, objects: bool = False
+) -> Any:
+    """Two dense layers with biases; random weights. ``objects``: quantizers are given as such, not as texts."""
     from quant.tf import keras, qkeras
 
-    bias = "quantized_bits(6, 0, alpha=1)"
+    given = qkeras.get_quantizer if objects else str
+    kernel, activation, bias = given(kernel), given(activation), given("quantized_bits(6, 0, alpha=1)")
     x = inputs = keras.layers.Input((INPUTS,), name="x")
-    x = qkeras.QActivation("quantized_bits(4, 0, alpha=1)", name="input_quant")(x)
+    x = qkeras.QActivation(given("quantized_bits(4, 0, alpha=1)"), name="input_quant")(x)
     x = qkeras.QDense(6, kernel_quantizer=kernel, bias_quantizer=bias, name="dense")(x)
     x = qkeras.QActivation(activation, name="act")(x)
     x = qkeras.QDense(OUTPUTS, kernel_quantizer=kernel, bias_quantizer=bias, name="logits")(x)

@@ -40,7 +40,7 @@ def _luts(architecture: Architecture) -> float:
     return macs * architecture.input_bits / (2.0 * architecture.hardware.folding)
 
 
-def lower_bound(_study: Study, _target: Target, architecture: Architecture) -> Measurement:
+def lower_bound(architecture: Architecture) -> Measurement:
     return Measurement({"lut": figure(_luts(architecture) * 0.8, "LUT", Provenance.ESTIMATED)})
 
 

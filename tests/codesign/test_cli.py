@@ -85,13 +85,13 @@ def test_light_verbs_load_nothing_heavy(searched_folder, tmp_path, arguments):
 
 def test_init_writes_the_default_study_and_overwrites_nothing(here, capsys):
     assert main(["init"]) == 0
-    assert capsys.readouterr().out == "wrote study.toml; edit it, then: codesign search study.toml\n"
+    assert capsys.readouterr().out == "wrote study.toml; edit it, then: python -m codesign search study.toml\n"
     assert load_study(here / "study.toml") == Study()
     for key in Study().flat():
         assert f"{key.split('.')[1]} = " in (here / "study.toml").read_text()
     (here / "study.toml").write_text("mine")
     assert refused(capsys, "init") == (
-        "study.toml exists and is not overwritten; give another name: codesign init NAME.toml"
+        "study.toml exists and is not overwritten; give another name: python -m codesign init NAME.toml"
     )
     assert (here / "study.toml").read_text() == "mine"
 
@@ -100,14 +100,14 @@ def test_init_where_nothing_can_be_written(here, capsys):
     assert main(["init", "no/such/x.toml"]) == StorageError.exit_code
     assert capsys.readouterr().err == (
         "codesign: error: cannot write no/such/x.toml: No such file or directory; "
-        "give another place: codesign init PATH\n"
+        "give another place: python -m codesign init PATH\n"
     )
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (None, "study not found: s.toml; write one with: codesign init s.toml"),
+        (None, "study not found: s.toml; write one with: python -m codesign init s.toml"),
         ("[search\n", "s.toml is not TOML: Expected ']' at the end of a table declaration (at line 1, column 8)"),
         ("[search]\npopulaton = 4\n", "s.toml: unknown key search.populaton = 4; did you mean population?"),
         ("[serch]\n", "s.toml: unknown section [serch]; did you mean search?"),
@@ -136,8 +136,8 @@ def test_bad_studies(here, capsys, text, message):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["show"], "no runs in {here}/runs; start with: codesign search"),
-        (["report", "x"], "no run 'x' in {here}/runs; there are none yet; start with: codesign search"),
+        (["show"], "no runs in {here}/runs; start with: python -m codesign search"),
+        (["report", "x"], "no run 'x' in {here}/runs; there are none yet; begin: python -m codesign search"),
     ],
 )
 def test_no_runs(here, capsys, arguments, message):
@@ -148,7 +148,7 @@ def test_no_runs(here, capsys, arguments, message):
     ("arguments", "message"),
     [
         (["show", "shwn"], "no run 'shwn' in {here}/runs; did you mean shown?"),
-        (["show", "shown", "xyz"], "no candidate 'xyz' in runs/shown; list them with: codesign show"),
+        (["show", "shown", "xyz"], "no candidate 'xyz' in runs/shown; list them with: python -m codesign show"),
         (["show", "shown", "0", "--follow"], "--follow watches a whole run; leave out the ID '0'"),
     ],
 )
@@ -169,7 +169,7 @@ def test_bad_workers(count):
     ("content", "message"),
     [
         (b"not a database, but long enough to be looked at" * 40, "/store.sqlite is damaged (file is not a database)"),
-        (b"", " holds no search yet; start with: codesign search"),
+        (b"", " holds no search yet; start with: python -m codesign search"),
     ],
 )
 def test_damaged_store(here, capsys, content, message):

@@ -93,8 +93,9 @@ def test_every_section_of_the_report_is_explained(searched):
 
 
 def test_exit_codes_are_those_of_the_errors():
-    from codesign.errors import CodesignError, InputError, StorageError, ToolError
+    from codesign.errors import CodesignError, InputError, StorageError, ToolError, ToolMissingError
 
     text = (DOCS / "json.md").read_text(encoding="utf-8")
     codes = {int(code) for code in re.findall(r"^\| (\d+) \|", text, re.MULTILINE)}
-    assert codes == {0, 130, *(kind.exit_code for kind in (CodesignError, InputError, ToolError, StorageError))}
+    kinds = (CodesignError, InputError, ToolError, ToolMissingError, StorageError)
+    assert codes == {0, 130, *(kind.exit_code for kind in kinds)}

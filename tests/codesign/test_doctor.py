@@ -57,7 +57,7 @@ def test_a_missing_tool(programs, capsys):
     assert "the default search cannot run here" in out
     with pytest.raises(ToolError) as caught:
         doctor.require_tools()
-    assert str(caught.value) == f"{problem}\n  see all with: codesign doctor"
+    assert str(caught.value) == f"{problem}\n  see all with: python -m codesign doctor"
 
 
 def test_a_compiler_that_says_its_version_but_compiles_nothing(programs):
@@ -113,7 +113,7 @@ def test_the_search_is_refused_before_anything_is_made(programs, tmp_path, monke
     assert main(["search"]) == ToolError.exit_code
     assert capsys.readouterr().err == (
         "codesign: error: g++ was not found on PATH: install it (Debian, Ubuntu: apt install g++), or set CXX to its "
-        "path\n  see all with: codesign doctor\n"
+        "path\n  see all with: python -m codesign doctor\n"
     )
     assert not (tmp_path / "runs").exists()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from importlib import resources
 
 import numpy as np
 import pytest
@@ -84,6 +85,19 @@ def test_layers_that_are_to_be_folded_differently_are_refused(tmp_path) -> None:
 def test_options_are_honoured_or_refused(options: dict, error: type, message: str) -> None:
     with pytest.raises(error, match=re.escape(message)):
         codesign.convert_from_keras_model(small(), **options)
+
+
+def test_a_part_of_ones_own_by_its_file(tmp_path) -> None:
+    text = (resources.files("boards.parts") / "xc7a35t.toml").read_text()
+    (tmp_path / "mine.toml").write_text(text.replace("xc7a35tcpg236-1", "xc7a35t-mine"))
+    hls_model = codesign.convert_from_keras_model(small(), str(tmp_path / "prj"), part=str(tmp_path / "mine.toml"))
+    assert hls_model.build()["part"] == "xc7a35t-mine"
+
+
+def test_data_for_a_testbench_is_refused(tmp_path) -> None:
+    hls_model = codesign.convert_from_keras_model(small(), str(tmp_path / "prj"), input_data_tb="x.npy")
+    with pytest.raises(InputError, match=re.escape("input_data_tb = 'x.npy' is not used: vectors are drawn")):
+        hls_model.compile()
 
 
 def test_steps_of_other_backends_are_refused(tmp_path) -> None:

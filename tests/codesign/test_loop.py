@@ -245,7 +245,7 @@ def test_budgets_that_nobody_can_meet(folder):
     assert message.startswith("none of 16 candidates keeps every budget; lut binds most often. The best one, 64x")
     assert message.endswith(
         "Raise the budget, restrict [space], or lower target.clock_mhz; all candidates are kept, see them with: "
-        "codesign show small"
+        "python -m codesign show small"
     )
     assert re.search(r" misses by: (clock: .*; )?lut: \d+ LUT, [\d,.]+ % over the budget of 3", message)
     assert caught.value.exit_code == 2
@@ -267,7 +267,7 @@ def test_when_everything_fails_the_first_reason_is_shown(folder, behave):
         run_search(parse_study('[search]\npopulation = 3\ngenerations = 1\n[budget]\nlut = "100%"', "x"), folder)
     assert str(caught.value) == (
         "no candidate could be measured; the first of 3 reasons: yosys ended with exit code 1; see them with: "
-        "codesign show small"
+        "python -m codesign show small"
     )
     assert caught.value.exit_code == 1
 
@@ -281,7 +281,7 @@ def test_failures_are_not_blamed_on_a_budget(folder, behave):
     assert counts["ok"] == 0 < counts["infeasible"] < counts["failed"]
     assert str(caught.value) == (
         f"{counts['failed']} of 16 candidates failed; the first reason: yosys ended with exit code 1; the other "
-        f"{counts['infeasible']} miss a budget, most often latency_us; see them with: codesign show small"
+        f"{counts['infeasible']} miss a budget, most often latency_us; see them with: python -m codesign show small"
     )
 
 
@@ -332,7 +332,7 @@ def test_an_evaluator_that_measures_too_little_makes_failed_records(folder, monk
 
 def test_runs_are_found_by_name_path_or_newest(tmp_path, monkeypatch, behave):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(RunError, match=rf"^no runs in {tmp_path / 'runs'}; start with: codesign search$"):
+    with pytest.raises(RunError, match=rf"^no runs in {tmp_path / 'runs'}; start with: python -m codesign search$"):
         find_run()
     tiny = parse_study('[study]\nname = "tiny"\n[search]\npopulation = 2\ngenerations = 1', "x")
     run_search(tiny, run_folder(tiny))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import json
 import os
 import re
@@ -15,8 +17,9 @@ from user_models import INPUTS, OUTPUTS, saved, small
 
 import codesign
 from codesign.cli import main
-from codesign.errors import InputError, ModelError
+from codesign.errors import InputError, MismatchError, ModelError, StorageError
 from codesign.measurement import Provenance
+from hw.design import design
 from hw.graph import Graph
 from hw.measure.verilator import pack
 
@@ -29,8 +32,6 @@ def measured(tmp_path_factory):
 
     def stage(name):
         stages.append(name)
-        import contextlib
-
         return contextlib.nullcontext()
 
     return codesign.measure(path, out=folder / "out", stage=stage), folder / "out", stages
@@ -97,11 +98,12 @@ def test_a_difference_of_hls4mls_own_c_simulation_is_told_with_its_reason() -> N
     )
 
 
+@pytest.mark.parametrize("objects", [False, True], ids=["texts", "objects"])
 @pytest.mark.parametrize("suffix", [".h5", ".keras"])
-def test_both_file_formats_hold_the_same_model(tmp_path: Path, suffix: str) -> None:
+def test_both_file_formats_hold_the_same_model(tmp_path: Path, suffix: str, objects: bool) -> None:
     from quant.models import load_model
 
-    model = small()
+    model = small(objects=objects)
     again = load_model(saved(model, tmp_path / f"mine{suffix}"))
     x = np.random.default_rng(3).uniform(-1, 1, (100, INPUTS)).astype(np.float32)
     assert again(x).shape == (100, OUTPUTS)
@@ -133,6 +135,51 @@ def test_models_of_keras_3_are_refused(tmp_path: Path) -> None:
         codesign.measure({})
     with pytest.raises(ModelError, match=re.escape(f"{path} was saved by Keras {keras.__version__}; QKeras models")):
         codesign.measure(path)
+
+
+def test_a_folder_that_cannot_be_written_is_noticed_before_the_work(tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("a file")
+    stages = []
+
+    def stage(name):
+        stages.append(name)
+        return contextlib.nullcontext()
+
+    with pytest.raises(StorageError, match=re.escape(f"cannot write {tmp_path / 'out'}")):
+        codesign.measure(small(), out=tmp_path / "out", stage=stage)
+    assert stages == ["lowering"]
+
+
+def test_a_difference_in_the_rtl_keeps_its_files(tmp_path: Path, monkeypatch) -> None:
+    from hw import implement
+
+    def wrong(graph, *arguments):
+        nodes = list(graph.nodes)
+        trits = nodes[-1].tensors["trits"].copy() if "trits" in nodes[-1].tensors else None
+        assert trits is None  # the last node is the finer bias
+        nodes[-1] = dataclasses.replace(nodes[-1], tensors={**nodes[-1].tensors, "bias": nodes[-1].tensors["bias"] + 1})
+        return design(Graph(tuple(nodes)), *arguments)
+
+    monkeypatch.setattr(implement, "design", wrong)
+    with pytest.raises(MismatchError, match="RTL differs from the graph at vector 0, output 0"):
+        codesign.measure(small(), out=tmp_path / "out")
+    assert list((tmp_path / "out" / "failed").glob("sim/inputs.bin"))
+
+
+def test_a_second_design_in_a_folder_leaves_nothing_of_the_first(tmp_path: Path) -> None:
+    codesign.measure(small(), out=tmp_path, folding=16)
+    stale = tmp_path / "rtl" / "cdg_layer_of_another_model.sv"
+    stale.write_text("module x; endmodule")
+    codesign.measure(small(), out=tmp_path, folding=16)
+    listed = (tmp_path / "files.f").read_text().split()
+    assert {f"rtl/{path.name}" for path in (tmp_path / "rtl").iterdir()} == set(listed)
+
+
+def test_inputs_that_are_no_numbers_are_refused(measured) -> None:
+    x = np.zeros((1, INPUTS))
+    x[0, 3] = np.nan
+    with pytest.raises(InputError, match="inputs hold NaN"):
+        measured[0].subject.predict(x)
 
 
 def test_settings_that_make_no_sense_are_refused() -> None:

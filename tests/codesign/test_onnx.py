@@ -11,7 +11,7 @@ from onnx import numpy_helper
 from qonnx_models import multilayer
 
 import codesign
-from codesign.errors import MismatchError, ModelError
+from codesign.errors import InputError, MismatchError, ModelError
 from hw import onnx_check
 from hw.graph import Op
 
@@ -23,6 +23,7 @@ def test_a_qonnx_model_is_measured(tmp_path: Path) -> None:
     assert (graph.input.type.signed, graph.input.type.bits, graph.input.type.frac) == (True, 4, 3)
     assert result.value("mismatches") == 0
     assert result.value("lut") > 0
+    assert result.notes == ("hls4ml's C simulation was not compared: it is only made of Keras models",)
 
 
 def test_relu_is_a_layer_of_its_own_there(tmp_path: Path) -> None:
@@ -81,4 +82,6 @@ def test_hls4mls_own_call_converts_onnx_models(tmp_path: Path) -> None:
     )
     report = hls_model.build()
     assert report["clock_mhz"] == 50
+    with pytest.raises(InputError, match=r"build\(csim=True\): hls4ml's C simulation is only made of Keras models"):
+        hls_model.build(csim=True)
     assert report["figures"]["mismatches"]["value"] == 0

@@ -140,7 +140,7 @@ def test_a_winner_has_its_figures_with_their_provenance(searched, html):
         for name, figure in all_figures(record, searched.finals[record.digest]).items():
             words = ("", name, "", number_words(figure.value), "", figure.unit, "", figure.provenance.value)
             assert "\n".join(words) in winner, name
-        assert f"codesign show shown {record.digest[:12]}\n" in winner
+        assert f"python -m codesign show shown {record.digest[:12]}\n" in winner
         assert f"found in generation {record.generation + 1} of shown" in winner.lower()
 
 
@@ -206,10 +206,13 @@ def test_the_critical_path(searched):
 def test_failures_have_their_reasons_and_an_example(searched, text):
     counts = searched.counts
     failed = next(record.digest[:8] for record in searched.records if record.status == "failed")
-    assert f"failed\n\n{counts['failed']}\n\nyosys ended with exit code 1\n\ncodesign show shown {failed}\n" in text
+    assert (
+        f"failed\n\n{counts['failed']}\n\nyosys ended with exit code 1\n\npython -m codesign show shown {failed}\n"
+        in text
+    )
     left = [digest for digest, final in searched.finals.items() if final.measurement is None]
     reason = "C simulation differs in 3 of 360 outputs"
-    assert f"left the front\n\n{len(left)}\n\n{reason}\n\ncodesign show shown {left[0][:8]}\n" in text
+    assert f"left the front\n\n{len(left)}\n\n{reason}\n\npython -m codesign show shown {left[0][:8]}\n" in text
 
 
 def test_every_figure_has_its_provenance(searched, text):
@@ -265,5 +268,5 @@ def test_no_room_for_it(searched, tmp_path, capsys, monkeypatch):
     assert main(["report"]) == 2
     assert capsys.readouterr().err == (
         "codesign: error: cannot write runs/shown/report.html: No space left on device; make room there, "
-        "then: codesign report shown\n"
+        "then run: python -m codesign report shown\n"
     )

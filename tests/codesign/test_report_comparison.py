@@ -125,5 +125,7 @@ def test_what_means_nothing_is_refused(searched, what, difference):
 
 def test_a_run_without_a_measured_candidate_is_refused(searched):
     nothing = dataclasses.replace(searched, folder=Path("runs/other"), reference=None)
-    with pytest.raises(RunError, match="runs/other has no measured candidate to compare; see why: codesign show other"):
+    with pytest.raises(
+        RunError, match="runs/other has no measured candidate to compare; see why: python -m codesign show other"
+    ):
         compare(searched, nothing)

@@ -41,7 +41,9 @@ def test_overview(searched, capsys):
     assert "hypervolume" in out
     assert "is searching" not in out
     example = first(searched, "failed").digest[:8]
-    assert f"failed, {counts['failed']}: yosys ended with exit code 1 (codesign show shown {example})\n" in out
+    assert (
+        f"failed, {counts['failed']}: yosys ended with exit code 1 (python -m codesign show shown {example})\n" in out
+    )
 
 
 def test_a_run_by_name_and_by_folder(searched, capsys):

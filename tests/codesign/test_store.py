@@ -172,7 +172,9 @@ def test_get_by_the_beginning_of_the_digest(tmp_path):
         for one in records:
             store.put(one)
         assert store.get(records[3].digest[:10].upper()) == records[3]
-        with pytest.raises(RunError, match=rf"^no candidate 'xyz' in {tmp_path}; list them with: codesign show$"):
+        with pytest.raises(
+            RunError, match=rf"^no candidate 'xyz' in {tmp_path}; list them with: python -m codesign show$"
+        ):
             store.get("xyz")
         first = sorted(one.digest for one in records)
         common = next(a[0] for a, b in itertools.pairwise(first) if a[0] == b[0])
@@ -182,7 +184,8 @@ def test_get_by_the_beginning_of_the_digest(tmp_path):
 
 def test_a_second_writer_is_refused_naming_the_first(tmp_path):
     expected = (
-        f"{tmp_path} is being searched by process {os.getpid()}; wait for it, or watch it with: codesign show --follow"
+        f"{tmp_path} is being searched by process {os.getpid()}; wait for it, or watch it with: "
+        "python -m codesign show --follow"
     )
     with Store.open(tmp_path), pytest.raises(RunError, match=f"^{re.escape(expected)}$"):
         Store.open(tmp_path)
@@ -207,14 +210,14 @@ def test_kill_releases_the_lock_and_keeps_what_was_put(tmp_path):
 
 
 def test_no_store(tmp_path):
-    expected = f"no store in {tmp_path}: nothing was searched there yet; start with: codesign search"
+    expected = f"no store in {tmp_path}: nothing was searched there yet; start with: python -m codesign search"
     with pytest.raises(RunError, match=f"^{re.escape(expected)}$"):
         Store.read(tmp_path)
 
 
 def test_a_store_killed_while_it_was_made(tmp_path):
     (tmp_path / FILE).touch()
-    with pytest.raises(RunError, match=rf"^{tmp_path} holds no search yet; start with: codesign search$"):
+    with pytest.raises(RunError, match=rf"^{tmp_path} holds no search yet; start with: python -m codesign search$"):
         Store.read(tmp_path)
     with Store.open(tmp_path) as store:
         store.put(record())

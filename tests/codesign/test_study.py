@@ -92,7 +92,7 @@ def test_a_bad_study_says_what_is_wrong(tmp_path, text, message):
 
 def test_a_file_that_is_no_study(tmp_path):
     path = tmp_path / "study.toml"
-    with pytest.raises(StudyError, match=rf"^study not found: {path}; write one with: codesign init {path}$"):
+    with pytest.raises(StudyError, match=rf"^study not found: {path}; write one with: python -m codesign init {path}$"):
         load_study(path)
     with pytest.raises(StudyError, match=rf"^study {tmp_path} cannot be read: Is a directory$"):
         load_study(tmp_path)

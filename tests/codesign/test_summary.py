@@ -53,7 +53,7 @@ def test_the_front_with_errors_shares_and_what_to_do_next(searched):
     assert "10.0 ± 1.6 %" in text  # the test error, on 360 samples
     counts = searched.counts
     assert f"{counts['ok']} within budget, {counts['infeasible']} over, {counts['failed']} failed" in text
-    assert f"next: codesign report shown; codesign show shown {best.digest[:8]}" in text
+    assert f"next: python -m codesign report shown; python -m codesign show shown {best.digest[:8]}" in text
 
 
 @pytest.mark.parametrize("width", [80, 100, 120, 200])

@@ -154,7 +154,8 @@ def test_a_worker_that_someone_ended_decides_nothing_and_ends_the_search():
 
 def test_workers_that_cannot_start_give_up():
     message = (
-        r"^worker processes cannot start: the worker ended with exit code 7 in stage starting; try codesign doctor\n"
+        r"^worker processes cannot start: the worker ended with exit code 7 in stage starting; "
+        r"try python -m codesign doctor\n"
         r"no memory for libraries$"
     )
     with WorkerPool(2, worker_handlers.make_dying, limit_seconds=60) as pool, pytest.raises(ToolError, match=message):
@@ -186,6 +187,6 @@ def test_a_worker_that_never_gets_ready_gives_up(monkeypatch):
     monkeypatch.setattr("codesign.workers._START_SECONDS", 0.3)
     with (
         WorkerPool(1, worker_handlers.make_sleeping, limit_seconds=60) as pool,
-        pytest.raises(ToolError, match=r"^a worker process did not start within 0\.3 s; try codesign doctor$"),
+        pytest.raises(ToolError, match=r"^a worker process did not start within 0\.3 s; try python -m"),
     ):
         run(pool, {"x": ("double", 1)})

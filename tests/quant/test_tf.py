@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from quant import train  # noqa: F401  # makes this process repeatable
 from quant.tf import keras, qkeras, quiet_stderr, tf
 
 
