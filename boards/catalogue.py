@@ -11,6 +11,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
+from boards.board import BOARD_KEYS, PS_KEYS, Board, processing_system
 from codesign.errors import TargetError, nearest
 from codesign.target import Part, Target
 
@@ -19,9 +20,10 @@ PART_KEYS: Mapping[str, type] = {
     "name": str, "aliases": list, "family": str, "speed_grade": str, "source": str, "resources": dict,
 }  # fmt: skip
 RESOURCE_KEYS: Mapping[str, type] = dict.fromkeys(("lut", "ff", "bram", "dsp", "uram"), int)
-BOARD_KEYS: Mapping[str, type] = dict.fromkeys(("name", "title", "part", "source"), str)
 PART_OPTIONAL = {"aliases"}
 RESOURCE_OPTIONAL = {"uram"}
+BOARD_OPTIONAL = {"ps"}
+PS_OPTIONAL = {"preset"}
 
 
 def load_part(name: str) -> Part:
@@ -50,15 +52,21 @@ def load_target(board: str | None, part: str | None, clock_mhz: float) -> Target
     if board is None:
         assert part is not None
         return Target(load_part(part), clock_mhz)
-    if board.endswith(".toml"):
-        name, part = _board(*_user_file(board))
-        if part.endswith(".toml"):
-            part = str(Path(board).parent / part)
-        return Target(load_part(part), clock_mhz, name)
+    found = load_board(board)
+    part = found.part
+    if board.endswith(".toml") and part.endswith(".toml"):
+        part = str(Path(board).parent / part)
+    return Target(load_part(part), clock_mhz, found.name)
+
+
+def load_board(name: str) -> Board:
+    """The board of this name, or of this file when the name ends in ``.toml``; TargetError otherwise."""
+    if name.endswith(".toml"):
+        return _board(*_user_file(name))
     boards = _boards()
-    if board not in boards:
-        raise TargetError(f"unknown board {board!r}: {nearest(board, boards)} (your own: the path of its .toml file)")
-    return Target(load_part(boards[board]), clock_mhz, board)
+    if name not in boards:
+        raise TargetError(f"unknown board {name!r}: {nearest(name, boards)} (your own: the path of its .toml file)")
+    return boards[name]
 
 
 def part_names() -> list[str]:
@@ -84,9 +92,10 @@ def _parts() -> dict[str, Part]:
 
 
 @functools.cache
-def _boards() -> dict[str, str]:
-    """The part of each board."""
-    return dict(_board(_parse(file.read_bytes(), file.name), file.name) for file in _toml_files("boards"))
+def _boards() -> dict[str, Board]:
+    """Boards by name."""
+    boards = (_board(_parse(file.read_bytes(), file.name), file.name) for file in _toml_files("boards"))
+    return {board.name: board for board in boards}
 
 
 def _toml_files(package: str) -> list[Traversable]:
@@ -124,9 +133,13 @@ def _part(values: Mapping[str, Any], where: str) -> tuple[Part, list[str]]:
     return part, values.get("aliases", [])
 
 
-def _board(values: Mapping[str, Any], where: str) -> tuple[str, str]:
-    _check(values, BOARD_KEYS, set(), where)
-    return values["name"], values["part"]
+def _board(values: Mapping[str, Any], where: str) -> Board:
+    _check(values, BOARD_KEYS, BOARD_OPTIONAL, where)
+    ps = None
+    if "ps" in values:
+        _check(values["ps"], PS_KEYS, PS_OPTIONAL, f"{where} [ps]")
+        ps = processing_system({"preset": {}, **values["ps"]}, f"{where} [ps]")
+    return Board(values["name"], values["title"], values["part"], ps)
 
 
 def _check(values: Mapping[str, Any], keys: Mapping[str, type], optional: set[str], where: str) -> None:
@@ -142,4 +155,6 @@ def _check(values: Mapping[str, Any], keys: Mapping[str, type], optional: set[st
             raise TargetError(f"{where}: {key} = {values[key]!r} must be {_KIND_NAMES[kind]}")
 
 
-_KIND_NAMES = {str: "a text", int: "a whole number", list: "a list of texts", dict: "a table"}
+_KIND_NAMES = {
+    str: "a text", int: "a whole number", float: "a number with a point", list: "a list of texts", dict: "a table",
+}  # fmt: skip

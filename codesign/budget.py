@@ -13,12 +13,13 @@ from codesign.target import Target
 from nas.objectives import Constraint, violations
 
 RESOURCES = ("lut", "ff", "bram", "dsp")
+ALWAYS_USED = ("lut", "ff")
 
 
 def limits(budget: BudgetSection, target: Target) -> dict[str, float]:
     """Absolute limits of a study on its part; a resource without a budget is limited by what the part has.
 
-    Raises TargetError for a budget above what the part has.
+    Raises TargetError for a budget above what the part has, and for one that no network keeps.
     """
     found: dict[str, float] = {}
     for key in RESOURCES:
@@ -29,6 +30,9 @@ def limits(budget: BudgetSection, target: Target) -> dict[str, float]:
         elif wanted is not None and wanted > total:
             raise TargetError(f"budget.{key} = {wanted} is more than the {total:,} of {target.part.name}; lower it")
         found[key] = float(total if wanted is None else wanted)
+        if key in ALWAYS_USED and found[key] < 1:
+            given = getattr(budget, key)
+            raise TargetError(f"budget.{key} = {given} allows none, and every network takes some; raise it")
     if budget.latency_us is not None:
         found["latency_us"] = budget.latency_us
         if budget.latency_us < target.period_ns / 1000.0:

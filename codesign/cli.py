@@ -88,6 +88,17 @@ def _parser() -> argparse.ArgumentParser:
     measure.add_argument("--out", type=Path, metavar="DIR", help="keep RTL, golden vectors, README and report here")
     measure.add_argument("--json", action="store_true", help="for programs; the keys are in docs/json.md")
 
+    build = verb("build", _build, "make a bitstream, a Vivado IP or RTL of a candidate")
+    build.add_argument("run", nargs="?", metavar="RUN", help="name or folder of a run (default: the newest)")
+    build.add_argument(
+        "--pick", default="knee", metavar="WHICH",
+        help="knee (default), lowest-error, lowest-latency, or the first digits of a candidate's id",
+    )  # fmt: skip
+    build.add_argument("--target", choices=("bitstream", "ip", "rtl"), default="bitstream", help="default: bitstream")
+    build.add_argument(
+        "--dry-run", action="store_true", help="for a bitstream: write all that Vivado needs, run nothing"
+    )
+
     doctor = verb("doctor", _doctor, "what was found on this machine, and what each missing thing would add")
     doctor.add_argument("--json", action="store_true", help="for programs; the keys are in docs/json.md")
     return parser
@@ -181,12 +192,28 @@ def _measure(options: argparse.Namespace) -> int:
     from codesign import measured_words
     from codesign.measuring import measure
 
-    with measured_words.stages() as stage:
+    with measured_words.announcing() as stage:
         result = measure(
             options.model, board=options.board, part=options.part, clock_mhz=options.clock, folding=options.folding,
             out=options.out, stage=stage,
         )  # fmt: skip
     measured_words.print_measured(result, options.out, as_json=options.json)
+    return 0
+
+
+def _build(options: argparse.Namespace) -> int:
+    from codesign import built_words
+    from codesign.build import build
+    from codesign.picking import pick
+    from codesign.run import find_run, read_run
+
+    if options.dry_run and options.target != "bitstream":
+        raise InputError(f"--dry-run is for a bitstream; --target {options.target} runs nothing anyway: leave it out")
+    run = read_run(find_run(options.run))
+    record = pick(run, options.pick)
+    with built_words.phases() as phase:
+        built = build(run, record, options.target, dry_run=options.dry_run, phase=phase)
+    built_words.print_built(run, record, built)
     return 0
 
 

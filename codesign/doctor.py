@@ -150,7 +150,7 @@ _TOOLS = (
     _ToolProbe("make", "builds the simulations", find_make, _make_job),
 )
 _OPTIONAL = (
-    ("vivado", "routed LUTs, clock and power, and bitstreams; this version does not use it yet"),
+    ("vivado", "bitstreams: codesign build (CODESIGN_VIVADO names it where it is not on PATH)"),
     ("vitis_hls", "the same network through hls4ml's HLS path; this version does not use it yet"),
     ("nextpnr-xilinx", "routed clock on xc7 parts without a licence; this version does not use it yet"),
 )

@@ -10,12 +10,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from codesign.measuring import Measured, Stage
+from codesign.measuring import Measured
 from codesign.show import figure_table
+from hw.implement import Announce
 
 
 @contextmanager
-def stages() -> Iterator[Stage]:
+def announcing() -> Iterator[Announce]:
     """Shows on standard error which stage runs; gives what announces one."""
     console = Console(stderr=True)
     with console.status("starting") as status:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,14 +20,13 @@ from codesign.measurement import Measurement
 from codesign.target import BOARD, CLOCK_MHZ, Target
 from hw.design import Design, design
 from hw.graph import Graph, Ints
-from hw.implement import PERIOD_SHARE, hold_c_simulation, implement, random_vectors
+from hw.implement import PERIOD_SHARE, Announce, hold_c_simulation, implement, random_vectors
 from hw.measure.delays import DelayModel
 from hw.measure.plan import write_files
 from hw.project import project
 
 REPORT = "report.json"
 VECTORS, SEED = 1280, 1
-Stage = Callable[[str], AbstractContextManager[None]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,7 +128,7 @@ def measure(
     clock_mhz: float = CLOCK_MHZ,
     folding: int | None = None,
     out: str | Path | None = None,
-    stage: Stage = lambda _: nullcontext(),
+    stage: Announce = lambda _: nullcontext(),
 ) -> Measured:
     """Measure a QKeras model, or the file of one (.keras, .h5, .onnx), on a board (default: pynq-z1) or part.
 
@@ -148,7 +146,7 @@ def measure(
 
 
 def measure_subject(
-    subject: Subject, *, out: Path | None, c_simulation: bool, stage: Stage = lambda _: nullcontext()
+    subject: Subject, *, out: Path | None, c_simulation: bool, stage: Announce = lambda _: nullcontext()
 ) -> Measured:
     """Build and measure; with ``out``, write the project and ``report.json`` there.
 
@@ -175,7 +173,7 @@ def measure_subject(
                     figures = figures.merged([Measurement({"csim_mismatches": differing})])
                     notes += _why(subject, differing.value, differing.details.get("first", ""))
                 except (ToolRunError, ModelError) as error:
-                    notes.append(f"hls4ml's C simulation could not be compared: {error}")
+                    notes.append(f"not compared: {error}")
     measured = Measured(subject, built.design, figures, tuple(notes))
     if out is not None:
         _write(measured.subject, built.design, out)

@@ -128,7 +128,7 @@ class TargetSection(_Section):
 
 Count = Annotated[int, Field(ge=0)]
 Share = Annotated[str, Field(pattern=_SHARE)]
-_AMOUNT = 'a share of the part such as "25%", or a whole number'
+_AMOUNT = 'a share of the part up to "100%", or a whole number'
 
 
 class BudgetSection(_Section):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -116,20 +116,22 @@ class _Column:
 
 @dataclass(frozen=True)
 class FrontTable:
-    """The front, one candidate a line; on narrow screens the less important figures are shortened, then left out."""
+    """The front, one candidate a line; on narrow screens two, the second with its network and id."""
 
     run: Run
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """The fullest table that keeps each candidate on one line."""
-        rows: list[list[str]] = []
+        """The fullest form that fits."""
+        yield Text(f"Pareto front of {self.run.study.name}: {len(self.run.front)} networks\n", style="italic")
         columns: Sequence[_Column] = ()
         for columns in _LAYOUTS:
             rows = [[column.cell(self.run, record) for column in columns] for record in self.run.front]
-            needed = sum(_widths(columns, rows)) + _GAP * len(columns)
-            if needed <= options.max_width:
+            if sum(_widths(columns, rows)) + _GAP * len(columns) <= options.max_width:
+                yield _table(columns, rows)
                 break
-        yield self._table(columns, rows, folded=needed > options.max_width)
+        else:
+            columns = _NARROW
+            yield from self._two_lines()
         clock = self.run.study.target.clock_mhz
         notes = [f"latency at {clock:g} MHz; errors ± one standard error; test data were not seen by the search"]
         if self.run.front and any(column.heading == _FMAX for column in columns):
@@ -139,16 +141,27 @@ class FrontTable:
         for note in notes:
             yield Text(note, style="dim")
 
-    def _table(self, columns: Sequence[_Column], rows: Sequence[Sequence[str]], *, folded: bool) -> Table:
-        title = f"Pareto front of {self.run.study.name}: {len(self.run.front)} networks"
-        table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
-        for column, width in zip(columns, _widths(columns, rows), strict=True):
-            justify: Literal["left", "right"] = "right" if column.right else "left"
-            fixed = None if folded and column is _NETWORK else width
-            table.add_column(column.heading, justify=justify, overflow="fold", width=fixed)
-        for row in rows:
-            table.add_row(*row)
-        return table
+    def _two_lines(self) -> Iterator[Text]:
+        cells = [[column.cell(self.run, record) for column in _NARROW] for record in self.run.front]
+        widths = [max(map(len, (column.heading, *row))) for column, *row in zip(_NARROW, *cells, strict=True)]
+
+        def line(texts: Iterable[str]) -> str:
+            return " ".join(text.rjust(width) for text, width in zip(texts, widths, strict=True))
+
+        yield Text(line(column.heading for column in _NARROW), style="bold")
+        for record, row in zip(self.run.front, cells, strict=True):
+            yield Text(line(row))
+            yield Text(f"    {record.architecture.words()}  {record.digest[:8]}", style="dim")
+
+
+def _table(columns: Sequence[_Column], rows: Sequence[Sequence[str]]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
+    for column, width in zip(columns, _widths(columns, rows), strict=True):
+        justify: Literal["left", "right"] = "right" if column.right else "left"
+        table.add_column(column.heading, justify=justify, width=width)
+    for row in rows:
+        table.add_row(*row)
+    return table
 
 
 def _widths(columns: Sequence[_Column], rows: Sequence[Sequence[str]]) -> list[int]:
@@ -179,11 +192,6 @@ def _test(run: Run, record: Record) -> str:
     return "" if error is None else percent_error(error, run.task.test_samples)
 
 
-def _test_alone(run: Run, record: Record) -> str:
-    error = _tested(run, record)
-    return "" if error is None else f"{100 * error:.1f} %"
-
-
 def _time(run: Run, record: Record) -> str:
     return f"{_measured(record, 'latency_cycles').value / run.study.target.clock_mhz:.2f} us"
 
@@ -192,13 +200,13 @@ def _time_and_cycles(run: Run, record: Record) -> str:
     return f"{_time(run, record)} ({_measured(record, 'latency_cycles').value:.0f} cycles)"
 
 
-def _lut(_: Run, record: Record) -> str:
-    return f"{_measured(record, 'lut').value:,.0f}"
+def _time_and_count(run: Run, record: Record) -> str:
+    return f"{_time(run, record)} ({_measured(record, 'latency_cycles').value:.0f})"
 
 
 def _lut_share(run: Run, record: Record) -> str:
-    share = _measured(record, "lut").value / run.task.target.part.resources["lut"]
-    return f"{_lut(run, record)} ({100 * share:.1f} %)"
+    luts = _measured(record, "lut").value
+    return f"{luts:,.0f} ({100 * luts / run.task.target.part.resources['lut']:.1f} %)"
 
 
 def _clock(_: Run, record: Record) -> str:
@@ -222,20 +230,19 @@ _FMAX = "Fmax (modelled)"
 _ID = _Column("id", lambda _, record: record.digest[:8], right=False)
 _NETWORK = _Column("network", lambda _, record: record.architecture.words(), right=False)
 _VALIDATION = _Column("validation error", _validation)
-_LATENCY, _LUT = _Column("latency", _time), _Column("LUT", _lut)
 _TEST, _FMAX_SHORT = _Column("test error", _test), _Column(_FMAX, _clock_short)
-_TEST_ALONE = _Column("test error", _test_alone)
 _LATENCY_FULL, _LUT_FULL = _Column("latency", _time_and_cycles), _Column("LUT", _lut_share)
 _LAYOUTS: Sequence[Sequence[_Column]] = (
     (_VALIDATION, _TEST, _LATENCY_FULL, _LUT_FULL, _Column(_FMAX, _clock), _NETWORK, _ID),
     (_VALIDATION, _TEST, _LATENCY_FULL, _LUT_FULL, _FMAX_SHORT, _NETWORK, _ID),
-    (_VALIDATION, _TEST, _LATENCY, _LUT_FULL, _FMAX_SHORT, _NETWORK, _ID),
-    (_VALIDATION, _TEST_ALONE, _LATENCY, _LUT_FULL, _FMAX_SHORT, _NETWORK, _ID),
-    (_VALIDATION, _TEST_ALONE, _LATENCY, _LUT, _FMAX_SHORT, _NETWORK, _ID),
-    (_VALIDATION, _LATENCY, _LUT, _FMAX_SHORT, _NETWORK, _ID),
-    (_VALIDATION, _LATENCY, _LUT, _NETWORK, _ID),
 )
-"""From the fullest to the narrowest; where even that is too wide, the network is folded."""
+_NARROW = (
+    _Column("validation", _validation),
+    _TEST,
+    _Column("latency (cycles)", _time_and_count),
+    _LUT_FULL,
+    _FMAX_SHORT,
+)
 
 
 def _named(run: Run, key: str) -> str:

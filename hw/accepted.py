@@ -14,7 +14,8 @@ SUPPORTED = (
     "Dropout"
 )
 _CLASSES = ("InputLayer", "QActivation", "QDense", "Dense", "BatchNormalization", "Activation", "Dropout")
-_ACTIVATIONS = ("linear", "relu", "quantized_relu", "quantized_bits", "ternary", "binary")
+_QUANTIZERS = ("quantized_relu", "quantized_bits", "ternary", "binary")
+_FUNCTIONS = ("linear", "relu")
 _HINTS = {
     "softmax": "; leave it out: the largest output is the same without it",
     "Softmax": "; leave it out: the largest output is the same without it",
@@ -37,10 +38,11 @@ def require_chain(model: Any) -> None:
                 raise ModelError(
                     f"model {model.name!r} has {len(names)} {what}s ({', '.join(names)}); build one of each"
                 )
-        _require_single_readers(layers)
-    _require_vector(model)
     for layer in layers:
         _require_class(layer)
+    if "input_layers" in config:
+        _require_single_readers(layers)
+    _require_vector(model)
     _require_plain_input(model.layers)
 
 
@@ -81,16 +83,24 @@ def _require_class(layer: Mapping[str, Any]) -> None:
             f"layer {name!r} is an Activation with {activation['class_name']}, which hls4ml cannot read; "
             f"use QActivation({activation['class_name']}(...))"
         )
-    if kind in ("Activation", "Dense", "QDense") and isinstance(activation, str):
-        _require_activation(name, kind, activation)
+    if activation is not None:
+        _require_activation(name, kind, _activation_name(activation))
+
+
+def _activation_name(activation: str | Mapping[str, Any]) -> str:
+    """Of a quantizer as text (``quantized_relu(4,1)``) or serialized, or of a function."""
+    if isinstance(activation, str):
+        return activation.split("(")[0]
+    return str(activation["config"] if activation["class_name"] == "function" else activation["class_name"])
 
 
 def _require_activation(name: str, kind: str, activation: str) -> None:
-    if activation not in _ACTIVATIONS and "(" not in activation:
-        raise ModelError(
-            f"layer {name!r} ({kind}, activation {activation!r}) is not supported{_HINTS.get(activation, '')}; "
-            f"supported: {SUPPORTED}"
-        )
+    if activation in _QUANTIZERS or (activation in _FUNCTIONS and kind != "QActivation"):
+        return
+    hint = f"; use Activation({activation!r})" if activation in _FUNCTIONS else _HINTS.get(activation, "")
+    raise ModelError(
+        f"layer {name!r} ({kind}, activation {activation!r}) is not supported{hint}; supported: {SUPPORTED}"
+    )
 
 
 def _require_plain_input(layers: Sequence[Any]) -> None:
@@ -98,6 +108,11 @@ def _require_plain_input(layers: Sequence[Any]) -> None:
     for layer in layers[:2]:  # a Sequential model may list its input layer or not
         quantizer = getattr(layer, "quantizer", None)
         config = quantizer.get_config() if quantizer is not None else {}
+        if type(quantizer).__name__ in ("ternary", "binary"):
+            raise ModelError(
+                f"layer {layer.name!r} quantizes the input with {type(quantizer).__name__}, which leaves out values of "
+                "every format; use quantized_bits(bits, integer, alpha=1) or quantized_relu(bits, integer)"
+            )
         if config.get("symmetric"):
             raise ModelError(
                 f"layer {layer.name!r} quantizes the input with symmetric={config['symmetric']}, which leaves out the "

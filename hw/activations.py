@@ -10,8 +10,8 @@ import numpy as np
 
 from codesign.errors import ModelError
 from hw.accepted import SUPPORTED
-from hw.chain import INNER, Chain
-from hw.graph import FixedType, Op
+from hw.chain import Chain
+from hw.graph import INNER, FixedType, Op
 from hw.hls4ml_flow import activation_type
 
 
@@ -23,9 +23,10 @@ def add_activation(layer: Any, chain: Chain) -> None:
     elif precision is not None:
         _add_onnx(layer.name, precision.hls_type, chain)
     elif str(layer.get_attr("activation")).lower() == "relu":  # ONNX models say ReLU
-        high = np.maximum(chain.reach[-1][1].max(), 0)
-        tensors = {"shift": np.array(0), "low": np.array(0), "high": high}
-        chain.add(layer.name, Op.QUANTIZE, chain.last.type.frac, tensors)
+        # the whole of a format that nothing exceeds: such a bound costs no hardware
+        kind = FixedType.holding(0, int(np.maximum(chain.reach[-1][1].max(), 0)), chain.last.type.frac)
+        tensors = {"shift": np.array(0), "low": np.array(0), "high": np.array(kind.high)}
+        chain.add(layer.name, Op.QUANTIZE, kind, tensors)
     elif layer.get_attr("activation") != "linear":
         raise ModelError(
             f"layer {layer.name!r} ({layer.get_attr('activation')}) is not supported; supported: {SUPPORTED}"
@@ -33,7 +34,10 @@ def add_activation(layer: Any, chain: Chain) -> None:
 
 
 def _add_onnx(name: str, precision: Any, chain: Chain) -> None:
-    """The quantizer of a QONNX model, which hls4ml gives as a fixed-point type."""
+    """The quantizer of a QONNX model, which hls4ml gives as a fixed-point type, or as that of -1 and +1."""
+    if type(precision).__name__ == "XnorPrecisionType":
+        chain.add(name, Op.BINARY, _unit_type(name, None), {})
+        return
     modes = f"{precision.rounding_mode} {precision.saturation_mode}"
     if modes not in ("RND_CONV SAT", "RND_CONV SAT_SYM"):
         raise ModelError(f"layer {name!r} quantizes with {modes}; only rounding to even and saturation are supported")
@@ -89,13 +93,20 @@ def _quantize(name: str, kind: FixedType, chain: Chain, *, narrow: bool) -> None
 
 def _ternary_threshold(name: str, threshold: float | None, kind: FixedType) -> int:
     """Smallest lattice integer at or above ``threshold``; a tie is refused: QKeras and hls4ml differ there."""
-    threshold = 0.33 if threshold is None else float(threshold)  # QKeras' own default
-    scaled = math.ldexp(threshold, kind.frac)
+    given = 0.33 if threshold is None else float(threshold)  # QKeras' own default
+    compared = float(np.float32(given))  # as QKeras does
+    scaled = math.ldexp(compared, kind.frac)
     if scaled <= 0:
-        raise ModelError(f"layer {name!r} has threshold {threshold:g}; a ternary activation needs one above 0")
+        raise ModelError(f"layer {name!r} has threshold {given!r}; a ternary activation needs one above 0")
     if scaled == int(scaled):
+        # 3/8 of a step above it can neither be 0.5 nor half the scale of a channel, which hls4ml converts inexactly
+        between = compared + math.ldexp(0.375, -kind.frac)
+        advice = f"move it between two steps of 2**{-kind.frac}, e.g. to {between!r}"
+        if float(np.float32(between)) != between:
+            advice = (
+                f"float32 has none between two steps of 2**{-kind.frac} there: give its input fewer fractional bits"
+            )
         raise ModelError(
-            f"layer {name!r} has threshold {threshold:g}, a value its input can take: QKeras tests >=, hls4ml >; "
-            f"move it between two steps of 2**{-kind.frac}, e.g. to {threshold + math.ldexp(0.5, -kind.frac):g}"
+            f"layer {name!r} has threshold {given!r}, a value its input can take: QKeras tests >=, hls4ml >; {advice}"
         )
     return math.ceil(scaled)

@@ -9,9 +9,6 @@ import numpy as np
 
 from hw.graph import FixedType, Ints, Node, Op
 
-INNER = "::"
-"""Stands in the names of nodes inside a layer, whose values no layer of the model gives: ``dense::sum``."""
-
 
 class Chain:
     """The nodes so far, the reach of the last one's elements, and the name under which hls4ml hands that on."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -21,6 +22,9 @@ from hw.schedule import stages
 from hw.stage import Stage
 
 TOP = "cdg_network"
+
+# So much of a layer's name is in that of its files, which most file systems limit to 255 bytes.
+_LONGEST_NAME = 64
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,7 @@ def design(graph: Graph, hardware: Hardware, delays: DelayModel, period_ns: floa
     Raises ModelError where the graph cannot be built.
     """
     parts = stages(graph)
+    _assert_ports_fit(parts)
     header = (
         f"Ternary network {graph.digest()[:16]}: {hardware.mode}, {parts[0].n_in} inputs, {parts[-1].n_out} outputs."
     )
@@ -96,6 +101,12 @@ def design(graph: Graph, hardware: Hardware, delays: DelayModel, period_ns: floa
     )
 
 
+def _assert_ports_fit(parts: Sequence[Stage]) -> None:
+    for before, after in itertools.pairwise(parts):
+        given = (before.n_out, before.output_bits, before.output_signed)
+        assert given == (after.n_in, after.input_bits, after.input_signed), (before.name, after.name)
+
+
 _Built = tuple[dict[str, str], list[Layer], int]
 
 
@@ -106,8 +117,8 @@ def _parallel(parts: Sequence[Stage], _: Hardware, delays: DelayModel, period_ns
     files: dict[str, str] = {}
     layers, ports = [], []
     used = {"cdg_flow", "cdg_fifo"}
-    for stage, graph in zip(parts, graphs, strict=True):
-        module = module_name(stage.name)
+    for index, (stage, graph) in enumerate(zip(parts, graphs, strict=True)):
+        module = module_name(index, stage.name)
         layer = emit_parallel(graph, module, delays, period_ns, start)
         start = list(layer.settled_ns)
         files[f"{module}.sv"] = layer.text
@@ -123,8 +134,8 @@ def _folded(parts: Sequence[Stage], hardware: Hardware, _: DelayModel, __: float
     files: dict[str, str] = {}
     layers, ports = [], []
     used: set[str] = set()
-    for stage in parts:
-        module = module_name(stage.name)
+    for index, stage in enumerate(parts):
+        module = module_name(index, stage.name)
         folding = fold(stage.n_in, stage.n_out, hardware.folding)
         built = emit_folded(stage, folding, module)
         files |= built.files
@@ -138,18 +149,12 @@ def _folded(parts: Sequence[Stage], hardware: Hardware, _: DelayModel, __: float
 
 
 def _ports(stage: Stage, module: str, latency: int) -> Ports:
-    return Ports(
-        re.sub(r"\W", "_", stage.name),
-        module,
-        stage.n_in * stage.input_bits,
-        stage.n_out * stage.output_bits,
-        latency,
-    )
+    return Ports(module, stage.n_in * stage.input_bits, stage.n_out * stage.output_bits, latency)
 
 
-def module_name(layer: str) -> str:
-    """Module of a layer: the project's prefix and the layer's own name."""
-    return f"cdg_layer_{re.sub(r'[^A-Za-z0-9_]', '_', layer)}"
+def module_name(index: int, layer: str) -> str:
+    """Module of a layer, whatever its name: the index keeps it apart from others and from their tables."""
+    return f"cdg_layer_{index}_{re.sub(r'[^A-Za-z0-9_]', '_', layer)[:_LONGEST_NAME]}"
 
 
 def library(names: set[str]) -> dict[str, str]:

@@ -18,6 +18,9 @@ from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
 
+INNER = "::"
+"""Stands in the names of nodes inside a layer, whose values no layer of the model gives: ``dense::sum``."""
+
 
 class Op(enum.StrEnum):
     """What a node computes from its one input; see :func:`_compute` for the exact arithmetic."""
@@ -104,6 +107,16 @@ class Node:
             frozen[name] = np.array(tensor, dtype=np.int64)
             frozen[name].setflags(write=False)
         object.__setattr__(self, "tensors", frozen)
+
+    @property
+    def layer(self) -> str:
+        """Name of the layer that the node belongs to."""
+        return self.name.split(INNER)[0]
+
+    @property
+    def inner(self) -> bool:
+        """Whether the node's values are those of no layer."""
+        return INNER in self.name
 
     def reach(self, low: Ints, high: Ints) -> tuple[Ints, Ints]:
         """Smallest and largest value of every element, for a source between ``low`` and ``high`` (both per element)."""

@@ -11,6 +11,7 @@ import contextlib
 import functools
 import io
 import json
+import re
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -23,6 +24,7 @@ from codesign.errors import ModelError, ToolRunError
 from hw.accepted import require_chain
 from hw.graph import FixedType
 from hw.measure.tools import check_disk
+from hw.onnx_check import require_quantizers
 
 BACKEND = "CodesignParser"
 # merge_linear_activation drops quantized_bits after a dense layer, eliminate_linear_activation one whose type is that
@@ -35,21 +37,22 @@ _DROPPED_PASSES = (
     "extract_ternary_threshold",
     "fuse_batch_normalization",
 )
-# Wide enough for every dyadic scale of a canonical model (2**-10 .. 2**3) and its offsets.
-_DEFAULT, _SCALE, _OFFSET = "fixed<32,16>", "fixed<32,8>", "fixed<48,24>"
+# Scales from 2**-32 to 2**15 and their offsets: our own exports use 2**-10 to 2**3, users' models may use more.
+_DEFAULT, _SCALE, _OFFSET = "fixed<32,16>", "fixed<48,16>", "fixed<48,24>"
 
 
 def parse(model: Any, part: str, clock_mhz: float) -> Any:
     """hls4ml's ModelGraph of a QKeras ``model``, precisions inferred exactly, for lowering."""
     _require_keras_2(model)
-    require_chain(model)
-    _register()
     try:
-        return _convert(model, BACKEND, part, clock_mhz, None)
+        with _quiet():
+            require_chain(model)
+            _register()
+            return _convert(model, BACKEND, part, clock_mhz, None)
     except ModelError:
         raise
     except Exception as error:  # hls4ml raises bare Exception
-        raise ModelError(f"hls4ml cannot read model {model.name!r}: {error}") from error
+        raise ModelError(f"hls4ml cannot read model {model.name!r}: {' '.join(str(error).split())}") from error
 
 
 def convert_keras(
@@ -83,17 +86,22 @@ def convert_keras(
 def parse_onnx(path: Path, part: str, clock_mhz: float) -> Any:
     """hls4ml's ModelGraph of an ONNX model with QONNX quantizers, for lowering; ModelError where it cannot be read."""
     import onnx
-    from hls4ml.backends import get_backend
-    from hls4ml.converters.onnx_to_hls import onnx_to_hls
-    from hls4ml.utils import config_from_onnx_model
 
-    _register()
+    with _quiet():
+        from hls4ml.backends import get_backend
+        from hls4ml.converters.onnx_to_hls import onnx_to_hls
+        from hls4ml.utils import config_from_onnx_model
+
+        _register()
     try:
         model = onnx.load(path)
     except FileNotFoundError:
         raise ModelError(f"no such file: {path}") from None
     except Exception as error:  # protobuf's own errors
         raise ModelError(f"{path} cannot be read as an ONNX model: {error}") from error
+    if not model.graph.node:  # protobuf reads nearly any bytes as an empty model
+        raise ModelError(f"{path} holds no ONNX network; was it saved with onnx.save?")
+    require_quantizers(model)
     config = get_backend(BACKEND).create_initial_config(part=part, clock_period=1000.0 / clock_mhz)
     config |= {"OutputDir": ".", "ProjectName": "network", "Backend": BACKEND, "OnnxModel": model}
     try:
@@ -118,7 +126,10 @@ def c_simulation(model: Any, x: NDArray[np.float32], folder: Path, part: str, cl
             logits = graph.predict(np.ascontiguousarray(x, np.float32))
         except Exception as error:  # hls4ml raises bare Exception
             check_disk("g++", printed.getvalue(), folder)
-            raise ToolRunError(f"hls4ml's C simulation could not be run: {error}", printed.getvalue()) from error
+            names = [layer.name for layer in model.layers if not re.fullmatch(r"[A-Za-z_]\w*", layer.name, re.ASCII)]
+            hint = f" (layer {names[0]!r} has a name that is none in C++)" if names else ""
+            reason = " ".join(str(error).split())
+            raise ToolRunError(f"hls4ml's C simulation could not be run: {reason}{hint}", printed.getvalue()) from error
     return np.asarray(logits, np.float64).reshape(len(x), -1)
 
 
@@ -180,10 +191,10 @@ def _require_keras_2(model: Any) -> None:
 
 
 def _convert(model: Any, backend: str, part: str, clock_mhz: float, folder: Path | None) -> Any:
-    from hls4ml.backends import get_backend
-    from hls4ml.converters.keras_v2_to_hls import KerasModelReader, keras_v2_to_hls, parse_keras_model
-
     with _quiet():
+        from hls4ml.backends import get_backend
+        from hls4ml.converters.keras_v2_to_hls import KerasModelReader, keras_v2_to_hls, parse_keras_model
+
         layers, *_ = parse_keras_model(json.loads(model.to_json()), KerasModelReader(model))
         config = get_backend(backend).create_initial_config(part=part, clock_period=1000.0 / clock_mhz)
         config.update(
@@ -273,6 +284,6 @@ def _register() -> None:
 def _quiet() -> Iterator[io.StringIO]:
     """hls4ml prints its progress and warns of what was checked here; errors still come through."""
     printed = io.StringIO()
-    with contextlib.redirect_stdout(printed), warnings.catch_warnings():
+    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield printed

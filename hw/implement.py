@@ -28,8 +28,8 @@ PERIOD_SHARE = 0.88
 _ATTEMPTS = 3
 _CORNERS = 2
 
-Stage = Callable[[str], AbstractContextManager[None]]
-"""Entered around each stage with its name."""
+Announce = Callable[[str], AbstractContextManager[None]]
+"""Entered around each stage of the work with its name."""
 
 
 @dataclass(frozen=True)
@@ -48,32 +48,53 @@ def implement(
     x: Ints,
     folder: Path,
     *,
-    stage: Stage = lambda _: nullcontext(),
+    stage: Announce = lambda _: nullcontext(),
 ) -> Implementation:
     """Build ``graph`` for ``target`` in ``folder`` and hold its RTL against it on input integers ``x`` (n, inputs).
 
     In parallel mode registers are placed so that the timing model meets the clock; where the netlist misses it, again
-    with more of them. Raises ModelError where the graph cannot be built, MismatchError at the first differing bit,
-    ToolRunError when a tool fails.
+    with more of them, and the fastest is kept. Raises ModelError where the graph cannot be built, MismatchError at the
+    first differing bit, ToolRunError when a tool fails.
     """
+    best = _fastest(graph, hardware, target, folder, stage)
+    with stage("simulation"):
+        cycles = verilator.simulate(best.design, x, graph.run(x), folder / "sim", timeout_s=TOOL_SECONDS)
+    figures = best.figures.merged([best.timing.measurement(), cycles])
+    return Implementation(best.design, figures, best.netlist)
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    design: Design
+    figures: Measurement
+    timing: Timing
+    netlist: Path
+
+
+def _fastest(graph: Graph, hardware: Hardware, target: Target, folder: Path, stage: Announce) -> _Attempt:
+    """The first design that meets the clock, or else the fastest of those tried: more registers do not always help."""
     delays = DelayModel.for_part(target.part)
-    share = PERIOD_SHARE
-    for attempt in range(_ATTEMPTS if hardware.mode == "parallel" else 1):
+    share, tried = PERIOD_SHARE, list[_Attempt]()
+    for number in range(_ATTEMPTS if hardware.mode == "parallel" else 1):
         with stage("emission"):
             built = design(graph, hardware, delays, target.period_ns * share)
-        with stage("synthesis"):
-            plan = yosys.plan(built.files, built.top, target.part)
-            workdir = folder / f"synthesis-{attempt}"
-            synthesis = yosys.synthesize(plan, workdir, timeout_s=TOOL_SECONDS)
-        with stage("timing"):
-            timing: Timing = analyse(synthesis.netlist, built.top, target.part)
-        if timing.fmax_mhz >= target.clock_mhz:
+        if any(built.digest() == attempt.design.digest() for attempt in tried):
             break
-        share *= 0.97 * timing.fmax_mhz / target.clock_mhz
-    with stage("simulation"):
-        cycles = verilator.simulate(built, x, graph.run(x), folder / "sim", timeout_s=TOOL_SECONDS)
-    figures = synthesis.figures.merged([timing.measurement(), cycles])
-    return Implementation(built, figures, workdir / yosys.ARTEFACT)
+        tried.append(_synthesize(built, target, folder / f"synthesis-{number}", stage))
+        fmax = tried[-1].timing.fmax_mhz
+        if fmax >= target.clock_mhz:
+            break
+        share *= 0.97 * fmax / target.clock_mhz
+    return max(tried, key=lambda attempt: attempt.timing.fmax_mhz)
+
+
+def _synthesize(built: Design, target: Target, workdir: Path, stage: Announce) -> _Attempt:
+    with stage("synthesis"):
+        plan = yosys.plan(built.files, built.top, target.part)
+        synthesis = yosys.synthesize(plan, workdir, timeout_s=TOOL_SECONDS)
+    with stage("timing"):
+        timing = analyse(synthesis.netlist, built.top, target.part)
+    return _Attempt(built, synthesis.figures, timing, workdir / yosys.ARTEFACT)
 
 
 def random_vectors(graph: Graph, count: int, seed: int) -> Ints:

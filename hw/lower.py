@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from codesign.errors import MismatchError, ModelError
 from hw.accepted import SUPPORTED
 from hw.activations import add_activation
-from hw.chain import INNER, Chain
-from hw.graph import FixedType, Graph, Ints, Node, Op
+from hw.chain import Chain
+from hw.graph import INNER, FixedType, Graph, Ints, Node, Op
 
 Floats = NDArray[np.float64]
 
@@ -136,7 +136,7 @@ def _absorb_signs(layer: Any, scale: Floats, chain: Chain) -> None:
     sign = np.sign(scale).astype(np.int64)
     for node in reversed(taken):
         tensors = {key: tensor if key == "shift" else tensor * sign for key, tensor in node.tensors.items()}
-        name = node.name if INNER in node.name else f"{node.name}{INNER}signed"
+        name = node.name if node.inner else f"{node.name}{INNER}signed"
         chain.add(name, node.op, node.type.frac, tensors)
 
 
@@ -164,7 +164,8 @@ def self_check(model: Any, graph: Graph, x: Ints) -> None:
     float32 could not hold a sum exactly (so that QKeras would be no reference).
     """
     _require_float32(graph)
-    owned = _outputs({layer.name for layer in model.layers}, graph)
+    # layers without a node of their own are not compared; the last one is, whatever the graph's last node is called
+    owned = _outputs({layer.name for layer in model.layers}, graph) | {model.layers[-1].name: graph.output}
     values = graph.input.type.to_real(x).astype(np.float32)
     trace = graph.trace(x)
     for layer in model.layers:
@@ -176,6 +177,8 @@ def self_check(model: Any, graph: Graph, x: Ints) -> None:
             continue
         expected = node.type.to_real(trace[node.name])
         found = np.asarray(values, np.float64)
+        if expected.shape != found.shape:
+            raise MismatchError(f"layer {layer.name!r} gives values of shape {found.shape}, the graph {expected.shape}")
         if not np.array_equal(expected, found):
             sample, unit = np.argwhere(expected != found)[0]
             raise MismatchError(
@@ -189,12 +192,12 @@ def _outputs(layers: set[str], graph: Graph) -> dict[str, Node]:
     owned: dict[str, Node] = {}
     owner = ""
     for node in graph.nodes[1:]:
-        base = node.name.split(INNER)[0]
+        base = node.layer
         if base in layers:
             owner = base
         elif not (owner and base.startswith(f"{owner}_")):
             raise MismatchError(f"no layer of the model is called {base!r}: nothing to compare with")
-        if INNER not in node.name:
+        if not node.inner:
             owned[owner] = node
     return owned
 
@@ -211,9 +214,11 @@ def _require_float32(graph: Graph) -> None:
             case Op.AFFINE:
                 coarse = np.minimum(coarse + node.tensors["shift"], _trailing_zeros(node.tensors["bias"]))
                 largest = _largest(reach[node.name])
-            case _:  # QKeras computes x + (activation(x) - x), and the latter is on both lattices
+            case _:  # QKeras computes x + (activation(x) - x), and the latter is on both lattices. With alpha=None x
+                # here is tanh(x): never above 1, so that float32 gives -1, 0 and +1 back whatever it rounds between.
                 step = max(0, source.type.frac - node.type.frac)
-                coarse, largest = np.minimum(coarse, step), largest + (1 << step)
+                finer = max(0, node.type.frac - source.type.frac)
+                coarse, largest = np.minimum(coarse + finer, step), (largest << finer) + (1 << step)
         bits = np.array([value.bit_length() for value in (largest >> coarse).tolist()])
         if bits.max() > _FLOAT32_BITS:
             raise ModelError(

@@ -1,4 +1,4 @@
-"""A QONNX model run by ONNX' own reference evaluator, and held against its Graph."""
+"""A QONNX model: what hls4ml cannot read of it, and its run by ONNX' own reference evaluator held against its Graph."""
 
 from __future__ import annotations
 
@@ -12,6 +12,16 @@ from hw.graph import Graph, Ints
 
 Floats = NDArray[np.float32]
 _DOMAIN = "qonnx.custom_op.general"
+
+
+def require_quantizers(model: Any) -> None:
+    """ModelError naming the node of an ONNX ``model`` whose quantizer hls4ml cannot read: its own error names none."""
+    for node in model.graph.node:
+        options = {attribute.name: attribute.i for attribute in node.attribute}
+        if node.op_type == "Quant" and options.get("narrow") and not options.get("signed", 1):
+            raise ModelError(
+                f"node {node.name!r} (Quant) has signed=0 and narrow=1, which hls4ml cannot read; use narrow=0"
+            )
 
 
 def hold_onnx(model: Any, name: str, graph: Graph, x: Ints) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Mapping, Sequence
+from typing import TypedDict
 
 import numpy as np
 
 from codesign.errors import ModelError
-from hw.chain import INNER
 from hw.graph import Graph, Ints, Node, Op
 from hw.stage import Activation, Binary, Linear, Quantize, Stage, Ternary
 
@@ -20,22 +20,54 @@ def stages(graph: Graph) -> tuple[Stage, ...]:
     Raises ModelError where the graph does not begin with a dense layer.
     """
     groups: list[list[Node]] = []
-    sources: list[Node] = []
     for before, node in zip(graph.nodes, graph.nodes[1:], strict=False):
         if node.op is Op.DENSE:
             groups.append([node])
-            sources.append(before)
         elif groups:
             groups[-1].append(node)
         elif not _is_identity(node, before):
             raise ModelError(
-                f"layer {node.name!r} ({node.op.value}) changes the input before the first dense layer; quantize the "
-                "input itself that way"
+                f"layer {node.name!r} ({node.op.value}) changes the quantized input before the first dense layer; "
+                "leave it out, or let the input's own quantizer give these values"
             )
     if not groups:
         raise ModelError("the network has no dense layer; there is nothing to build")
     reach = graph.reach()
-    return tuple(_stage(group, source, reach) for group, source in zip(groups, sources, strict=True))
+    found: list[Stage] = []
+    for group in groups:
+        found.append(_stage(group, _format(found[-1] if found else graph.input), reach))
+    return tuple(found)
+
+
+class _Format(TypedDict):
+    """What a stage reads."""
+
+    input_bits: int
+    input_signed: bool
+    input_ternary: bool
+    input_low: int
+    input_high: int
+
+
+def _format(source: Stage | Node) -> _Format:
+    """What the stage before gives; its node of the graph may be of a wider type, as one with a relu before it is."""
+    if isinstance(source, Node):
+        kind = source.type
+        return _Format(
+            input_bits=kind.bits,
+            input_signed=kind.signed,
+            input_ternary=False,
+            input_low=kind.low,
+            input_high=kind.high,
+        )
+    low, high = source.output_range
+    return _Format(
+        input_bits=source.output_bits,
+        input_signed=source.output_signed,
+        input_ternary=source.output_ternary,
+        input_low=low,
+        input_high=high,
+    )
 
 
 def _is_identity(node: Node, source: Node) -> bool:
@@ -44,7 +76,7 @@ def _is_identity(node: Node, source: Node) -> bool:
     return whole and node.type == source.type
 
 
-def _stage(nodes: Sequence[Node], source: Node, reach: Mapping[str, tuple[Ints, Ints]]) -> Stage:
+def _stage(nodes: Sequence[Node], source: _Format, reach: Mapping[str, tuple[Ints, Ints]]) -> Stage:
     dense = nodes[0]
     affine = list(itertools.takewhile(lambda node: node.op is Op.AFFINE, nodes[1:]))
     rest = _without_relu(nodes[1 + len(affine) :], reach)
@@ -54,11 +86,9 @@ def _stage(nodes: Sequence[Node], source: Node, reach: Mapping[str, tuple[Ints, 
         shift = node.tensors["shift"]
         up, bias = up + shift, (bias << shift) + node.tensors["bias"]
     return Stage(
-        name=dense.name.split(INNER)[0],
+        name=dense.layer,
         weights=dense.tensors["trits"].astype(np.int8),
-        input_bits=source.type.bits,
-        input_signed=source.type.signed,
-        input_ternary=source.op in (Op.TERNARY, Op.BINARY),
+        **source,
         up=up,
         bias=bias,
         activation=_activation(rest[-1]) if rest else Linear(),

@@ -191,8 +191,8 @@ class Stage:
         return isinstance(self.activation, Ternary | Binary)
 
     @property
-    def _output_format(self) -> tuple[int, int]:
-        """Range that sets the output's format: the quantizer's own, or for a linear end that of its sums."""
+    def output_range(self) -> tuple[int, int]:
+        """Range that sets the output's format: the quantizer's own, or that of the sums where there is none."""
         match self.activation:
             case Quantize(low=low, high=high):
                 return low, high
@@ -204,12 +204,12 @@ class Stage:
     @property
     def output_signed(self) -> bool:
         """Whether the output format is two's complement."""
-        return self._output_format[0] < 0
+        return self.output_range[0] < 0
 
     @property
     def output_bits(self) -> int:
         """Bits per output; 2 for trits."""
-        return FixedType.holding(*self._output_format).bits
+        return FixedType.holding(*self.output_range).bits
 
     def run(self, x: ArrayLike) -> Integers:
         """Compute outputs (n, n_out) of input vectors (n, n_in): the golden model of the stage."""

@@ -99,8 +99,8 @@ def split(dataset: Dataset, validation: float, seed: int) -> Split:
     held = stratified(dataset.y_train, validation, seed)
     if not held.any() or held.all():
         raise DataError(
-            f"data.validation = {validation} of {held.size} training samples leaves one part empty: "
-            "choose another share or give more samples"
+            f"data.validation = {validation} of {held.size} training samples in {len(dataset.class_names)} classes "
+            "leaves one part empty, as each class keeps a sample for training: give another share or more samples"
         )
     x, y = dataset.x_train, dataset.y_train
     return Split(x[~held], y[~held], x[held], y[held])
@@ -215,6 +215,8 @@ def _from_npz(path: Path) -> Dataset:
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         if "Object arrays" in str(error):
             raise DataError(f"{path}: {key} is an array of Python objects: save plain numbers or strings") from error
+        if "pickled" in str(error):  # NumPy's guess at any file that is not its own
+            raise DataError(f"{path} is no .npz archive: save one with numpy.savez(path, x_train=..., ...)") from error
         raise DataError(f"{path} cannot be read as an .npz archive: {error}") from error
     return checked(path.stem, arrays)
 

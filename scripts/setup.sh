@@ -2,7 +2,7 @@
 # Set ROOT (the checkout) first, then call `setup_environment` or `setup_environment dev`.
 
 SETUP_PYTHON=""
-# measured: 1.75 GB without, 1.9 GB with the tools for tests, and some for compiled Python files
+# measured: 1.82 GB without, 1.95 GB with the tools for tests, and some for compiled Python files
 VENV_MB=2100
 DOWNLOAD_MB=500
 
@@ -93,7 +93,7 @@ name_checkout() {
 
 make_environment() {
   echo "codesign: first use: making $ROOT/.venv with $("$SETUP_PYTHON" --version)" >&2
-  echo "codesign: downloads about 400 MB of Python packages (TensorFlow is 270 of them), takes 1.8 GB of disk" >&2
+  echo "codesign: downloads about 430 MB of Python packages (TensorFlow is 270 of them), takes 1.9 GB of disk" >&2
   echo "codesign: step 1 of 2: virtual environment" >&2
   find "$ROOT/.venv" -mindepth 1 ! -name lock -delete
   "$SETUP_PYTHON" -m venv "$ROOT/.venv" || setup_fail "$SETUP_PYTHON could not make $ROOT/.venv"

@@ -9,7 +9,7 @@ import dataclasses
 import json
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,21 +25,32 @@ from hw.measure.verilator import simulate
 
 PART, CLOCK = "xc7z020clg400-1", 100.0
 DELAYS = DelayModel.for_part(Part(PART, "xc7", "-1", {}))
+SCALES = 4  # of the columns of a kernel whose scales QKeras finds: 1, 1/2, 1/4, 1/8
+PLAIN: tuple[dict[str, Any], ...] = (
+    {"bias": None, "bias_quantizer": None}, {"norms": []}, {"alpha": 1.0}, {"activation": None}, {"relu": False},
+    {"dropout": False}, {"written": "object"},
+)  # fmt: skip
+"""What a failing layer is tried without."""
 REGRESSIONS = Path(__file__).parent / "hw" / "regressions"
 
 
 @dataclass(frozen=True)
 class Layer:
-    """A QDense with what follows it. ``norm``: gamma, beta, mean, variance and (last) epsilon, or None."""
+    """A QDense with what follows it. ``norms``: gamma, beta, mean, variance and (last) epsilon of each.
+
+    ``alpha`` None or "auto_po2" lets QKeras find a scale for each column, which then are drawn with a few different.
+    """
 
     trits: list[list[int]]
     kernel: str = "ternary"
-    alpha: float = 1.0
+    alpha: float | str | None = 1.0
     bias: list[float] | None = None
     bias_quantizer: str | None = None
-    norm: list[Any] | None = None
+    norms: list[list[Any]] = field(default_factory=list)
+    dropout: bool = False
+    relu: bool = False  # a plain one, before the activation
     activation: str | None = None
-    written: str = "object"  # how the activation is given: "object", "string" or as the layer's "argument"
+    written: str = "object"  # how what comes first of these two is given: "object", "string" or as an "argument"
 
     @property
     def units(self) -> int:
@@ -58,6 +69,7 @@ class Network:
     period_ns: float
     vectors: int
     canonical: bool = False
+    sequential: bool = False
 
     @property
     def inputs(self) -> int:
@@ -76,37 +88,56 @@ def build(network: Network) -> Any:
     """The Keras model."""
     from quant.tf import keras, qkeras
 
-    def quantizer(text: str) -> Any:
-        return qkeras.get_quantizer(text)
-
-    x = inputs = keras.layers.Input((network.inputs,), name="x")
-    x = qkeras.QActivation(quantizer(network.input_quantizer), name="input_quant")(x)
-    weights: dict[str, list[Any]] = {}
+    layers = [qkeras.QActivation(qkeras.get_quantizer(network.input_quantizer), name="input_quant")]
     for i, layer in enumerate(network.layers):
-        arguments: dict[str, Any] = {}
-        if layer.activation and layer.written == "argument":
-            arguments["activation"] = quantizer(layer.activation)
-        threshold = {"threshold": 0.5} if layer.kernel == "ternary" else {}
-        x = qkeras.QDense(
-            layer.units,
-            kernel_quantizer=getattr(qkeras, layer.kernel)(alpha=layer.alpha, **threshold),
-            kernel_initializer="zeros",
-            use_bias=layer.bias is not None,
-            bias_quantizer=quantizer(layer.bias_quantizer) if layer.bias_quantizer else None,
-            name=f"dense_{i}",
-            **arguments,
-        )(x)
-        weights[f"dense_{i}"] = [layer.trits] if layer.bias is None else [layer.trits, layer.bias]
-        if layer.norm:
-            x = keras.layers.BatchNormalization(epsilon=layer.norm[4], name=f"norm_{i}")(x)
-            weights[f"norm_{i}"] = layer.norm[:4]
-        if layer.activation and layer.written != "argument":
-            given = quantizer(layer.activation) if layer.written == "object" else layer.activation
-            x = qkeras.QActivation(given, name=f"act_{i}")(x)
-    model = keras.Model(inputs, x)
-    for name, values in weights.items():
-        model.get_layer(name).set_weights([np.array(value, np.float32) for value in values])
+        layers += _keras_layers(i, layer)
+    x = keras.layers.Input((network.inputs,), name="x")
+    if network.sequential:
+        model = keras.Sequential([x, *layers])
+    else:
+        y = x
+        for keras_layer in layers:
+            y = keras_layer(y)
+        model = keras.Model(x, y)
+    for i, layer in enumerate(network.layers):
+        kernel = _kernel(layer)
+        model.get_layer(f"dense_{i}").set_weights([kernel] if layer.bias is None else [kernel, np.array(layer.bias)])
+        for n, norm in enumerate(layer.norms):
+            model.get_layer(f"norm_{i}_{n}").set_weights([np.array(values, np.float32) for values in norm[:4]])
     return model
+
+
+def _keras_layers(i: int, layer: Layer) -> list[Any]:
+    from quant.tf import keras, qkeras
+
+    threshold = {"threshold": 0.5} if layer.kernel == "ternary" and isinstance(layer.alpha, float) else {}
+    steps = (["relu"] if layer.relu else []) + ([layer.activation] if layer.activation else [])
+    argument = steps.pop(0) if steps and layer.written == "argument" else None
+    dense = qkeras.QDense(
+        layer.units,
+        kernel_quantizer=getattr(qkeras, layer.kernel)(alpha=layer.alpha, **threshold),
+        kernel_initializer="zeros",
+        use_bias=layer.bias is not None,
+        bias_quantizer=qkeras.get_quantizer(layer.bias_quantizer) if layer.bias_quantizer else None,
+        activation=qkeras.get_quantizer(argument) if argument not in (None, "relu") else argument,
+        name=f"dense_{i}",
+    )
+    norms = [
+        keras.layers.BatchNormalization(epsilon=norm[4], name=f"norm_{i}_{n}") for n, norm in enumerate(layer.norms)
+    ]
+    after = [keras.layers.Dropout(0.5, name=f"dropout_{i}")] if layer.dropout else []
+    for step in steps:
+        if step == "relu":
+            after.append(keras.layers.Activation("relu", name=f"relu_{i}"))
+        else:
+            given = step if layer.written == "string" else qkeras.get_quantizer(step)
+            after.append(qkeras.QActivation(given, name=f"act_{i}"))
+    return [dense, *norms, *after]
+
+
+def _kernel(layer: Layer) -> Any:
+    trits = np.array(layer.trits, np.float32)
+    return trits if isinstance(layer.alpha, float) else np.ldexp(trits, -(np.arange(layer.units) % SCALES))
 
 
 def inputs(network: Network, graph: Graph) -> Any:
@@ -196,10 +227,12 @@ def _smaller(network: Network) -> Iterator[Network]:
     for keep in _halves(network.inputs):
         yield dataclasses.replace(network, layers=[_rows(layers[0], keep), *layers[1:]])
     for index, layer in enumerate(layers):
-        for plain in ({"bias": None, "bias_quantizer": None}, {"norm": None}, {"alpha": 1.0}, {"activation": None}):
+        for plain in PLAIN:
             if any(getattr(layer, key) != value for key, value in plain.items()):
                 plainer = dataclasses.replace(layer, **plain)
                 yield dataclasses.replace(network, layers=[*layers[:index], plainer, *layers[index + 1 :]])
+    if network.sequential:
+        yield dataclasses.replace(network, sequential=False)
     if network.vectors > 1:
         yield dataclasses.replace(network, vectors=network.vectors // 2)
 
@@ -224,5 +257,5 @@ def _columns(layer: Layer, keep: range) -> Layer:
         layer,
         trits=[kept(row) for row in layer.trits],
         bias=layer.bias and kept(layer.bias),
-        norm=layer.norm and [*(kept(values) for values in layer.norm[:4]), layer.norm[4]],
+        norms=[[*(kept(values) for values in norm[:4]), norm[4]] for norm in layer.norms],
     )

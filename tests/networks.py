@@ -6,7 +6,7 @@ import itertools
 from typing import Any
 
 import numpy as np
-from fuzz import Layer, Network
+from fuzz import SCALES, Layer, Network
 
 from hw.graph import FixedType, Graph, Node, Op
 
@@ -68,7 +68,7 @@ def random_inputs(graph: Graph, count: int, seed: int = 0) -> np.ndarray:
 
 
 def random_model(seed: int, widest: int, deepest: int) -> Network:
-    """A random QKeras network: every construct that is lowered, at most ``widest`` units and ``deepest`` layers."""
+    """A random QKeras network of all that is accepted: at most ``widest`` units and ``deepest`` layers."""
     return _Draw(seed, widest, deepest).network()
 
 
@@ -87,43 +87,75 @@ class _Draw:
         signed = int(bits > 1 and rng.random() < 0.5)
         integer = 0 if self.canonical else int(rng.integers(0, bits - signed + 2))
         self.frac, self.size = bits - signed - integer, 2.0**integer
+        relu = not signed and rng.random() < 0.5
         width, layers = self._width(), []
         for index in range(self.depth):
-            layers.append(self._layer(width, self._width(), index == self.depth - 1))
+            last = index == self.depth - 1
+            bare = index == 0 and not last and not self.canonical and bits <= 4 and rng.random() < 0.4
+            draw = self._bare_layer if bare else self._layer
+            layers.append(draw(width, self._width(), last))
             width = layers[-1].units
+        plain = f"quantized_bits({bits},{integer},keep_negative={signed},alpha=1)"
         return Network(
             seed=self.seed,
-            input_quantizer=f"quantized_bits({bits},{integer},keep_negative={signed},alpha=1)",
+            input_quantizer=f"quantized_relu({bits},{integer})" if relu else plain,
             layers=layers,
             mode=str(rng.choice(["parallel", "folded"])),
             folding=int(2 ** rng.integers(0, 7)),
             period_ns=float(rng.choice([2.0, 4.0, 10.0, 1000.0])),
             vectors=96,
             canonical=self.canonical,
+            sequential=bool(rng.random() < 0.3),
         )
 
     def _width(self) -> int:
         return int((self.widest + 0.99) ** self.rng.uniform(0.0 if self.rng.random() < 0.2 else 0.4, 1.0))
 
-    def _layer(self, rows: int, units: int, last: bool) -> Layer:
-        rng, plain = self.rng, self.canonical
-        binary = not plain and rng.random() < 0.25
-        density = rng.choice([0.2, 0.6, 0.95])
+    def _trits(self, rows: int, units: int, *, binary: bool, density: float) -> list[list[int]]:
+        rng = self.rng
         trits = rng.choice([-1, 1], (rows, units)) * (binary | (rng.random((rows, units)) < density))
         special = rng.random(units)
         trits[:, special < 0.1] = 0 if not binary else -1
         trits[:, special > 0.9] = 1
-        alpha = 1.0 if plain else float(rng.choice([1, 1, 0.5, 2, 0.25]))
-        self.frac += int(-np.log2(min(alpha, 1)))
-        self.size *= alpha * max(1.0, (density * rows) ** 0.5)
+        return trits.tolist()
+
+    def _bare_layer(self, rows: int, units: int, last: bool) -> Layer:
+        """Without a quantizer behind it, which is buildable where its sums are narrow."""
+        assert not last
+        self.size *= max(1.0, (0.6 * rows) ** 0.5)
+        trits = self._trits(rows, units, binary=False, density=0.6)
+        written = str(self.rng.choice(["object", "argument"]))
+        return Layer(trits, relu=bool(self.rng.random() < 0.5), written=written)
+
+    def _layer(self, rows: int, units: int, last: bool) -> Layer:
+        rng, plain = self.rng, self.canonical
+        binary = not plain and bool(rng.random() < 0.25)
+        density = float(rng.choice([0.2, 0.6, 0.95]))
+        trits = self._trits(rows, units, binary=binary, density=density)
+        alpha = 1.0 if plain else self._alpha()
+        self.size *= max(1.0, (density * rows) ** 0.5)
         bias, quantizer = self._bias(units) if (last if plain else rng.random() < 0.4) else (None, None)
-        norm = self._norm(units) if (not last if plain else rng.random() < 0.7) else None
-        activation = None if last and (plain or rng.random() < 0.6) else self._activation()
-        written = str(rng.choice(["object", "object", "string"] + ["argument"] * (norm is None and not plain)))
+        norms = [self._norm(units)] if (not last if plain else rng.random() < 0.7) else []
+        if norms and not plain and rng.random() < 0.2:
+            norms.append(self._norm(units))
+        relu = not plain and bool(rng.random() < 0.2)
+        activation = None if last and (plain or rng.random() < 0.6) else self._activation(after_relu=relu)
+        written = str(rng.choice(["object", "object", "string"] + ["argument"] * (not norms and not plain)))
         if activation and "alpha=" in activation:
             written = written.replace("string", "object")
         kernel = "binary" if binary else "ternary"
-        return Layer(trits.tolist(), kernel, alpha, bias, quantizer, norm, activation, written)
+        dropout = bool(rng.random() < 0.2) and not (plain and last)  # hls4ml's C code then has no output
+        return Layer(trits, kernel, alpha, bias, quantizer, norms, dropout, relu, activation, written)
+
+    def _alpha(self) -> float | str | None:
+        """A scale for all columns, or none: QKeras then finds one for each."""
+        alpha = [1.0, 1.0, 0.5, 2.0, 0.25, "auto_po2", None][self.rng.integers(7)]
+        if isinstance(alpha, float):
+            self.size *= alpha
+            self.frac += int(-np.log2(min(alpha, 1)))
+        else:
+            self.frac += SCALES - 1
+        return alpha
 
     def _bias(self, units: int) -> tuple[list[float], str | None]:
         finer = 0 if self.canonical else int(self.rng.choice([0, 0, 1, 3]))
@@ -152,9 +184,10 @@ class _Draw:
         self.size *= 2.0**base
         return [*(np.float32(values).tolist() for values in (gamma, beta, mean, variance)), epsilon]
 
-    def _activation(self) -> str:
+    def _activation(self, *, after_relu: bool) -> str:
         rng = self.rng
-        kind = str(rng.choice(["relu", "ternary"] if self.canonical else ["relu", "relu", "bits", "ternary", "binary"]))
+        kinds = ["relu", "ternary"] if self.canonical else ["relu", "relu", "bits", "ternary", "binary"]
+        kind = str(rng.choice(["relu", "bits", "bits"] if after_relu else kinds))
         if kind == "binary":
             self.frac, self.size = 0, 1.0
             return str(rng.choice(["binary(alpha=1)", "binary()"]))
@@ -164,14 +197,14 @@ class _Draw:
             alpha = 1.0 if self.canonical else float(rng.choice([1.0, 1.0, 0.5, 2.0]))
             self.frac, self.size = int(-np.log2(alpha)), alpha
             return f"ternary(alpha={alpha},threshold={threshold!r})"
-        return self._quantizer(kind)
+        return self._quantizer(kind, least=2 if after_relu else 1)
 
-    def _quantizer(self, kind: str) -> str:
+    def _quantizer(self, kind: str, least: int) -> str:
         rng = self.rng
         if self.canonical:
             bits, integer, signed = int(rng.integers(2, 5)), 0, 0
         else:  # from far too narrow, so that it saturates, to too wide
-            bits, signed = int(rng.integers(1, 7)), int(kind == "bits" and rng.random() < 0.7)
+            bits, signed = int(rng.integers(least, 7)), int(kind == "bits" and rng.random() < 0.7)
             integer = int(np.clip(round(float(np.log2(self.size))) + rng.integers(-2, 3), 0, bits + 1))
         self.frac, self.size = bits - signed - integer, 2.0**integer
         if kind == "relu":

@@ -8,15 +8,25 @@ from typing import Any
 
 import numpy as np
 
+WIDTHS = (16, 12, 5)
+DOMAIN = "qonnx.custom_op.general"
+
 
 def multilayer(
-    path: Path, widths: tuple[int, ...] = (16, 12, 5), *, weight_bits: int = 2, relu: bool = False, seed: int = 0
+    path: Path,
+    *,
+    weight_bits: int = 2,
+    relu: bool = False,
+    activation: tuple[int, int, int] | None = (3, 0, 0),
+    bias: bool = False,
 ) -> Path:
-    """A network of matrix products with ternary weights and 3-bit activations, written to ``path``."""
+    """A network of matrix products with ternary weights, written to ``path``.
+
+    ``activation``: bits, signed and narrow, or None for bipolar ones; ``bias``: quantized ones are added.
+    """
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
-    widths = (16, 12, 5)
     rng = np.random.default_rng(0)
     nodes: list[Any] = []
     constants: dict[str, np.ndarray] = {}
@@ -28,24 +38,40 @@ def multilayer(
             constants[f"{name}_{key}"] = np.array(value, np.float32)
             inputs.append(f"{name}_{key}")
         options = {"signed": signed, "narrow": narrow, "rounding_mode": "ROUND"}
-        node = helper.make_node("Quant", inputs, [name], name=name, domain="qonnx.custom_op.general", **options)
+        node = helper.make_node("Quant", inputs, [name], name=name, domain=DOMAIN, **options)
         nodes.append(node)
         shapes[name] = shapes[source]
         return name
 
-    shapes["x"] = [1, widths[0]]
+    def bipolar(source: str, name: str) -> str:
+        constants[f"{name}_scale"] = np.array(1.0, np.float32)
+        nodes.append(helper.make_node("BipolarQuant", [source, f"{name}_scale"], [name], name=name, domain=DOMAIN))
+        shapes[name] = shapes[source]
+        return name
+
+    def add(source: str, name: str) -> str:
+        constants[f"{name}_values"] = np.ldexp(rng.integers(-9, 10, shapes[source][1]).astype(np.float32), -3)
+        shapes[f"{name}_values"] = [shapes[source][1]]
+        values = quant(f"{name}_values", f"{name}_q", 2.0**-3, 6, 1, 0)
+        nodes.append(helper.make_node("Add", [source, values], [name], name=name))
+        shapes[name] = shapes[source]
+        return name
+
+    shapes["x"] = [1, WIDTHS[0]]
     flow = quant("x", "x_q", 2.0**-3, 4, 1, 0)
-    for i, (before, after) in enumerate(itertools.pairwise(widths)):
+    for i, (before, after) in enumerate(itertools.pairwise(WIDTHS)):
         constants[f"w{i}"] = rng.integers(-1, 2, (before, after)).astype(np.float32)
         shapes[f"w{i}"] = [before, after]
         trits = quant(f"w{i}", f"w{i}_q", 1.0, weight_bits, 1, int(weight_bits == 2))
         nodes.append(helper.make_node("MatMul", [flow, trits], [f"h{i}"], name=f"matmul{i}"))
         shapes[f"h{i}"] = [1, after]
+        flow = add(f"h{i}", f"b{i}") if bias else f"h{i}"
         if relu:
-            nodes.append(helper.make_node("Relu", [f"h{i}"], [f"r{i}"], name=f"relu{i}"))
-            shapes[f"r{i}"] = [1, after]
-        out = f"r{i}" if relu else f"h{i}"
-        flow = out if i == len(widths) - 2 else quant(out, f"a{i}", 2.0**-2, 3, 0, 0)
+            nodes.append(helper.make_node("Relu", [flow], [f"r{i}"], name=f"relu{i}"))
+            flow = f"r{i}"
+            shapes[flow] = [1, after]
+        if i < len(WIDTHS) - 2:
+            flow = quant(flow, f"a{i}", 2.0**-2, *activation) if activation else bipolar(flow, f"a{i}")
     described = {**{name: list(value.shape) for name, value in constants.items()}, **shapes}
 
     def value(name: str) -> Any:
@@ -56,6 +82,6 @@ def multilayer(
         [numpy_helper.from_array(array, name) for name, array in constants.items()],
         value_info=[value(name) for name in described if name not in ("x", flow)],
     )  # fmt: skip
-    opsets = [helper.make_opsetid("", 13), helper.make_opsetid("qonnx.custom_op.general", 1)]
+    opsets = [helper.make_opsetid("", 13), helper.make_opsetid(DOMAIN, 1)]
     onnx.save(helper.make_model(graph, opset_imports=opsets), str(path))
     return path

@@ -181,7 +181,7 @@ class _Plan:
         inputs = "trits" if stage.input_ternary else f"{stage.input_bits}-bit inputs"
         in_range, out_range = vector(stage.n_in * stage.input_bits), vector(stage.n_out * stage.output_bits)
         return f"""\
-// {stage.name}: {stage.n_in} {inputs} to {stage.n_out} outputs, {self.simd} inputs x {self.pe} outputs per step.
+// {stage.name!a}: {stage.n_in} {inputs} to {stage.n_out} outputs, {self.simd} inputs x {self.pe} outputs per step.
 // {type(stage.activation).__name__} activation. Latency {self.latency} cycles, one vector every {self.interval}.
 `default_nettype none
 

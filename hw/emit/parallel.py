@@ -82,14 +82,9 @@ def _channel(pipeline: Pipeline, stage: Stage, channel: int, term: Term, bounds:
     match stage.activation:
         case Linear():
             return _offset(pipeline, name, term, up, bias, (low, high))
-        case Quantize(shift=shift, low=least, high=most) if most - least > _STAIRCASE_STEPS and _full(least, most):
+        case Quantize(shift=shift, low=least, high=most) if most - least > _STAIRCASE_STEPS:
             return _round_clip(pipeline, name, term, up, bias, (low, high), shift, (least, most))
     return _staircase(pipeline, stage, channel, name, term, (low, high))
-
-
-def _full(low: int, high: int) -> bool:
-    """Whether the range is that of a whole binary or two's complement format."""
-    return (high + 1) & high == 0 and low in (0, -high - 1)
 
 
 def _constant(pipeline: Pipeline, name: str, value: int) -> str:
@@ -131,16 +126,19 @@ def _round_clip(
     half = 1 << (shift - 1) if shift else 0
     centred = _offset(pipeline, f"{name}_v", term, up, bias + half, reached)
     low, high = limits
-    out_bits = FixedType.holding(low, high).bits
+    kind = FixedType.holding(low, high)
 
     def statement(name: str, operands: Sequence[Operand], bits: int) -> str:
         width = operands[0].bits + (not operands[0].signed)
-        parameters = f".IN_W({width}), .SHIFT({shift}), .OUT_W({out_bits}), .OUT_SIGNED(1'b{int(low < 0)})"
-        assert bits == out_bits
+        parameters = (
+            f".IN_W({width}), .SHIFT({shift}), .OUT_W({bits}), .OUT_SIGNED(1'b{int(low < 0)}), "
+            f".LO({literal(low, 64)}), .HI({literal(high, 64)})"
+        )
         value = operands[0].text if operands[0].signed else f"{{1'b0, {operands[0].text}}}"
         return f"cdg_round_clip #({parameters}) clip_{name} (.value({value}), .y({name}));"
 
-    return pipeline.add(Signal(name, low, high, (centred,), statement, 2))
+    levels = 2 if (low, high) == (kind.low, kind.high) else 3
+    return pipeline.add(Signal(name, low, high, (centred,), statement, levels))
 
 
 def _staircase(pipeline: Pipeline, stage: Stage, channel: int, name: str, term: Term, reached: tuple[int, int]) -> str:
@@ -217,7 +215,7 @@ def _module(graph: LayerGraph, module: str, body: str, results: list[Operand], l
     waste = f"\n  wire logic unused = &{{1'b0, {', '.join(unused)}}};\n" if unused else ""
     lines = "\n".join(inputs)
     activation = type(stage.activation).__name__.lower()
-    return f"""// {stage.name}: {stage.n_in} inputs of {width} bits to {stage.n_out} outputs of {out}, {activation}.
+    return f"""// {stage.name!a}: {stage.n_in} inputs of {width} bits to {stage.n_out} outputs of {out}, {activation}.
 // {graph.adders} shared adders, {latency} cycles, initiation interval 1.
 `default_nettype none
 

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Ports:
-    """A layer as the top level sees it: instance name, module, and the widths of its vectors in bits."""
+    """A layer as the top level sees it: its module, and the widths of its vectors in bits."""
 
-    name: str
     module: str
     in_width: int
     out_width: int
@@ -20,18 +19,18 @@ class Ports:
 def emit_parallel_top(module: str, layers: Sequence[Ports], header: str) -> str:
     """Layers without enables between registers, behind :file:`cdg_flow.sv`; latency is the layers' sum + 1."""
     latency = sum(layer.latency for layer in layers)
-    lines = [f"  wire logic [{layer.out_width - 1}:0] {layer.name}_y;" for layer in layers]
+    lines = [f"  wire logic [{layer.out_width - 1}:0] layer_{index}_y;" for index, layer in enumerate(layers)]
     source = "s_axis_tdata"
-    for layer in layers:
+    for index, layer in enumerate(layers):
         lines += [
             "",
-            f"  {layer.module} {layer.name} (",
+            f"  {layer.module} layer_{index} (",
             "      .clk(clk),",
             f"      .x  ({source}),",
-            f"      .y  ({layer.name}_y)",
+            f"      .y  (layer_{index}_y)",
             "  );",
         ]
-        source = f"{layer.name}_y"
+        source = f"layer_{index}_y"
     body = "\n".join(lines)
     return f"""{_header(header)}
 module {module} (
@@ -67,13 +66,13 @@ def emit_folded_top(module: str, layers: Sequence[Ports], header: str) -> str:
     source = "s_axis_t"
     for index, layer in enumerate(layers):
         last = index == len(layers) - 1
-        sink = "m_axis_t" if last else f"{layer.name}_"
+        sink = "m_axis_t" if last else f"layer_{index}_"
         if not last:
             lines.append(f"  wire logic {sink}valid, {sink}ready;")
             lines.append(f"  wire logic [{layer.out_width - 1}:0] {sink}data;")
         lines += [
             "",
-            f"  {layer.module} {layer.name} (",
+            f"  {layer.module} layer_{index} (",
             "      .clk    (clk),",
             "      .rst_n  (rst_n),",
             *(f"      .s_{port:5s}({source}{port})," for port in ("valid", "ready", "data")),

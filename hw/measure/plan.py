@@ -27,15 +27,15 @@ class BuildPlan:
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
-def write_files(folder: Path, files: Mapping[str, str]) -> None:
+def write_files(folder: Path, files: Mapping[str, str | bytes]) -> None:
     """Write the files into the folder, made if needed; StorageError when the disk refuses."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in files.items():
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
+            path.write_bytes(text.encode() if isinstance(text, str) else text)
     except OSError as error:
         raise StorageError(
-            f"cannot write {error.filename or folder}: {error.strerror}; free the disk or choose another folder"
+            f"cannot write {error.filename or folder}: {error.strerror}; make room there or choose another folder"
         ) from error

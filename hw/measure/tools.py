@@ -179,7 +179,7 @@ def run_tool(
             content = os.pread(output.fileno(), os.fstat(output.fileno()).st_size, 0)
             kept.write(content)
     except OSError as error:
-        raise StorageError(f"cannot write {log}: {error.strerror}; free the disk or choose another folder") from error
+        raise StorageError(f"cannot write {log}: {error.strerror}; make room there or choose another folder") from error
     text = content.decode(errors="replace")
     if code != 0:
         check_disk(name, text, cwd)

@@ -17,9 +17,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from codesign.errors import MismatchError, ToolRunError
+from codesign.errors import MismatchError, StorageError, ToolRunError
 from codesign.measurement import Figure, Measurement, Provenance
 from hw.design import Design
+from hw.measure.plan import write_files
 from hw.measure.tools import Tool, find_cxx, find_verilator, run_tool
 
 Ints = NDArray[np.int64]
@@ -47,7 +48,7 @@ def simulate(design: Design, x: Ints, expected: Ints, folder: Path, *, timeout_s
     """
     binary = build(design, folder, timeout_s=timeout_s)
     packed = pack(x, design.input_bits)
-    (folder / "inputs.bin").write_bytes(packed.tobytes())
+    write_files(folder, {"inputs.bin": packed.tobytes()})
     cycles = {}
     for mode, count in (("single", min(len(x), _SINGLE_VECTORS)), ("flood", len(x)), ("stall", len(x))):
         outputs, cycles[mode] = _run(design, binary, folder, mode, count, timeout_s)
@@ -71,9 +72,7 @@ def simulate(design: Design, x: Ints, expected: Ints, folder: Path, *, timeout_s
 def build(design: Design, folder: Path, *, timeout_s: float) -> Path:
     """Verilate and compile ``design`` in ``folder``; the program's path."""
     verilator, cxx = find_verilator(), find_cxx()
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, text in design.files.items():
-        (folder / name).write_text(text)
+    write_files(folder, design.files)
     environment = dict(verilator.environment)
     include = Path(environment.get("VERILATOR_ROOT") or _root(verilator, folder)) / "include"
     run_tool(
@@ -87,10 +86,11 @@ def build(design: Design, folder: Path, *, timeout_s: float) -> Path:
         env=environment,
         log=folder / "verilate.log",
     )
-    (folder / "driver.cpp").write_text(resources.files("hw.measure").joinpath("driver.cpp").read_text())
     sources = sorted(path.name for path in (folder / "obj").glob("*.cpp"))
     # One translation unit: reading the Verilator headers is most of what compiling costs.
-    (folder / "all.cpp").write_text("".join(f'#include "obj/{name}"\n' for name in sources) + '#include "driver.cpp"\n')
+    unit = "".join(f'#include "obj/{name}"\n' for name in sources) + '#include "driver.cpp"\n'
+    driver = resources.files("hw.measure").joinpath("driver.cpp").read_text()
+    write_files(folder, {"driver.cpp": driver, "all.cpp": unit})
     run_tool(
         [
             *cxx.command,
@@ -175,10 +175,14 @@ def _runtime(cxx: Tool, verilator: Tool, include: Path, timeout_s: float) -> Pat
     target = cache / f"verilated-{digest}.o"
     if target.exists():
         return target
-    cache.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=cache) as scratch:
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        folder = tempfile.TemporaryDirectory(dir=cache)
+    except OSError as error:
+        raise StorageError(f"cannot write {cache}: {error.strerror}; set XDG_CACHE_HOME to another folder") from None
+    with folder as scratch:
         unit = Path(scratch) / "runtime.cpp"
-        unit.write_text("".join(f'#include "{include / name}"\n' for name in _RUNTIME_SOURCES))
+        write_files(Path(scratch), {unit.name: "".join(f'#include "{include / name}"\n' for name in _RUNTIME_SOURCES)})
         includes = (f"-I{include}", f"-I{include / 'vltstd'}")
         argv = [*cxx.command, *_CXX_FLAGS, *includes, "-c", str(unit), "-o", "runtime.o"]
         run_tool(argv, cwd=Path(scratch), timeout_s=timeout_s, env={}, log=Path(scratch) / "log")

@@ -143,7 +143,9 @@ def save(netlist: Mapping[str, Any], path: Path) -> None:
     try:
         path.write_bytes(gzip.compress(text.encode(), compresslevel=1, mtime=0))
     except OSError as error:
-        raise StorageError(f"cannot write {path}: {error.strerror}; free the disk or choose another folder") from error
+        raise StorageError(
+            f"cannot write {path}: {error.strerror}; make room there or choose another folder"
+        ) from error
 
 
 def load(path: Path) -> dict[str, Any]:

@@ -23,8 +23,11 @@ module cdg_skid #(
   logic out_valid_q, skid_valid_q;
   logic advance;
 
+  // Kept, because it equals !skid_valid_q: the outside must not wait for a net with WIDTH loads.
+  (* keep, dont_touch = "yes" *) logic ready_q;
+
   assign advance = m_ready || !out_valid_q;
-  assign s_ready = !skid_valid_q;
+  assign s_ready = ready_q;
   assign m_valid = out_valid_q;
   assign m_data  = out_q;
 
@@ -32,17 +35,20 @@ module cdg_skid #(
     if (!rst_n) begin
       out_valid_q  <= 1'b0;
       skid_valid_q <= 1'b0;
+      ready_q      <= 1'b1;
     end else if (advance) begin
       out_valid_q  <= skid_valid_q || s_valid;
       skid_valid_q <= 1'b0;
+      ready_q      <= 1'b1;
     end else if (s_valid) begin
       skid_valid_q <= 1'b1;
+      ready_q      <= 1'b0;
     end
   end
 
   always_ff @(posedge clk) begin
     if (advance) out_q <= skid_valid_q ? skid_q : s_data;
-    if (s_ready) skid_q <= s_data;
+    if (!skid_valid_q) skid_q <= s_data;
   end
 endmodule
 

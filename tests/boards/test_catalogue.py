@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from boards.catalogue import board_names, load_part, load_target, part_names
+from boards.board import ProcessingSystem
+from boards.catalogue import board_names, load_board, load_part, load_target, part_names
 from codesign.errors import TargetError
 
 PART = """\
@@ -101,6 +102,51 @@ def test_bad_part_file(tmp_path: Path, change, message):
     file.write_text(PART.replace(*change))
     with pytest.raises(TargetError, match=f"^{re.escape(str(file))} ?{re.escape(message)}"):
         load_part(str(file))
+
+
+PS = """\
+[ps]
+kind = "zynq-7000"
+reference_mhz = 50.0
+pll_mhz = 1000.0
+ddr_mib = 512
+[ps.preset]
+PCW_X = "MIO 16 .. 27"
+"""
+
+
+def test_a_processing_system(tmp_path: Path):
+    (tmp_path / "board.toml").write_text(BOARD + PS)
+    board = load_board(str(tmp_path / "board.toml"))
+    assert board.ps == ProcessingSystem("zynq-7000", 50.0, 1000.0, 512, {"PCW_X": "MIO 16 .. 27"})
+    (tmp_path / "board.toml").write_text(BOARD + PS.split("[ps.preset]")[0])
+    assert load_board(str(tmp_path / "board.toml")).ps.preset == {}
+    (tmp_path / "board.toml").write_text(BOARD)
+    assert load_board(str(tmp_path / "board.toml")).ps is None
+    assert all(load_board(name).ps is not None for name in board_names())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("pll_mhz", "pll"), "[ps]: unknown key 'pll': did you mean pll_mhz?"),
+        (("ddr_mib = 512\n", ""), "[ps]: missing key 'ddr_mib'"),
+        (("50.0", "50"), "[ps]: reference_mhz = 50 must be a number with a point"),
+        (("1000.0", "nan"), "[ps]: pll_mhz = nan must be positive"),
+        (("zynq-7000", "zynq"), "[ps]: unknown kind 'zynq': did you mean zynq-7000"),
+        (("512", "500"), "[ps]: ddr_mib = 500 must be a power of two, at most 2048"),
+        (("512", "4096"), "[ps]: ddr_mib = 4096 must be a power of two, at most 2048"),
+        (("512", "0"), "[ps]: ddr_mib = 0 must be positive"),
+        (('"MIO 16 .. 27"', "1"), "[ps]: preset.PCW_X = 1 must be a text"),
+        (('"MIO 16 .. 27"', '"1} [exit]"'), "[ps]: preset.PCW_X = '1} [exit]' is no property of a cell"),
+        (("PCW_X", '"a b"'), "[ps]: preset.a b = 'MIO 16 .. 27' is no property of a cell"),
+    ],
+)
+def test_bad_processing_system(tmp_path: Path, change, message):
+    file = tmp_path / "bad.toml"
+    file.write_text(BOARD + PS.replace(*change))
+    with pytest.raises(TargetError, match=f"^{re.escape(str(file))} {re.escape(message)}"):
+        load_board(str(file))
 
 
 @pytest.mark.parametrize(

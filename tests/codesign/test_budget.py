@@ -33,6 +33,8 @@ def test_shares_and_counts_become_absolute_and_the_part_limits_the_rest():
 @pytest.mark.parametrize(
     ("budget", "message"),
     [
+        (BudgetSection(lut="0%"), "budget.lut = 0% allows none, and every network takes some; raise it"),
+        (BudgetSection(ff=0), "budget.ff = 0 allows none, and every network takes some; raise it"),
         (BudgetSection(lut=60000), "budget.lut = 60000 is more than the 53,200 of xc7z020clg400-1; lower it"),
         (
             BudgetSection(latency_us=0.009),

@@ -81,7 +81,7 @@ def test_optional_tools_are_no_problem_and_say_what_they_would_add(programs):
     found = findings()["vivado"]
     assert not found.required
     assert found.problem == "not on PATH"
-    assert "routed" in found.gives
+    assert "bitstreams" in found.gives
     place = programs("vivado", "exit 1")
     assert findings()["vivado"].place == str(place)
 

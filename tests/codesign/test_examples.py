@@ -72,7 +72,7 @@ def test_toml_is_a_study_a_part_or_a_board(page: Path, tmp_path: Path) -> None:
             path.write_text(text)
             load_part(str(path))
         elif "part" in values:
-            assert set(values) == set(BOARD_KEYS)
+            assert set(values) | {"ps"} == set(BOARD_KEYS)
         else:
             parse_study(text, page.name)
 

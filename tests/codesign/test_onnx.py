@@ -62,6 +62,9 @@ def test_what_hls4ml_cannot_read_is_said(tmp_path: Path) -> None:
     path.write_text("no model")
     with pytest.raises(ModelError, match=re.escape(f"{path} cannot be read as an ONNX model")):
         codesign.measure(path)
+    (tmp_path / "empty.onnx").write_bytes(b"")
+    with pytest.raises(ModelError, match=re.escape(f"{tmp_path / 'empty.onnx'} holds no ONNX network")):
+        codesign.measure(tmp_path / "empty.onnx")
     path = multilayer(tmp_path / "raw.onnx")
     model = onnx.load(path)
     del model.graph.value_info[:]

@@ -91,7 +91,7 @@ def test_first_use_makes_the_environment_and_later_ones_only_run(checkout, tmp_p
     assert out == f"in {tmp_path}: -P -m codesign show a b\npath: unset\n"
     assert err.splitlines() == [
         f"codesign: first use: making {checkout.root}/.venv with Python 3.11.9",
-        "codesign: downloads about 400 MB of Python packages (TensorFlow is 270 of them), takes 1.8 GB of disk",
+        "codesign: downloads about 430 MB of Python packages (TensorFlow is 270 of them), takes 1.9 GB of disk",
         "codesign: step 1 of 2: virtual environment",
         "codesign: step 2 of 2: packages",
         "codesign: ready",

@@ -49,8 +49,8 @@ BAD = {
     '[search]\nobjectives = ["error", "power"]': 'search.objectives = ["error", "power"] is not a list of error, '
     "latency, interval, lut, ff, bram, dsp",
     "[search]\nobjectives = []": "search.objectives = [] is not a list of error, latency, interval, lut, ff, bram, dsp",
-    '[budget]\nlut = "250%"': 'budget.lut = "250%" is not a share of the part such as "25%", or a whole number',
-    "[budget]\nlut = -1": 'budget.lut = -1 is not a share of the part such as "25%", or a whole number',
+    '[budget]\nlut = "250%"': 'budget.lut = "250%" is not a share of the part up to "100%", or a whole number',
+    "[budget]\nlut = -1": 'budget.lut = -1 is not a share of the part up to "100%", or a whole number',
     "[budget]\nfps = inf": "budget.fps = inf is not a number above 0",
     "[budget]\nlatency_us = nan": "budget.latency_us = nan is not a number above 0",
     '[data]\nname = "digit"': 'data.name = "digit" is not a dataset; did you mean digits?',
@@ -120,7 +120,7 @@ def test_comments_explain_every_key():
     keys = [line.removeprefix("# ").split(" = ")[0] for line in lines if " = " in line]
     assert keys == [key.split(".")[1] for key in Study().flat()]
     assert all("  # " in line for line in lines if " = " in line)
-    assert '# ff = "25%"  # flip-flops; a share of the part such as "25%", or a whole number' in lines
+    assert '# ff = "25%"  # flip-flops; a share of the part up to "100%", or a whole number' in lines
 
 
 def test_examples_of_unset_keys_are_valid_where_they_can_be_set():

@@ -8,12 +8,12 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from wheels import build_wheel
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "own-model.md"
@@ -32,26 +32,13 @@ def run(*command: str | Path, cwd: Path) -> str:
     return done.stdout
 
 
-def wheel(folder: Path) -> Path:
-    """Our wheel, built from a copy so that nothing is left in the checkout."""
-    source = folder / "source"
-    source.mkdir()
-    for name in ("codesign", "quant", "hw", "boards", "nas"):
-        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, source)
-    run(sys.executable, "-m", "pip", "wheel", "--no-deps", "--wheel-dir", folder, source, cwd=folder)
-    (built,) = folder.glob("codesign_fpga-*.whl")
-    return built
-
-
 @pytest.mark.slow
 def test_the_notebook_works_verbatim(tmp_path: Path) -> None:
     probe = [sys.executable, "-m", "pip", "download", "--no-deps", "--dest", str(tmp_path / "probe"), "pyparsing"]
     offline = subprocess.run(probe, env=ENVIRONMENT, capture_output=True, text=True, check=False)
     if offline.returncode:
         pytest.skip(f"no packages can be downloaded: {offline.stderr.strip().splitlines()[-1]}")
-    built = wheel(tmp_path)
+    built = build_wheel(tmp_path)
     steps = [shlex.split(line) for line in block("TensorFlow 2.14: environment", "sh").splitlines()]
     made, entered, *installs = steps
     assert made == ["python3.11", "-m", "venv", "hls4ml-env"]

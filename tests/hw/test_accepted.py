@@ -53,6 +53,12 @@ def quantizer_in_activation() -> Any:
     return chain(dense(4, "d"), keras_layer("Activation", qkeras.quantized_relu(4, 0), name="a"))
 
 
+def plain_relu() -> Any:
+    from quant.tf import qkeras
+
+    return qkeras.QActivation("relu", name="r")
+
+
 def two_inputs() -> Any:
     from quant.tf import keras
 
@@ -97,7 +103,7 @@ CASES: dict[str, tuple[Callable[[], Any], str]] = {
     "two outputs": (two_outputs, "model 'mine' has 2 outputs (d, e); build one of each"),
     "residual": (
         residual,
-        "layer 'add' (Add) reads d, q where a chain would read d: only chains of layers are supported",
+        "layer 'add' (Add) is not supported; supported: QDense",
     ),
     "used twice": (used_twice, "layer 'd' is used 2 times; give each place a layer of its own"),
     "nested": (nested, "layer 'mine' (Functional) is not supported; supported: QDense"),
@@ -139,6 +145,39 @@ CASES: dict[str, tuple[Callable[[], Any], str]] = {
         quantizer_in_activation,
         "layer 'a' is an Activation with quantized_relu, which hls4ml cannot read; use QActivation(quantized_relu(",
     ),
+    **{
+        f"{quantizer} in a QActivation": (
+            lambda quantizer=quantizer: chain(dense(4, "d"), lambda x: quantized(x, quantizer, "a")),
+            f"layer 'a' (QActivation, activation {quantizer!r}) is not supported; supported: QDense",
+        )
+        for quantizer in (
+            *("stochastic_ternary", "stochastic_binary", "quantized_relu_po2", "quantized_po2", "quantized_ulaw"),
+            *("quantized_tanh", "quantized_sigmoid", "quantized_hswish", "hard_tanh"),
+        )
+    },
+    "stochastic ternary by its object": (
+        lambda: chain(dense(4, "d"), lambda x: quantized(x, "stochastic_ternary(alpha=1)", "a")),
+        "layer 'a' (QActivation, activation 'stochastic_ternary') is not supported; supported: QDense",
+    ),
+    "quantized_tanh in a dense layer": (
+        lambda: chain(dense(4, "d", activation="quantized_tanh(4)")),
+        "layer 'd' (QDense, activation 'quantized_tanh') is not supported; supported: QDense",
+    ),
+    "function in a dense layer": (
+        lambda: chain(dense(4, "d", activation="hard_tanh")),
+        "layer 'd' (QDense, activation 'hard_tanh') is not supported; supported: QDense",
+    ),
+    "relu in a QActivation": (
+        lambda: chain(dense(4, "d"), plain_relu()),
+        "layer 'r' (QActivation, activation 'relu') is not supported; use Activation('relu'); supported: QDense",
+    ),
+    **{
+        f"{quantizer} input": (
+            lambda quantizer=quantizer: chain(dense(4, "d"), text=quantizer),
+            f"layer 'q' quantizes the input with {quantizer}, which leaves out values of every format; use quantized_b",
+        )
+        for quantizer in ("ternary", "binary")
+    },
     "symmetric input": (
         lambda: chain(dense(4, "d"), text="quantized_bits(4,0,1)"),
         "layer 'q' quantizes the input with symmetric=1, which leaves out the format's lowest value; use symmetric=0",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,8 +14,8 @@ from networks import random_graph, random_inputs
 from codesign.architecture import Hardware
 from codesign.errors import MismatchError
 from codesign.target import Part
-from hw.design import Design, design
-from hw.graph import Graph, Node, Op
+from hw.design import Design, design, module_name
+from hw.graph import FixedType, Graph, Node, Op
 from hw.measure.delays import DelayModel
 from hw.measure.tools import find_verilator, run_tool
 from hw.measure.verilator import pack, simulate, unpack
@@ -53,6 +54,93 @@ def test_rtl_equals_graph_and_schedule(widths, activation, bits, signed, hardwar
     assert measured.value("interval_cycles") == built.interval_cycles
     if hardware is PARALLEL:
         assert built.interval_cycles == 1
+
+
+NAMES = ["output", "flow", "a.b", "a_b", "1st", "d", "d_weights", "maß\n", "config", "x" * 300]
+
+
+@pytest.mark.parametrize("hardware", [PARALLEL, Hardware("folded", 4)])
+def test_layers_may_have_any_name(hardware: Hardware, tmp_path: Path) -> None:
+    graph = random_graph(3, [4] * (len(NAMES) + 1), "ternary")
+    names = {f"dense_{i}": name for i, name in enumerate(NAMES)}
+    nodes = [
+        dataclasses.replace(
+            node, name=names.get(node.name, node.name), source=node.source and names.get(node.source, node.source)
+        )
+        for node in graph
+    ]
+    named = Graph(tuple(nodes))
+    x = random_inputs(graph, 50)
+    simulate(build(named, hardware), x, graph.run(x), tmp_path, timeout_s=120)
+
+
+def test_files_of_layers_never_meet() -> None:
+    modules = [module_name(index, name) for index, name in [(0, "a.b"), (1, "a_b"), (2, ""), (1, "0_a"), (10, "a")]]
+    assert modules == ["cdg_layer_0_a_b", "cdg_layer_1_a_b", "cdg_layer_2_", "cdg_layer_1_0_a", "cdg_layer_10_a"]
+
+
+def chain_of(*nodes: tuple[str, Op, FixedType, dict[str, Any]], size: int = 6) -> Graph:
+    """A graph over ``size`` inputs of 4 signed bits; every tensor is given as Node wants it."""
+    found = [Node("x", Op.INPUT, None, size, FixedType(True, 4, 3))]
+    for name, op, kind, tensors in nodes:
+        arrays = {key: np.array(value) for key, value in tensors.items()}
+        width = arrays["trits"].shape[1] if op is Op.DENSE else found[-1].size
+        found.append(Node(name, op, found[-1].name, width, kind, arrays))
+    return Graph(tuple(found))
+
+
+def dense(seed: int, rows: int, units: int) -> dict[str, Any]:
+    trits = np.random.default_rng(seed).integers(-1, 2, (rows, units))
+    return {"trits": trits, "bias": np.zeros(units, np.int64)}
+
+
+def relu_before_signed(*, symmetric: int) -> Graph:
+    """relu, then quantized_bits(4, 2, symmetric): the negative half of the latter's format is never used."""
+    kind = FixedType(True, 8, 3)
+    return chain_of(
+        ("d", Op.DENSE, kind, dense(1, 6, 5)),
+        ("r", Op.QUANTIZE, FixedType(False, 7, 3), {"shift": 0, "low": 0, "high": 127}),
+        ("q", Op.QUANTIZE, FixedType(True, 4, 1), {"shift": 2, "low": symmetric - 8, "high": 7}),
+        ("e", Op.DENSE, FixedType(True, 8, 1), dense(2, 5, 3)),
+    )
+
+
+def narrower_than_its_sums() -> Graph:
+    """Two dense layers without an activation between: what the first reaches is known better in the graph."""
+    constant = {"trits": np.zeros((6, 4), np.int64), "bias": np.array([1, -2, 3, 0])}
+    return chain_of(
+        ("c", Op.DENSE, FixedType(True, 3, 3), constant),
+        ("q", Op.QUANTIZE, FixedType(True, 5, 3), {"shift": 0, "low": -16, "high": 15}),
+        ("d", Op.DENSE, FixedType(True, 5, 3), dense(3, 4, 5)),
+        ("e", Op.DENSE, FixedType(True, 7, 3), dense(4, 5, 3)),
+    )
+
+
+@pytest.mark.parametrize("hardware", [PARALLEL, Hardware("folded", 4)])
+@pytest.mark.parametrize(
+    "graph",
+    [relu_before_signed(symmetric=0), relu_before_signed(symmetric=1), narrower_than_its_sums()],
+    ids=["relu, signed", "relu, symmetric", "narrow sums"],
+)
+def test_a_stage_reads_the_format_that_the_one_before_gives(graph: Graph, hardware: Hardware, tmp_path: Path) -> None:
+    x = random_inputs(graph, 200)
+    simulate(build(graph, hardware), x, graph.run(x), tmp_path, timeout_s=120)
+
+
+@pytest.mark.parametrize(("low", "high", "shift"), [(0, 127, 0), (-7, 7, 2), (3, 90, 0), (-9, 4, 1)])
+def test_many_steps_are_rounded_and_clipped_instead_of_compared(
+    low: int, high: int, shift: int, tmp_path: Path
+) -> None:
+    kind = FixedType.holding(low, high, 3 - shift)
+    graph = chain_of(
+        ("d", Op.DENSE, FixedType(True, 8, 3), dense(1, 6, 5)),
+        ("q", Op.QUANTIZE, kind, {"shift": shift, "low": low, "high": high}),
+    )
+    built = build(graph, PARALLEL)
+    assert "cdg_round_clip.sv" in built.files
+    assert "cdg_staircase.sv" not in built.files
+    x = random_inputs(graph, 200)
+    simulate(built, x, graph.run(x), tmp_path, timeout_s=120)
 
 
 @pytest.mark.parametrize("hardware", [PARALLEL, Hardware("folded", 8)])

@@ -62,7 +62,7 @@ def chain(stages, foldings):
             Layer(f"layer{i}", "folded", built.latency_cycles, built.interval_cycles, folding.pe, folding.simd)
         )
         widths = stage.n_in * stage.input_bits, stage.n_out * stage.output_bits
-        ports.append(Ports(f"layer{i}", built.module, *widths, built.latency_cycles))
+        ports.append(Ports(built.module, *widths, built.latency_cycles))
     files[f"{TOP}.sv"] = emit_folded_top(TOP, ports, "A chain.")
     first, last = stages[0], stages[-1]
     return Design(

@@ -54,7 +54,7 @@ def test_a_planted_fault_is_found_reduced_and_kept(tmp_path: Path, monkeypatch: 
     small = Network.from_json((tmp_path / "regressions" / "seed-3.json").read_text())
     assert [len(layer.trits) * layer.units for layer in small.layers] == [1]
     assert (small.layers[0].trits, small.vectors) == ([[1]], 6)
-    assert (small.layers[0].bias, small.layers[0].norm, small.layers[0].activation) == (None, None, None)
+    assert (small.layers[0].bias, small.layers[0].norms, small.layers[0].activation) == (None, [], None)
 
 
 def test_reducing_stops_after_its_attempts() -> None:

@@ -11,9 +11,10 @@ import fuzz
 import numpy as np
 import pytest
 from networks import random_model
+from qkeras_layers import CLOCK, PART, act, biased, dense, drawn, exact, lowered, norm, q, sequence, tools
 
 from codesign.architecture import Architecture, DenseLayer, Hardware
-from codesign.errors import MismatchError, ModelError
+from codesign.errors import MismatchError
 from hw import accepted
 from hw.graph import Graph, Op
 from hw.schedule import stages
@@ -26,13 +27,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:The `keras.constraints.serialize:UserWarning"),
     pytest.mark.filterwarnings("ignore:'[a-zA-Z]+' deprecated:DeprecationWarning"),
 ]
-PART, CLOCK = "xc7z020clg400-1", 100.0
-
-
-def tools() -> Any:
-    from hw import hls4ml_flow, lower
-
-    return hls4ml_flow, lower
 
 
 def canonical(activation: str, *, bits: int = 4, signed: bool = False, seed: int = 0) -> Any:
@@ -52,11 +46,6 @@ def canonical(activation: str, *, bits: int = 4, signed: bool = False, seed: int
             beta = gamma * step * rng.integers(-6, 7, beta.shape)
             model.get_layer(name).set_weights([gamma, beta, mean, variance])
     return model, kind
-
-
-def lowered(model: Any) -> Graph:
-    flow, lower = tools()
-    return lower.lower(flow.parse(model, PART, CLOCK))
 
 
 @pytest.mark.parametrize("activation", ["ternary", "2", "3", "4"])
@@ -95,44 +84,49 @@ def test_the_self_check_names_the_first_layer_that_differs() -> None:
         lower.self_check(model, Graph(tuple(nodes)), x)
 
 
-def sequence(*layers: Any) -> Any:
-    from quant.tf import keras, qkeras
-
-    x = inputs = keras.layers.Input((6,), name="x")
-    x = qkeras.QActivation(qkeras.quantized_bits(4, 0, keep_negative=0, alpha=1), name="input_quant")(x)
-    for layer in layers:
-        x = layer(x)
-    return keras.Model(inputs, x)
-
-
-def dense(name: str, **arguments: Any) -> Any:
-    from quant.tf import qkeras
-
-    quantizer = arguments.pop("kernel_quantizer", None) or qkeras.ternary(alpha=1, threshold=0.5)
-    return qkeras.QDense(4, kernel_quantizer=quantizer, use_bias=False, name=name, **arguments)
-
-
-def q(text: str) -> Any:
-    from quant.tf import qkeras
-
-    return qkeras.get_quantizer(text)
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("logits::sum", "layer 'logits' differs first: sample 0, unit 0"),
+        ("another", "no layer of the model is called 'another': nothing to compare with"),
+        ("act_1_x", "layer 'act_1' gives values of shape (50, 7), the graph (50, 4)"),
+    ],
+)
+def test_the_self_check_compares_the_output_whatever_it_is_called(name: str, message: str) -> None:
+    _, lower = tools()
+    model, kind = canonical("3")
+    *nodes, last = lowered(model).nodes
+    assert last.name == "logits"
+    wrong = {**last.tensors, "bias": last.tensors["bias"] + 1}
+    renamed = Graph((*nodes, dataclasses.replace(last, name=name, tensors=wrong)))
+    x = np.random.default_rng(1).integers(kind.low, kind.high + 1, (50, 12))
+    with pytest.raises(MismatchError, match=re.escape(message)):
+        lower.self_check(model, renamed, x)
 
 
-def act(name: str, quantizer: Any) -> Any:
-    from quant.tf import qkeras
+def test_what_hls4ml_leaves_out_at_the_end_is_noticed() -> None:
+    _, lower = tools()
+    model = drawn(sequence(dense("d"), act("a", q("quantized_bits(3,0,alpha=1)"))))
+    nodes = lowered(model).nodes
+    with pytest.raises(MismatchError, match="layer 'a' differs first: sample 0, unit 1: QKeras "):
+        lower.self_check(model, Graph(nodes[:-1]), np.full((1, 6), 15))
 
-    return qkeras.QActivation(quantizer, name=name)
 
-
-def biased(name: str, quantizer: str | None, **arguments: Any) -> Any:
-    from quant.tf import qkeras
-
-    kernel = arguments.pop("kernel_quantizer", None) or q("ternary(alpha=1,threshold=0.5)")
-    bias = q(quantizer) if quantizer else None
-    return qkeras.QDense(4, kernel_quantizer=kernel, bias_quantizer=bias, name=name, **arguments)
+def test_a_relu_at_the_end_ends_where_its_format_does() -> None:
+    output = exact(drawn(sequence(dense("d"), norm("n", 1.0, 0.25), dense("e", activation="relu")))).output
+    assert int(output.tensors["high"]) == output.type.high
 
 
 CONSTRUCTS = {
+    "names that are words of Verilog or no identifiers": lambda: (
+        *(dense("output", activation=q("quantized_relu(4,1)")), dense("1st"), act("a.b", "ternary(threshold=0.3)")),
+        *(
+            dense("flow"),
+            act("a_b", "quantized_relu(4,1)"),
+            dense("e/f"),
+            norm("output_1", [1.0, 2.0, -1.0, 0.5], 0.25),
+        ),
+    ),
     "alpha 0.5": lambda: (dense("d", kernel_quantizer=q("ternary(alpha=0.5,threshold=0.5)")), dense("e")),
     "alpha before a norm": lambda: (
         biased("d", "quantized_bits(6,2,alpha=1)", kernel_quantizer=q("ternary(alpha=0.5,threshold=0.5)")),
@@ -140,6 +134,11 @@ CONSTRUCTS = {
     ),
     "binary alpha 2": lambda: (dense("d", kernel_quantizer=q("binary(alpha=2.0)")), act("a", "binary")),
     "own scales": lambda: (dense("d", kernel_quantizer=q("ternary()")), act("a", "quantized_relu(4,2)")),
+    "scales found by QKeras": lambda: (
+        biased("d", "quantized_bits(8,3,alpha=1)", kernel_quantizer=q("ternary(alpha='auto_po2')")),
+        act("a", "quantized_relu(4,2)"),
+        dense("e", kernel_quantizer=q("binary(alpha='auto_po2')")),
+    ),
     "bias": lambda: (biased("d", "quantized_bits(8,3,alpha=1)"), dense("e")),
     "finer bias": lambda: (biased("d", None), act("a", "quantized_relu(4,1)"), biased("e", None)),
     "finer bias, negative scale": lambda: (biased("d", None), norm("n", [1.0, -2.0, 0.0, -0.5], 0.5)),
@@ -153,6 +152,8 @@ CONSTRUCTS = {
     "activations by name": lambda: (
         *(dense("d"), act("a", "quantized_relu(4,0)"), dense("e"), act("b", "ternary"), dense("f"), act("c", "binary")),
     ),
+    "dense layers only": lambda: (dense("d"), biased("e", "quantized_bits(8,3,alpha=1)"), dense("f")),
+    "relu between dense layers": lambda: (dense("d", activation="relu"), dense("e")),
     "relu": lambda: (dense("d", activation="relu"), act("a", "quantized_bits(4,2,1,alpha=1)"), dense("e")),
     "relu at the end": lambda: (dense("d"), norm("n", -1.0, 0.5), dense("e", activation="relu")),
     "halves for trits": lambda: (dense("d"), act("a", "ternary(alpha=0.5,threshold=0.3)"), dense("e")),
@@ -161,87 +162,6 @@ CONSTRUCTS = {
     "finer activation": lambda: (dense("d"), act("a", "quantized_relu(8,1)"), dense("e")),
     "narrow activation": lambda: (dense("d"), act("a", "quantized_bits(3,0,1,alpha=1)"), dense("e")),
 }
-
-
-def refused(model: Any, message: str) -> None:
-    with pytest.raises(ModelError, match=re.escape(message)):
-        lowered(model)
-
-
-def test_kernels_that_are_not_ternary_are_refused() -> None:
-    from quant.tf import qkeras
-
-    model = sequence(dense("wide", kernel_quantizer=qkeras.quantized_bits(4, 0, alpha=1)))
-    model.get_layer("wide").set_weights([np.full((6, 4), 0.375, np.float32)])
-    refused(model, "layer 'wide' (Dense) has weight 0.375, which is not -1, 0 or +1; quantize its kernel with ternary")
-
-
-def test_scales_that_are_no_power_of_two_are_refused() -> None:
-    from quant.tf import keras
-
-    model = drawn(sequence(dense("d"), keras.layers.BatchNormalization(epsilon=0, name="norm")))
-    model.get_layer("norm").set_weights([np.full(4, 0.75), np.zeros(4), np.zeros(4), np.ones(4)])
-    refused(model, "layer 'norm' (BatchNormalization) scales channel 1 by 0.75, which is no power of two")
-
-
-def test_a_threshold_on_a_tie_is_refused() -> None:
-    from quant.tf import qkeras
-
-    model = sequence(dense("d"), qkeras.QActivation(qkeras.ternary(alpha=1, threshold=0.75), name="tie"))
-    refused(
-        model,
-        "layer 'tie' has threshold 0.75, a value its input can take: QKeras tests >=, hls4ml >; "
-        "move it between two steps of 2**-4, e.g. to 0.78125",
-    )
-
-
-def test_unsupported_layers_are_named() -> None:
-    from quant.tf import keras
-
-    model = sequence(dense("d"), keras.layers.Activation("softmax", name="soft"))
-    refused(
-        model, "layer 'soft' (Activation, activation 'softmax') is not supported; leave it out: the largest output is"
-    )
-
-
-def exact(model: Any, seed: int = 3) -> Graph:
-    """The graph of ``model``, held against QKeras layer by layer and at the end."""
-    _, lower = tools()
-    graph = lowered(model)
-    kind = graph.input.type
-    x = np.random.default_rng(seed).integers(kind.low, kind.high + 1, (300, graph.input.size))
-    lower.self_check(model, graph, x)
-    found = model(kind.to_real(x).astype(np.float32), training=False).numpy()
-    values = x
-    for stage in stages(graph):
-        values = stage.run(values)
-    assert np.array_equal(found, graph.output.type.to_real(values))
-    return graph
-
-
-def drawn(model: Any, seed: int = 0) -> Any:
-    """``model`` with random trits (a column of zeros, one of +1) in its dense layers, and small dyadic biases."""
-    from quant.tf import qkeras
-
-    rng = np.random.default_rng(seed)
-    for layer in model.layers:
-        if isinstance(layer, qkeras.QDense):
-            kernel, *bias = layer.get_weights()
-            kernel = rng.integers(-1, 2, kernel.shape).astype(np.float32)
-            kernel[:, 0], kernel[:, 1] = 0, 1
-            layer.set_weights([kernel, *(rng.integers(-9, 10, values.shape) / 2**6 for values in bias)])
-    return model
-
-
-def norm(name: str, gamma: Any, beta: Any, mean: Any = 0.0, root: float = 1.0, epsilon: float = 0.0) -> Any:
-    """A BatchNormalization over 4 channels whose variance and epsilon add up to ``root`` squared."""
-    from quant.tf import keras
-
-    layer = keras.layers.BatchNormalization(epsilon=epsilon, name=name)
-    layer.build((None, 4))
-    variance = np.full(4, np.float32(root**2) - np.float32(epsilon))
-    layer.set_weights([np.broadcast_to(values, 4) for values in (gamma, beta, mean, variance)])
-    return layer
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -281,12 +201,6 @@ def test_a_scale_of_a_channel_that_never_changes_does_not_matter() -> None:
     assert exact(model).reach()["n"][0][0] == 12
 
 
-def test_a_second_activation_needs_a_dense_layer_between() -> None:
-    graph = lowered(sequence(dense("d", activation="relu"), act("t", "ternary(alpha=1,threshold=0.3)")))
-    with pytest.raises(ModelError, match="layer 't' follows the activation 'd_relu'; put a dense layer between"):
-        stages(graph)
-
-
 def test_a_range_is_that_of_each_channel_by_itself() -> None:
     """The widest sum with the largest scale would need 26 bits; no channel has both."""
     model = sequence(dense("d"), norm("n", [2.0**10, 2.0**-8, 1.0, 1.0], 0.0))
@@ -296,48 +210,12 @@ def test_a_range_is_that_of_each_channel_by_itself() -> None:
     assert exact(model).nodes[-1].type.bits == 22
 
 
-def test_sums_that_float32_would_round_are_refused() -> None:
-    model = drawn(sequence(dense("d"), norm("n", 1.0, [2.0**-24, 2.0**-24, 0.0, 0.0])))
-    with pytest.raises(ModelError, match=r"layer 'n' needs 27 bits for unit 1; float32 QKeras is exact up to 24"):
-        exact(model)
-
-
-REFUSED = {
-    "alpha": (
-        lambda: (dense("d", kernel_quantizer=q("ternary(alpha=0.75,threshold=0.5)")),),
-        "layer 'd_alpha' (ApplyAlpha) scales channel 1 by 0.75, which is no power of two",
-    ),
-    "scale": (
-        lambda: (dense("d"), norm("n", [1.0, 0.7, 1.0, 1.0], 0.0)),
-        "layer 'n' (BatchNormalization) scales channel 1 by 0.699999988, which is no power of two",
-    ),
-    "negative scale after an activation": (
-        lambda: (dense("d"), act("a", "quantized_relu(3,1)"), norm("n", [1.0, -1.0, 1.0, 1.0], 0.0)),
-        "layer 'n' (BatchNormalization) scales channel 1 by -1 after 'a', which is no dense layer",
-    ),
-    "ternary output": (
-        lambda: (dense("d"), act("a", "ternary(alpha=0.75,threshold=0.3)")),
-        "layer 'a' has alpha=0.75 as an activation; use alpha=1 or another power of two",
-    ),
-    "threshold": (
-        lambda: (dense("d"), act("a", "ternary(alpha=1,threshold=-0.3)")),
-        "layer 'a' has threshold -0.3; a ternary activation needs one above 0",
-    ),
-    "binary of 0 and 1": (
-        lambda: (dense("d"), act("a", "binary(use_01=True,alpha=1)")),
-        "layer 'a' has use_01=True; only use_01=False is exact",
-    ),
-    "widely different scales": (
-        lambda: (dense("d"), norm("n", [1.0, 2.0**-40, 2.0**20, 1.0], 0.0)),
-        "layer 'n' scales its channels too differently: 2**-40 to 2**20",
-    ),
-}
-
-
-@pytest.mark.parametrize("name", REFUSED)
-def test_what_cannot_be_exact_is_refused(name: str) -> None:
-    layers, message = REFUSED[name]
-    refused(drawn(sequence(*layers())), message)
+@pytest.mark.parametrize("quantizer", ["ternary(threshold=1e-30)", "binary()"])
+def test_activations_without_alpha_give_their_values_back_exactly(quantizer: str) -> None:
+    """They compute tanh(x) + (q - tanh(x)), which float32 rounds twice."""
+    rng = np.random.default_rng(0)
+    x = np.ldexp(rng.uniform(-1, 1, 100_000), rng.integers(-25, 25, 100_000)).astype(np.float32)
+    assert np.array_equal(q(quantizer)(x).numpy(), np.sign(x))
 
 
 def test_binary_kernels_and_activations_and_quantized_bits_are_lowered() -> None:

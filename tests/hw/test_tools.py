@@ -164,7 +164,7 @@ def test_a_tool_that_someone_ended_decides_nothing(tmp_path, command):
 
 
 def test_log_that_cannot_be_written(tmp_path):
-    with pytest.raises(StorageError, match=r"^cannot write .*absent/log: No such file or directory; free the disk"):
+    with pytest.raises(StorageError, match=r"^cannot write .*absent/log: No such file or directory; make room there"):
         tools.run_tool(["true"], cwd=tmp_path, log=tmp_path / "absent" / "log", timeout_s=5)
 
 

@@ -136,7 +136,10 @@ def test_object_arrays_are_refused(tmp_path):
 def test_unreadable_files(tmp_path, content):
     path = tmp_path / "x.npz"
     path.write_bytes(content)
-    with pytest.raises(DataError, match=f"^{re.escape(str(path))} cannot be read as an .npz archive: "):
+    message = (
+        " is no .npz archive: save one with numpy" if content == b"text" else " cannot be read as an .npz archive: "
+    )
+    with pytest.raises(DataError, match=f"^{re.escape(str(path) + message)}"):
         datasets.load(None, path)
 
 
@@ -258,7 +261,8 @@ def test_impossible_validation_share(share):
 def test_too_few_samples_to_split(tmp_path):
     dataset = datasets.load(None, saved(tmp_path))
     message = (
-        "data.validation = 0.1 of 8 training samples leaves one part empty: choose another share or give more samples"
+        "data.validation = 0.1 of 8 training samples in 2 classes leaves one part empty, as each class keeps a sample "
+        "for training: give another share or more samples"
     )
     with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
         datasets.split(dataset, 0.1, 0)

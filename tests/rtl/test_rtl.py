@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from cocotb_tools.runner import get_results, get_runner
 from networks import random_graph, random_inputs
@@ -16,6 +17,7 @@ from networks import random_graph, random_inputs
 from codesign.architecture import Hardware
 from codesign.target import Part
 from hw.design import design
+from hw.emit.accelerator import accelerator
 from hw.measure.delays import DelayModel
 from hw.measure.tools import find_verilator
 
@@ -33,8 +35,11 @@ CASES = [
     ("cdg_requant", {"ACC_W": 6, "UP_W": 2, "V_W": 10, "SHIFT": 3, "OUT_W": 4, "LO": 0, "HI": 15}),
     ("cdg_requant", {"ACC_W": 6, "UP_W": 1, "V_W": 8, "SHIFT": 1, "OUT_W": 3, "LO": -4, "HI": 3}),
     ("cdg_requant", {"ACC_W": 5, "UP_W": 2, "V_W": 9, "SHIFT": 0, "OUT_W": 9, "LO": -256, "HI": 255}),
-    ("cdg_round_clip", {"IN_W": 9, "SHIFT": 3, "OUT_W": 4, "OUT_SIGNED": 0}),
-    ("cdg_round_clip", {"IN_W": 8, "SHIFT": 2, "OUT_W": 3, "OUT_SIGNED": 1}),
+    ("cdg_round_clip", {"IN_W": 9, "SHIFT": 3, "OUT_W": 4, "OUT_SIGNED": 0, "LO": 0, "HI": 15}),
+    ("cdg_round_clip", {"IN_W": 8, "SHIFT": 2, "OUT_W": 3, "OUT_SIGNED": 1, "LO": -4, "HI": 3}),
+    ("cdg_round_clip", {"IN_W": 9, "SHIFT": 2, "OUT_W": 4, "OUT_SIGNED": 1, "LO": -7, "HI": 7}),
+    ("cdg_round_clip", {"IN_W": 4, "SHIFT": 1, "OUT_W": 6, "OUT_SIGNED": 0, "LO": 0, "HI": 63}),
+    ("cdg_round_clip", {"IN_W": 8, "SHIFT": 1, "OUT_W": 4, "OUT_SIGNED": 0, "LO": 3, "HI": 12}),
     ("cdg_staircase", {"IN_W": 7, "OUT_W": 2, "COUNT": 3, "THRESHOLDS": 30 << 14 | 1 << 7 | -5 & 0x7F, "BASE": 0}),
     ("cdg_rom_column", {"DEPTH": 30, "WORDS": 0x2B7E_1516}),
     ("cdg_skid", {"WIDTH": 9}),
@@ -50,9 +55,19 @@ CASES = [
         | {"N_IN": 10, "N_OUT": 5}
         | {"SIMD": 10, "PE": 1, "ROM_REGISTERED": 1, "INTERVAL": 7},
     ),
+    ("cdg_axi_lite", {}),
+    ("cdg_frame_in", {"WORD_W": 8, "FRAME_W": 21}),
+    ("cdg_frame_in", {"WORD_W": 8, "FRAME_W": 8}),
+    ("cdg_frame_out", {"WORD_W": 32, "N": 9, "IN_W": 7, "IN_SIGNED": 1, "ELEMENT_W": 8}),
+    ("cdg_frame_out", {"WORD_W": 32, "N": 2, "IN_W": 9, "IN_SIGNED": 0, "ELEMENT_W": 16}),
+    ("cdg_counters", {"IN_FLIGHT": 4}),
 ]
-BENCHES = {"cdg_skid": "bench_stream", "cdg_fifo": "bench_stream"}
-TOPS = {"cdg_flow": "flow_top"}
+BENCHES = {
+    "cdg_skid": "bench_stream",
+    "cdg_fifo": "bench_stream",
+    "cdg_accelerator_ip": "bench_accelerator",
+}
+TOPS = {"cdg_flow": "flow_top", "cdg_axi_lite": "axi_lite_top"}
 
 
 @pytest.mark.parametrize(
@@ -106,17 +121,23 @@ def run_bench(module, parameters, folder, runtime, monkeypatch, generated=()):
     assert not failed, (folder / "test.log").read_text()[-6000:]
 
 
+def build(graph, hardware):
+    return design(graph, hardware, DelayModel.for_part(Part("xc7z020clg400-1", "xc7", "-1", {})), 6.0)
+
+
+def write(files, folder):
+    """Those of ``files`` that are not hand-written, as paths in ``folder``."""
+    paths = [folder / name for name in files if not (RTL / name).exists()]
+    for path in paths:
+        path.write_text(files[path.name])
+    return paths
+
+
 @pytest.mark.parametrize("hardware", [Hardware("parallel"), Hardware("folded", 10)], ids=lambda hardware: hardware.mode)
 def test_a_whole_generated_network(hardware, tmp_path, runtime, monkeypatch):
     graph = random_graph(5, [12, 7, 4], "3")
     x = random_inputs(graph, 80)
-    part = Part("xc7z020clg400-1", "xc7", "-1", {})
-    built = design(graph, hardware, DelayModel.for_part(part), 6.0)
-    generated = []
-    for name, text in built.files.items():
-        if not (RTL / name).exists():
-            generated.append(tmp_path / name)
-            generated[-1].write_text(text)
+    built = build(graph, hardware)
     expected = {
         "inputs": x.tolist(),
         "outputs": graph.run(x).tolist(),
@@ -126,7 +147,37 @@ def test_a_whole_generated_network(hardware, tmp_path, runtime, monkeypatch):
         "interval": built.interval_cycles,
     }
     monkeypatch.setenv("BENCH_EXPECTED", json.dumps(expected))
-    run_bench("cdg_network", {}, tmp_path, runtime, monkeypatch, generated)
+    run_bench("cdg_network", {}, tmp_path, runtime, monkeypatch, write(built.files, tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("widths", "hardware"),
+    [([6, 9, 4], Hardware("parallel")), ([40, 7, 10], Hardware("parallel")), ([30, 8, 5], Hardware("folded", 10))],
+    ids=["one word", "words of 64 bits", "folded"],
+)
+def test_a_whole_generated_accelerator(widths, hardware, tmp_path, runtime, monkeypatch):
+    graph = random_graph(5, widths, "3")
+    built = build(graph, hardware)
+    ip = accelerator(built, graph, built.digest())
+    x = random_inputs(graph, 400)
+    x = x[np.unique(graph.run(x), axis=0, return_index=True)[1][:24]]  # each frame tells itself apart
+    results = graph.run(x)
+    expected = {
+        "inputs": [words.tobytes().hex() for words in ip.format.encode(x)],
+        "outputs": [row.tobytes().hex() for row in packed_outputs(results, ip.format)],
+        "build_id": built.digest()[:32],
+        "latency": ip.latency_cycles,
+        "interval": ip.interval_cycles,
+        "registers": ip.register_map(),
+    }
+    monkeypatch.setenv("BENCH_EXPECTED", json.dumps(expected))
+    run_bench(ip.wrapper, {}, tmp_path, runtime, monkeypatch, write(ip.files, tmp_path))
+
+
+def packed_outputs(results, layout):
+    """Output frames as the RTL has to send them, without the code under test: elements, then zeros up to a word."""
+    octets = results.astype(f"<i{layout.output.bits // 8}").view(np.uint8)
+    return np.pad(octets, ((0, 0), (0, -octets.shape[1] % (layout.word_bits // 8))))
 
 
 def test_every_module_has_a_testbench():

@@ -1,0 +1,143 @@
+"""Vivado in batch mode: found, run with a time limit, its phases told as they come, its metrics read as figures."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from boards.vivado import METRICS, SCRIPT
+from codesign.errors import ToolMissingError, ToolRunError
+from codesign.measurement import Figure, Measurement, Provenance
+from hw.measure.tools import run_tool
+
+SETTING = "CODESIGN_VIVADO"
+BUILD_SECONDS = 4 * 3600.0
+MEMORY_MIB = 128 * 1024
+"""Address space, of which Vivado maps many times what it uses."""
+LOG = "vivado.log"
+_POLL_SECONDS = 0.5
+_PHASE = re.compile(r"^codesign: phase (.+)$", re.MULTILINE)
+_UNITS = {"lut": "LUT", "ff": "FF", "bram": "BRAM36", "dsp": "DSP", "uram": "URAM"}
+
+
+def find_vivado() -> Path:
+    """Vivado's program: what ``CODESIGN_VIVADO`` says, else ``vivado`` on PATH; ToolMissingError without."""
+    setting = os.environ.get(SETTING)
+    found = shutil.which(setting or "vivado")
+    if found is not None:
+        return Path(found)
+    where = f"{SETTING} = {setting!r} is no program" if setting else "no program 'vivado' is on PATH"
+    raise ToolMissingError(
+        f"Vivado was not found: {where}; set {SETTING} to its path, or build without it: --dry-run (its script and "
+        "sources), --target ip, --target rtl"
+    )
+
+
+def run_vivado(vivado: Path, folder: Path, stem: str, phase: Callable[[str], None]) -> Measurement:
+    """Run the build in ``folder`` to its end: ``STEM.bit``, ``STEM.hwh``, and the figures of the routed design.
+
+    ``phase`` is called with the name of each phase as it begins. ToolRunError where Vivado fails, takes too long, or
+    timing is not met.
+    """
+    for name in (METRICS, LOG, f"{stem}.bit", f"{stem}.hwh"):
+        (folder / name).unlink(missing_ok=True)  # of an earlier run, which must not pass for this one's
+    command = [str(vivado), *("-mode", "batch", "-notrace", "-nojournal", "-log", LOG, "-source", SCRIPT)]
+    try:
+        with _watched(folder / LOG, phase):
+            run_tool(
+                command,
+                cwd=folder,
+                timeout_s=BUILD_SECONDS,
+                log=folder / "console.log",
+                memory_mib=MEMORY_MIB,
+                name="Vivado",
+            )
+    except ToolRunError as error:
+        if (folder / METRICS).is_file() and not (metrics := _metrics(folder, stem))["timing_met"]:
+            raise ToolRunError(_timing_words(metrics, folder), error.log) from None
+        raise ToolRunError(f"{error}; its log is {folder / LOG}", error.log) from None
+    for kind in ("bit", "hwh"):
+        if not (folder / f"{stem}.{kind}").is_file():
+            raise ToolRunError(f"Vivado ended without an error but wrote no {stem}.{kind}; its log is {folder / LOG}")
+    return figures(_metrics(folder, stem))
+
+
+def _timing_words(metrics: Mapping[str, Any], folder: Path) -> str:
+    timing = metrics["timing"]
+    slacks = (("setup", "wns_ns"), ("hold", "whs_ns"), ("pulse width", "wpws_ns"))
+    words = ", ".join(f"{name} {timing[key]} ns" for name, key in slacks)
+    return (
+        f"timing is not met at {metrics['clock_mhz']:g} MHz: slack of {words}; no bitstream was written; the worst "
+        f"paths are in {folder / 'reports' / 'timing.rpt'}; pick another candidate or a lower target.clock_mhz"
+    )
+
+
+@contextmanager
+def _watched(log: Path, phase: Callable[[str], None]) -> Iterator[None]:
+    """Calls ``phase`` for each phase that appears in the log while the context is open."""
+    ended = threading.Event()
+
+    def watch() -> None:
+        told = 0
+        while True:
+            last = ended.wait(_POLL_SECONDS)  # before reading, so that the last reading sees everything
+            text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+            found = _PHASE.findall(text[: text.rfind("\n") + 1])
+            for name in found[told:]:
+                phase(name)
+            told = len(found)
+            if last:
+                return
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        watcher.join()
+
+
+def _metrics(folder: Path, stem: str) -> dict[str, Any]:
+    path = folder / METRICS
+    try:
+        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if (values["format"], values["stem"]) != (1, stem):
+            raise ValueError(f"format {values['format']!r} of {values['stem']!r}")
+        _ = values["timing_met"], values["timing"]["wns_ns"], values["cells"]["lut"], values["power"]["total_w"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ToolRunError(f"{path} is not what the build writes: {error!r}; its log is {folder / LOG}") from None
+    return values
+
+
+def figures(metrics: Mapping[str, Any]) -> Measurement:
+    """Figures of ``metrics.json``: cells and slack are of the routed design, power is Vivado's estimate of it.
+
+    ``lut``, ``ff``, ... count the whole overlay, those that begin with ``accelerator_`` the accelerator alone.
+    """
+    version = str(metrics["vivado"])
+
+    def routed(value: float, unit: str) -> Figure:
+        return Figure(value, unit, Provenance.ROUTED, "Vivado", version)
+
+    found = {}
+    for prefix, cells in (("", metrics["cells"]), ("accelerator_", metrics["accelerator"] or {})):
+        for name, unit in _UNITS.items():
+            if cells.get(name) is not None:
+                found[prefix + name] = routed(cells[name], unit)
+    for name, key in (("setup_slack", "wns_ns"), ("hold_slack", "whs_ns"), ("pulse_width_slack", "wpws_ns")):
+        found[name] = routed(metrics["timing"][key], "ns")
+    power = metrics["power"]
+    details = {
+        **{key: power[key] for key in ("dynamic_w", "static_w", "confidence")},
+        "activity": "assumed by the tool",
+    }
+    found["power"] = Figure(power["total_w"], "W", Provenance.ESTIMATED, "Vivado report_power", version, details)
+    return Measurement(found)

@@ -1,0 +1,180 @@
+"""Bundles on the board: only what is right is kept, whole, in the agent's own folder."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import zipfile
+from pathlib import Path
+
+import pytest
+from agent_bundles import Session, made
+
+from boards.agent.errors import AgentError
+from boards.agent.store import KEPT, Store
+from boards.agent.unpack import digest_of, unpack
+from boards.bundle import Bundle
+
+
+@pytest.fixture
+def session(tmp_path):
+    opened = []
+
+    def start(*faults, folder=tmp_path / "agent"):
+        opened.append(Session(folder, *faults))
+        return opened[-1]
+
+    yield start
+    for one in opened:
+        one.server.close()
+
+
+def test_two_bitstreams_never_have_one_name(session, tmp_path):
+    """Not even where a bundle says so: the name is made of what is in it."""
+    first = made(1)
+    files = dict(first.bundle.files)
+    files[f"{first.bundle.manifest['stem']}.bit"] += b" "
+    other = Bundle(first.bundle.manifest, files)
+    agent = session()
+    agent.loaded(first)
+    contents = unpack(other.content())
+    agent.good("put_bundle", other.content(), sha256=contents.digest)
+    agent.good("load", sha256=contents.digest)
+    names = [entry for entry in agent.fabric.log if entry.startswith("program")]
+    assert len(set(names)) == 2
+    assert len(list((tmp_path / "agent").glob("cdg_*"))) == 2, "only the pair in use stays"
+
+
+def rewritten(change):
+    """The bundle with members changed after its sums were made."""
+    written = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(made().content)) as old, zipfile.ZipFile(written, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, change(name, old.read(name)))
+    return written.getvalue()
+
+
+def with_manifest(**changes):
+    def change(name, data):
+        return json.dumps({**json.loads(data), **changes}) if name == "manifest.json" else data
+
+    return rewritten(change)
+
+
+def with_register(register, **changes):
+    registers = json.loads(json.dumps(made().bundle.manifest["registers"]))
+    registers[register].update(changes)
+    return with_manifest(registers=registers)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "the bundle is damaged: File is not a zip file"),
+        (lambda: made().content[:-1000], "the bundle is damaged"),
+        (lambda: rewritten(lambda n, d: d + b"x" if n.endswith(".bit") else d), "does not have its SHA-256"),
+        (lambda: with_manifest(format=2), "format 2, this agent reads 1"),
+        (lambda: with_manifest(format="1"), "format '1', this agent reads 1"),
+        (lambda: with_manifest(files=None), "the bundle's manifest is not of this version"),
+        (lambda: with_manifest(stem="../../etc/cron.d/x"), "stem '../../etc/cron.d/x'"),
+        (lambda: with_manifest(stem="cdg_0123456789abcdef"), "no bitstream and hwh of stem"),
+        (lambda: with_manifest(build_id="0" * 32), "among the registers"),
+        (lambda: with_manifest(clock_mhz=-1.0), "clock of -1.0 MHz"),
+        (lambda: with_manifest(clock_mhz=None), "clock of None MHz"),
+        (lambda: with_manifest(addresses={"dma": 0xF800_0000, "accelerator": 0x4000_0000}), "not in the fabric"),
+        (lambda: with_manifest(addresses={"dma": 0x4000_0000, "accelerator": 0x10_0000}), "not in the fabric"),
+        (lambda: with_manifest(latency_cycles=1e300), "is not between 1 and"),
+        (lambda: with_register("control", offset=0x10_0000), "is not between 0 and 65532"),
+        (lambda: with_register("control", offset=-4), "is not between 0 and 65532"),
+        (lambda: with_register("magic", offset=2), "registers at odd addresses"),
+        (lambda: with_register("word_bits", value=8), "words of 8 bits"),
+        (lambda: with_register("input_words", value=0), "frames of no words"),
+        (lambda: with_manifest(registers={}), "the bundle's manifest is not of this version"),
+    ],
+)
+def test_a_bundle_that_is_not_right_is_not_kept(session, content, said):
+    data = content() if callable(content) else content
+    agent = session()
+    kind, message = agent.refused("put_bundle", data, sha256=digest_of(data))
+    assert kind == "bundle"
+    assert said in message
+    assert agent.good("hello")[0]["bundles"] == []
+
+
+def test_names_in_a_bundle_never_become_paths(session, tmp_path):
+    names = ["../../outside", "/tmp/outside", "a/../../../outside", "cdg_x.bit"]
+    written = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(made().content)) as old, zipfile.ZipFile(written, "w") as new:
+        manifest = json.loads(old.read("manifest.json"))
+        manifest["files"] |= {name: {"bytes": 3, "sha256": digest_of(b"bad")} for name in names}
+        for name in old.namelist():
+            new.writestr(name, json.dumps(manifest) if name == "manifest.json" else old.read(name))
+        for name in names:
+            new.writestr(name, b"bad")
+    agent = session()
+    agent.good("put_bundle", written.getvalue(), sha256=digest_of(written.getvalue()))
+    agent.good("load", sha256=digest_of(written.getvalue()))
+    assert not Path("/tmp/outside").exists()
+    assert {path.name for path in tmp_path.iterdir()} == {"agent"}
+    assert all(path.suffix in {".zip", ".bit", ".hwh", ""} for path in (tmp_path / "agent").iterdir())
+
+
+def test_what_arrives_changed_is_not_kept(session):
+    agent = session()
+    kind, message = agent.refused("put_bundle", made().content, sha256="0" * 64)
+    assert kind == "bundle"
+    assert message.startswith("bundle 0000000000000000 arrived with SHA-256 ")
+
+
+def test_only_so_many_bundles_are_kept(session):
+    agent = session()
+    digests = []
+    for clock in range(KEPT + 3):
+        content = with_manifest(clock_mhz=100.0 + clock)
+        digests.append(digest_of(content))
+        agent.good("put_bundle", content, sha256=digests[-1])
+    assert agent.good("hello")[0]["bundles"] == digests[3:]
+
+
+def test_a_bundle_damaged_on_the_disk_is_not_loaded(session, tmp_path):
+    subject, agent = made(), session()
+    agent.good("put_bundle", subject.content, sha256=subject.digest)
+    path = tmp_path / "agent" / f"{subject.digest}.zip"
+    path.write_bytes(path.read_bytes()[:-1])
+    assert agent.refused("load", sha256=subject.digest) == (
+        "storage",
+        f"bundle {subject.digest[:16]} was damaged on the board's disk; send it again",
+    )
+    agent.loaded(subject)
+
+
+@pytest.mark.parametrize("how", ["space", "write"])
+def test_a_full_disk_is_said_and_leaves_what_was_there(session, tmp_path, monkeypatch, how):
+    first, second, agent = made(1), made(2), session()
+    agent.loaded(first)
+    before = sorted(path.name for path in (tmp_path / "agent").iterdir())
+    if how == "space":
+        monkeypatch.setattr(Store, "free_bytes", lambda _: 1000)
+    else:
+        monkeypatch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    kind, message = agent.refused("put_bundle", second.content, sha256=second.digest)
+    assert kind == "storage"
+    assert message.startswith("the board's disk refuses: No space left on device; ")
+    assert sorted(path.name for path in (tmp_path / "agent").iterdir()) == before
+    agent.good("run", first.words(2).tobytes())
+
+
+@pytest.mark.parametrize("kind", ["file", "link", "writable"])
+def test_a_folder_that_is_not_the_agents_own_is_refused(tmp_path, kind):
+    folder = tmp_path / "agent"
+    if kind == "file":
+        folder.write_text("")
+    elif kind == "link":
+        (tmp_path / "other").mkdir()
+        folder.symlink_to(tmp_path / "other")
+    else:
+        folder.mkdir()
+        folder.chmod(0o777)
+    with pytest.raises(AgentError, match=r"is not a folder of the agent's own|File exists"):
+        Store(folder)

@@ -1,0 +1,110 @@
+"""The agent's package as a board has it: in the bundle, without this project, for notebooks."""
+
+from __future__ import annotations
+
+import ast
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from agent_bundles import ROOT, made
+from agent_standin import StandinFabric
+
+from boards.agent.accelerator import Accelerator
+from boards.agent.errors import AgentError
+from boards.agent.wire import receive, send
+from boards.driver import PACKAGE
+
+AGENT = ROOT / "boards" / "agent"
+
+
+def test_the_notebooks_accelerator(tmp_path):
+    """From the bundle itself, as on a board: its copy of the driver; of ours only the stand-in."""
+    subject = made()
+    bundle = tmp_path / "cdg.zip"
+    subject.bundle.write(bundle)
+    program = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "import numpy as np; from agent_standin import StandinFabric\n"
+        f"from {PACKAGE} import Accelerator\n"
+        "with Accelerator(sys.argv[1], fabric=StandinFabric(), folder=sys.argv[2]) as a:\n"
+        "    x = np.random.default_rng(5).normal(0.5, 1.0, (40, 13)); print(a.predict(x).tolist(), a.class_names)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(bundle), str(tmp_path / "agent")],
+        env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{Path(__file__).parent}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    x = np.random.default_rng(5).normal(0.5, 1.0, (40, 13))
+    kind = subject.graph.input.type
+    integers = np.clip(np.rint((x - 0.5) * 4.0), kind.low, kind.high).astype(np.int64)
+    assert done.stdout.strip() == f"{subject.graph.run(integers).argmax(axis=1).tolist()} ['a', 'b', 'c', 'd']"
+
+
+@pytest.fixture
+def with_host_format(monkeypatch):
+    """In a bundle host_format.py is beside the agent's own files."""
+    from hw import host_format
+
+    monkeypatch.setitem(sys.modules, "boards.agent.host_format", host_format)
+
+
+def test_an_accelerator_that_differs_is_refused(tmp_path, with_host_format):
+    path = tmp_path / "cdg.zip"
+    made().bundle.write(path)
+    fabric = StandinFabric("wrong")
+    with pytest.raises(AgentError, match=r"^1 of 50 golden vectors give other outputs on this board; it is not to be"):
+        Accelerator(path, fabric=fabric, folder=tmp_path / "agent")
+    assert fabric.log[-1] == "close"
+    with Accelerator(path, fabric=StandinFabric(), folder=tmp_path / "agent") as accelerator:
+        with pytest.raises(ValueError, match="1 input values are NaN"):
+            accelerator.predict(np.array([[float("nan"), *[0.0] * 12]]))
+        with pytest.raises(AgentError, match="^the board is in use by process"):
+            Accelerator(path, fabric=StandinFabric(), folder=tmp_path / "agent")
+
+
+def test_the_package_runs_on_what_a_board_has():
+    """Python 3.10's syntax; the standard library, NumPy and its own files. pynq is named by text only, when needed."""
+    allowed = set(sys.stdlib_module_names) - {"tomllib"} | {"numpy"}
+    for path in AGENT.glob("*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"), feature_version=(3, 10))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                assert {alias.name.split(".")[0] for alias in node.names} <= allowed, path
+            elif isinstance(node, ast.ImportFrom) and node.level == 0:
+                assert node.module.split(".")[0] in allowed, path
+                newer = {"StrEnum", "UTC", "Self", "assert_never", "override", "TaskGroup", "batched", "Never"}
+                assert not newer & {alias.name for alias in node.names}, path
+            elif isinstance(node, ast.ImportFrom):
+                assert node.level == 1, path
+
+
+def test_the_bundle_is_the_agents_program(tmp_path):
+    """``python3 BUNDLE`` on a machine without pynq: the agent answers, and says what is missing to load."""
+    subject = made()
+    bundle = tmp_path / "cdg.zip"
+    subject.bundle.write(bundle)
+    requests = io.BytesIO()
+    send(requests, {"op": "hello"})
+    send(requests, {"op": "put_bundle", "sha256": subject.digest}, subject.content)
+    send(requests, {"op": "load", "sha256": subject.digest})
+    done = subprocess.run(
+        [sys.executable, "-I", str(bundle), str(tmp_path / "agent")],
+        input=requests.getvalue(),
+        capture_output=True,
+        check=False,
+    )
+    answers = io.BytesIO(done.stdout)
+    assert receive(answers)[0]["versions"]["pynq"] is None
+    assert receive(answers)[0] == {"ok": True}
+    refusal = receive(answers)[0]
+    assert refusal["kind"] == "environment"
+    assert "has no pynq; start the agent in the image's own environment" in refusal["message"]
+    assert (receive(answers), done.returncode, done.stderr) == (None, 0, b"")
