@@ -16,11 +16,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .archive import sha256
 from .device import Device
 from .errors import AgentError
 from .fabric import Fabric
 from .store import Store
-from .unpack import digest_of, unpack
+from .unpack import unpack
 from .wire import MOST_DATA, PROTOCOL, Reader, WireError, Writer, receive, send
 
 MOST_REPEATS = 10_000
@@ -104,10 +105,8 @@ class Server:
 
     def _put_bundle(self, arguments: Mapping[str, Any], data: bytes) -> Answer:
         digest = _digest(arguments["sha256"])
-        if digest_of(data) != digest:
-            raise AgentError(
-                "bundle", f"bundle {digest[:16]} arrived with SHA-256 {digest_of(data)[:16]}; send it again"
-            )
+        if sha256(data) != digest:
+            raise AgentError("bundle", f"bundle {digest[:16]} arrived with SHA-256 {sha256(data)[:16]}; send it again")
         unpack(data)
         self._store.put(data)
         return {"ok": True}, b""

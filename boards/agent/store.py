@@ -13,8 +13,8 @@ import shutil
 import stat
 from pathlib import Path
 
+from .archive import sha256
 from .errors import AgentError
-from .unpack import digest_of
 
 FOLDER = "/var/lib/codesign-board"
 """The same for all users, since the lease on the board is in it; overlays need root anyway."""
@@ -86,7 +86,7 @@ class Store:
 
     def put(self, content: bytes) -> None:
         """Keep a bundle."""
-        digest = digest_of(content)
+        digest = sha256(content)
         for old in [name for name in self.bundles() if name != digest][: -(KEPT - 1)]:
             (self.folder / f"{old}.zip").unlink()
         self._write(f"{digest}.zip", content)
@@ -101,7 +101,7 @@ class Store:
             raise AgentError("request", f"the board has no bundle {digest[:16]}; send it first") from None
         except OSError as error:
             raise AgentError("storage", f"cannot read {path} on the board: {error.strerror}") from None
-        if digest_of(content) != digest:
+        if sha256(content) != digest:
             path.unlink()
             raise AgentError("storage", f"bundle {digest[:16]} was damaged on the board's disk; send it again")
         return content
@@ -111,7 +111,7 @@ class Store:
 
         The name is made of both contents: pynq and the kernel tell bitstreams apart by name alone.
         """
-        stem = f"cdg_{digest_of(digest_of(bit).encode() + digest_of(hwh).encode())[:32]}"
+        stem = f"cdg_{sha256(sha256(bit).encode() + sha256(hwh).encode())[:32]}"
         for old in (*self.folder.glob("cdg_*.bit"), *self.folder.glob("cdg_*.hwh")):
             old.unlink()
         self._write(f"{stem}.hwh", hwh)

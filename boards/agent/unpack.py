@@ -1,24 +1,16 @@
-"""A bundle as the board reads it: nothing in it is trusted, and no name in it becomes a path.
-
-The host reads bundles in boards/bundle.py; this is the part of it that a board needs, without the host's packages.
-"""
+"""What a bundle's manifest says to a board: nothing in it is trusted, and no name in it becomes a path."""
 
 from __future__ import annotations
 
-import hashlib
-import io
-import json
 import math
 import re
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from .archive import ArchiveError, read_archive, sha256
 from .errors import AgentError
 
-FORMAT = 1
-MANIFEST = "manifest.json"
 SEGMENT = 0x1_0000
 _FABRIC = ((0x4000_0000, 0x8000_0000), (0xA000_0000, 0xB000_0000))
 """Where the processors of Zynq-7000 (GP0) and UltraScale+ (HPM0) see the fabric, and nothing else."""
@@ -59,18 +51,10 @@ class Contents:
         return self.files[self.manifest["stem"] + ".hwh"]
 
 
-def digest_of(content: bytes) -> str:
-    """The name of a bundle: SHA-256 of its bytes, in hexadecimal digits."""
-    return hashlib.sha256(content).hexdigest()
-
-
 def unpack(content: bytes) -> Contents:
     """The bundle in these bytes; AgentError of kind ``bundle`` where anything in it is not as it must be."""
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            members = _members(archive, len(content))
-        manifest = json.loads(members.pop(MANIFEST))
-        _sums(manifest, members)
+        manifest, members = read_archive(content)
         _values(manifest, members)
         registers = manifest["registers"]
         offsets = {name: _whole(registers[name]["offset"], 0, SEGMENT - 4) for name in (*_NEEDED, *_CONSTANT)}
@@ -79,11 +63,13 @@ def unpack(content: bytes) -> Contents:
         _need(all(offset % 4 == 0 for offset in offsets.values()), "registers at odd addresses")
         _need(constants["word_bits"] in (32, 64), f"words of {constants['word_bits']} bits")
         _need(all(1 <= constants[f"{way}_words"] <= 1 << 20 for way in ("input", "output")), "frames of no words")
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError, RecursionError) as error:
+    except ArchiveError as error:
+        raise AgentError("bundle", f"the bundle {error}; build it again") from None
+    except ValueError as error:
         raise AgentError("bundle", f"the bundle is damaged: {error}; build it again") from None
     except (KeyError, TypeError, AttributeError) as error:
         raise AgentError("bundle", f"the bundle's manifest is not of this version: {error!r}; build it again") from None
-    return Contents(digest_of(content), manifest, members, offsets, constants)
+    return Contents(sha256(content), manifest, members, offsets, constants)
 
 
 def _need(holds: bool, what: str) -> None:
@@ -95,21 +81,6 @@ def _whole(value: Any, low: int, high: int) -> int:
     _need(type(value) is int and low <= value <= high, f"{value!r} is not between {low} and {high}")
     number: int = value
     return number
-
-
-def _members(archive: zipfile.ZipFile, size: int) -> dict[str, bytes]:
-    infos = archive.infolist()
-    stored = all(info.compress_type == zipfile.ZIP_STORED for info in infos)
-    _need(stored and sum(info.file_size for info in infos) <= size, "members are compressed or overlap")
-    _need(len({info.filename for info in infos}) == len(infos), "two members have one name")
-    return {info.filename: archive.read(info) for info in infos}
-
-
-def _sums(manifest: Mapping[str, Any], members: Mapping[str, bytes]) -> None:
-    _need(manifest["format"] == FORMAT, f"format {manifest['format']!r}, this agent reads {FORMAT}")
-    _need(set(manifest["files"]) == set(members), f"content and {MANIFEST} do not agree")
-    for name, data in members.items():
-        _need(digest_of(data) == manifest["files"][name]["sha256"], f"{name} does not have its SHA-256")
 
 
 def _values(manifest: Mapping[str, Any], members: Mapping[str, bytes]) -> None:

@@ -15,9 +15,9 @@ import numpy as np
 from agent_standin import StandinFabric
 from networks import random_graph, random_inputs
 
+from boards.agent.archive import sha256
 from boards.agent.server import Server
 from boards.agent.store import Store
-from boards.agent.unpack import digest_of
 from boards.bundle import Bundle
 from boards.driver import driver_files
 from boards.remote import Remote
@@ -46,7 +46,7 @@ class Made:
 
     @property
     def digest(self) -> str:
-        return digest_of(self.content)
+        return sha256(self.content)
 
     def words(self, count: int, seed: int = 3) -> np.ndarray:
         return self.format.encode(random_inputs(self.graph, count, seed))

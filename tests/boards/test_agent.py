@@ -7,21 +7,8 @@ import os
 
 import numpy as np
 import pytest
-from agent_bundles import Session, made
+from agent_bundles import made
 from agent_standin import INTERVAL, LATENCY
-
-
-@pytest.fixture
-def session(tmp_path):
-    opened = []
-
-    def start(*faults, folder=tmp_path / "agent"):
-        opened.append(Session(folder, *faults))
-        return opened[-1]
-
-    yield start
-    for one in opened:
-        one.server.close()
 
 
 def test_outputs_are_those_of_the_graph(session):
