@@ -168,13 +168,15 @@ def _bundle(subject: Subject, made: Overlay, folder: Path, figures: Measurement)
     x = subject.vectors()
     files = {f"{made.stem}.{kind}": (folder / f"{made.stem}.{kind}").read_bytes() for kind in ("bit", "hwh")}
     files[METRICS] = (folder / METRICS).read_bytes()
+    files |= {f"rtl/{name}": text.encode() for name, text in subject.core.files.items()}
     files["golden/inputs.npy"] = _array(x)
     files["golden/outputs.npy"] = _array(subject.graph.run(x))
     files |= driver_files(resources.files("hw").joinpath("host_format.py").read_text(encoding="utf-8"))
     described = subject.description()
     described["figures"]["build"] = figures.to_json()
     place = {"dma": made.dma, "accelerator": made.accelerator}
-    return Bundle({**described, "stem": made.stem, "clock_mhz": made.clock.mhz, "addresses": place}, files)
+    described |= {"stem": made.stem, "clock_mhz": made.clock.mhz, "addresses": place, "simulation_only": False}
+    return Bundle(described, files)
 
 
 def _array(integers: Ints) -> bytes:

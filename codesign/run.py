@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from codesign.board_result import BoardResult
 from codesign.budget import binding, limits
 from codesign.errors import RunError, StorageError, nearest
 from codesign.files import write_whole
@@ -32,6 +33,7 @@ class Run:
     task: Task
     records: tuple[Record, ...]
     finals: dict[str, Final]
+    boards: tuple[BoardResult, ...]
     generations: tuple[dict[str, Any], ...]
     reference: Point | None
 
@@ -140,6 +142,7 @@ def snapshot(folder: Path, store: Store) -> Run:
         Task.from_json(task),
         tuple(records),
         store.finals(),
+        tuple(store.boards()),
         tuple(store.generations()),
         tuple(reference) if reference is not None else None,
     )

@@ -12,12 +12,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from codesign.board_result import BoardResult
 from codesign.errors import RunError, StorageError
 from codesign.place import PROGRAM
 from codesign.record import Final, Record
 
 FILE = "store.sqlite"
-VERSION = 2
+VERSION = 3
 _APPLICATION = 0x436F4465  # marks a SQLite file as ours
 _PATIENCE_S = 10.0  # for a lock that another program holds
 # SQLite's codes, the extended ones where their low byte alone says too little
@@ -42,6 +43,7 @@ BEGIN IMMEDIATE;
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 CREATE TABLE records (number INTEGER PRIMARY KEY, digest TEXT NOT NULL UNIQUE, json TEXT NOT NULL) STRICT;
 CREATE TABLE finals (digest TEXT PRIMARY KEY, json TEXT NOT NULL) STRICT;
+CREATE TABLE boards (number INTEGER PRIMARY KEY, digest TEXT NOT NULL, json TEXT NOT NULL) STRICT;
 CREATE TABLE generations (number INTEGER PRIMARY KEY, json TEXT NOT NULL) STRICT;
 PRAGMA application_id = {application};
 PRAGMA user_version = {version};
@@ -152,6 +154,14 @@ class Store:
         """Figures added to front members, by digest."""
         found = (Final.from_json(values) for values in self._values("SELECT json FROM finals ORDER BY digest"))
         return {final.digest: final for final in found}
+
+    def put_board(self, result: BoardResult) -> None:
+        """Add what became of a candidate on a board; of one candidate there may be any number."""
+        self._write("INSERT INTO boards (digest, json) VALUES (?, ?)", result.digest, json.dumps(result.to_json()))
+
+    def boards(self) -> list[BoardResult]:
+        """What became of candidates on boards, in the order it was known."""
+        return [BoardResult.from_json(values) for values in self._values("SELECT json FROM boards ORDER BY number")]
 
     def put_generation(self, number: int, values: dict[str, Any]) -> None:
         """Add what a generation came to; the same again changes nothing (resume replays generations)."""

@@ -23,7 +23,8 @@ SOFT_RESET, STREAM_RESET, SNAPSHOT = 1, 2, 4
 SAMPLE_SECONDS = 0.02
 _ERRORS = {0: "short_frame", 1: "long_frame", 2: "overflow"}
 _COUNTERS = (
-    "latency_last", "latency_min", "latency_max", "interval", "frames_in", "frames_out", "stalls",
+    "cycles_low", "cycles_high", "latency_last", "latency_min", "latency_max", "interval", "frames_in", "frames_out",
+    "stalls",
 )  # fmt: skip
 
 
@@ -47,6 +48,10 @@ class Device:
     def load(cls, fabric: Fabric, contents: Contents, bit: Path) -> Device:
         """Program ``bit``, which is that of ``contents``, and see that it is what now answers."""
         manifest, board = contents.manifest, fabric.board()
+        if manifest["simulation_only"] and not fabric.simulated:
+            raise AgentError(
+                "bundle", "the bundle was made for a virtual board and has no bitstream; build it with Vivado"
+            )
         if board is not None and board.casefold() != manifest["board"].casefold():
             raise AgentError("bundle", f"the bundle is for board {manifest['board']!r}, and this is {board!r}")
         places = Places(**{name: manifest["addresses"][name] for name in ("dma", "accelerator")})
@@ -74,22 +79,30 @@ class Device:
         return np.concatenate(found) if found else np.zeros((0, self.output_words), self.dtype)
 
     def latency(self, words: NDArray[Any], repeats: int) -> dict[str, Any]:
-        """Cycles of single frames, then cycles between frames and seconds of batches. Seconds include the software."""
+        """Cycles of single frames, then cycles between frames and seconds of batches. Seconds include the software.
+
+        ``counted``: cycles of the fabric clock over the whole measurement and the seconds it took, which show how fast
+        the clock really is, whatever its registers say.
+        """
         self.reset()
+        first = self._moment()
         for index in range(repeats):
             self._packet(words[index % len(words)][None])
         single = self._counters()
         batches = []
         for size in BATCHES:
             batch = np.resize(words, (size, self.input_words))
-            began = time.perf_counter()
+            began = self.fabric.seconds()
             self.run(batch)
-            seconds = time.perf_counter() - began
+            seconds = self.fabric.seconds() - began
             together = (size - 1) % self.burst + 1  # in the last transfer: between two of them, software waits
             interval = self._counters()["interval"] if together > 1 else None
             batches.append({"frames": size, "seconds": seconds, "interval_cycles": interval})
         self._write("bursts", 0)
-        return {"clock_mhz": self.clock_mhz, "repeats": repeats, "single": single, "batches": batches}
+        last = self._moment()
+        counted = {"cycles": last[0] - first[0], "seconds": last[1] - first[1]}
+        found = {"clock_mhz": self.clock_mhz, "repeats": repeats, "single": single, "batches": batches}
+        return {**found, "counted": counted}
 
     def power(self, words: NDArray[Any], seconds: float) -> dict[str, Any]:
         """Watts by rail of ``seconds`` loaded but idle, then of ``seconds`` of work. Times are from the call.
@@ -171,6 +184,11 @@ class Device:
         except AgentError as after:
             words += f"; {after}"
         return AgentError(error.kind, words)
+
+    def _moment(self) -> tuple[int, float]:
+        """Cycles since the fabric's reset, and the time of their snapshot."""
+        counters, seconds = self._counters(), self.fabric.seconds()
+        return counters["cycles_high"] << 32 | counters["cycles_low"], seconds
 
     def _counters(self) -> dict[str, int]:
         self._write("control", SNAPSHOT)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,13 @@ class Fabric(abc.ABC):
     for the kernel besides, which only the host's limit ends. AgentError is all that is raised: ``timeout``,
     ``hardware``, ``bundle`` or ``environment``. Nothing is kept of an earlier process.
     """
+
+    simulated = False
+    """Whether a simulation stands in for the board: then no figure is a measurement of one."""
+
+    def seconds(self) -> float:
+        """Time of the world in which the accelerator runs, since whenever; a simulation has its own."""
+        return time.perf_counter()
 
     @abc.abstractmethod
     def board(self) -> str | None:

@@ -95,6 +95,7 @@ class Server:
             "python": platform.python_version(),
             "machine": platform.machine(),
             "board": self._fabric.board(),
+            "simulated": self._fabric.simulated,
             "versions": dict(self._fabric.versions()),
             "root": os.geteuid() == 0,
             "free_bytes": self._store.free_bytes(),

@@ -93,6 +93,8 @@ def _values(manifest: Mapping[str, Any], members: Mapping[str, bytes]) -> None:
     _need(said == build_id, f"build id {build_id} is {said} among the registers")
     _need(type(clock) in (int, float) and math.isfinite(clock) and 0.1 <= clock < 2000, f"clock of {clock!r} MHz")
     _need(type(manifest["board"]) is str, f"board {manifest['board']!r}")
+    only = manifest["simulation_only"]
+    _need(type(only) is bool, f"simulation_only {only!r}")
     for key in ("latency_cycles", "interval_cycles"):
         _whole(manifest[key], 1, 1 << 28)
     for name in ("dma", "accelerator"):

@@ -71,6 +71,7 @@ def made(seed: int = 1, board: str = "pynq-z1", **changes: float) -> Made:
         "part": PART,
         "build_id": built.build_id,
         "clock_mhz": 100.0,
+        "simulation_only": False,
         "stem": stem,
         "addresses": {"dma": 0x4000_0000, "accelerator": 0x4001_0000},
         "registers": built.register_map(),

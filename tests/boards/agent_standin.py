@@ -120,6 +120,7 @@ class StandinFabric(Fabric):
             self.values[name] = self.values.get(name, 0) + frames
         for name in ("latency_last", "latency_min", "latency_max"):
             self.values[name] = LATENCY
+        self.values["cycles_low"] = self.values.get("cycles_low", 0) + LATENCY + (frames - 1) * INTERVAL
         self.values["interval"] = INTERVAL
 
     def _integers(self, frames: Any) -> Any:

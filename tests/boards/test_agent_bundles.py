@@ -69,6 +69,7 @@ def with_register(register, **changes):
         (lambda: with_manifest(stem="cdg_0123456789abcdef"), "no bitstream and hwh of stem"),
         (lambda: with_manifest(build_id="0" * 32), "among the registers"),
         (lambda: with_manifest(clock_mhz=-1.0), "clock of -1.0 MHz"),
+        (lambda: with_manifest(simulation_only=0), "simulation_only 0"),
         (lambda: with_manifest(clock_mhz=None), "clock of None MHz"),
         (lambda: with_manifest(addresses={"dma": 0xF800_0000, "accelerator": 0x4000_0000}), "not in the fabric"),
         (lambda: with_manifest(addresses={"dma": 0x4000_0000, "accelerator": 0x10_0000}), "not in the fabric"),
@@ -105,6 +106,16 @@ def test_names_that_are_paths_elsewhere_are_refused(session, tmp_path, name):
     assert not Path("/tmp/outside").exists()
     assert {path.name for path in tmp_path.iterdir()} == {"agent"}
     assert agent.good("hello")[0]["bundles"] == []
+
+
+def test_what_has_no_bitstream_is_loaded_by_simulations_only(session):
+    content, agent = with_manifest(simulation_only=True), session()
+    agent.good("put_bundle", content, sha256=sha256(content))
+    kind, message = agent.refused("load", sha256=sha256(content))
+    assert kind == "bundle"
+    assert message == "the bundle was made for a virtual board and has no bitstream; build it with Vivado"
+    agent.fabric.simulated = True
+    agent.good("load", sha256=sha256(content))
 
 
 def test_what_arrives_changed_is_not_kept(session):

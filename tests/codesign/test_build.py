@@ -20,7 +20,7 @@ from boards.catalogue import load_target
 from codesign import vivado
 from codesign.architecture import Architecture, DenseLayer, Hardware
 from codesign.artifacts import ArtifactStore
-from codesign.build import build
+from codesign.build import Subject, build
 from codesign.cli import main
 from codesign.errors import RunError, ToolMissingError, ToolRunError
 from codesign.measurement import Measurement, Provenance
@@ -160,11 +160,14 @@ def test_the_bundle_holds_what_a_board_needs(behave, stored):
     ]
     bundle = read_bundle(built.bundle)
     stem = bundle.manifest["stem"]
-    own = {name for name in bundle.files if not name.startswith("codesign_board/")}
+    own = {name for name in bundle.files if not name.startswith(("codesign_board/", "rtl/"))}
     assert own == {
         *(f"{stem}.bit", f"{stem}.hwh", "metrics.json", "golden/inputs.npy", "golden/outputs.npy", "__main__.py")
     }
     assert {"codesign_board/server.py", "codesign_board/host_format.py"} <= set(bundle.files)
+    rtl = {name.removeprefix("rtl/"): data.decode() for name, data in bundle.files.items() if name.startswith("rtl/")}
+    assert rtl == dict(Subject.stored(run, stored).core.files)
+    assert bundle.manifest["simulation_only"] is False
     assert built.bundle.name == f"{stem}.zip"
     told = {key: bundle.manifest[key] for key in ("board", "part", "clock_mhz", "asked_clock_mhz", "candidate")}
     assert told == {
