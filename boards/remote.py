@@ -47,16 +47,26 @@ _ERRORS: Mapping[str, type[CodesignError]] = {
     "mismatch": MismatchError, "timeout": ToolRunError, "hardware": ToolRunError, "environment": ToolError,
     "internal": ToolRunError,
 }  # fmt: skip
+_AGAIN = "set the board up (docs/boards.md)"
 _HINTS = (
+    (
+        "IDENTIFICATION HAS CHANGED",
+        "another board, or a new image? If you know why: ssh-keygen -R {host}, then ssh {name}",
+    ),
     ("Host key verification failed", "check the board's key, then connect once by hand: ssh {name}"),
-    ("Permission denied", "the key is not on the board: ssh-copy-id {name}"),
-    ("a password is required", "sudo on the board asks for a password; add its line to sudoers (docs/boards.md)"),
+    ("Permission denied (", "the key is not on the board: ssh-copy-id {name}"),
+    ("a password is required", f"sudo on the board asks for a password; {_AGAIN}"),
+    ("not allowed to", f"sudo on the board refuses; {_AGAIN}"),
     ("Could not resolve", "no such host: correct its name, or use the board's address"),
     ("Connection refused", "the board runs no ssh server: is it booted?"),
     ("timed out", "the board does not answer: is it on, and on this network?"),
     ("No route to host", "the board does not answer: is it on, and on this network?"),
-    ("not found", "the agent is not on the board; set the board up first (docs/boards.md)"),
-    ("No such file", "the agent is not on the board; set the board up first (docs/boards.md)"),
+    ("Network is unreachable", "this computer has no way to the board: is it on this network?"),
+    ("Connection reset", "the board ended the connection: is it still booting? Try again"),
+    ("Connection closed", "the board ended the connection: is it still booting? Try again"),
+    ("not found", f"the agent is not on the board; {_AGAIN}"),
+    ("No such file", f"the agent is not on the board; {_AGAIN}"),
+    ("No space left", "the board's disk is full; make room there"),
 )
 
 
@@ -73,6 +83,15 @@ def ssh_command(host: str, program: Sequence[str]) -> list[str]:
         "ClearAllForwardings": "yes", "ForwardAgent": "no", "ControlMaster": "no",
     }  # fmt: skip
     return ["ssh", "-T", *(f"-o{key}={value}" for key, value in options.items()), host, "--", shlex.join(program)]
+
+
+def unusable(name: str, said: str, last: str) -> ToolError | None:
+    """The error for a connection that did not come about, by what ssh or sudo said; None for unknown words."""
+    host = name.rpartition("@")[2]
+    for text, hint in _HINTS:
+        if text in said:
+            return ToolError(f"cannot use board {name}: {last}; {hint.format(name=name, host=host)}")
+    return None
 
 
 class Remote:
@@ -101,6 +120,7 @@ class Remote:
         self._frame_seconds = 0.0
         self._answered = False
         self._late = False
+        self._interrupted = False
 
     def hello(self) -> dict[str, Any]:
         """What the agent says of board and software; ToolError where it is of another version."""
@@ -189,6 +209,8 @@ class Remote:
         """The agent's answer; its refusal as an error."""
         if self._said.closed:
             raise ToolError(f"the session with {self.name} is over; begin a new one")
+        if self._interrupted:
+            raise self._broken("an operation was interrupted")
         assert self._child.stdin is not None
         assert self._child.stdout is not None
         seconds = SECONDS[operation] + more + len(data) / BYTES_PER_SECOND
@@ -220,7 +242,8 @@ class Remote:
         try:
             yield
         except BaseException:
-            self._kill()  # half a frame may be on its way
+            self._interrupted = True  # half a frame may be on its way, or an answer that nobody waits for
+            self._kill()
             raise
         finally:
             timer.cancel()
@@ -236,11 +259,9 @@ class Remote:
         if self._late:
             words = f"board {self.name} did not answer {operation} within {seconds:.3g} s; is it still up? ({last})"
             return ToolRunError(words, said)
-        for text, hint in _HINTS:
-            if text in said and not self._answered:
-                return ToolError(f"cannot use board {self.name}: {last}; {hint.format(name=self.name)}")
         if not self._answered:
-            return ToolError(f"no agent answers on board {self.name}: {what} ({last})")
+            unknown = ToolError(f"no agent answers on board {self.name}: {what} ({last})")
+            return unusable(self.name, said, last) or unknown
         return ToolRunError(f"the connection to board {self.name} was lost: {what} ({last}); try again", said)
 
     def _kill(self) -> None:

@@ -118,14 +118,14 @@ def _sources(core: Core) -> Iterator[str]:
 
 def _cells(core: Core, ps: ProcessingSystem, clock: Clock) -> Iterator[str]:
     yield from _cell("ps", SHELLS[ps.kind].vlnv, properties(ps, clock))
-    yield from _cell("dma", "xilinx.com:ip:axi_dma:7.1", _dma(core.word_bits))
+    yield from _cell("dma", "xilinx.com:ip:axi_dma:7.1", dma_properties(core.word_bits))
     yield from _cell("reset", "xilinx.com:ip:proc_sys_reset:5.0", {})
     yield from _cell("control", "xilinx.com:ip:smartconnect:1.0", {"NUM_SI": "1", "NUM_MI": "2"})
     yield from _cell("memory", "xilinx.com:ip:smartconnect:1.0", {"NUM_SI": "2", "NUM_MI": "1"})
     yield f"create_bd_cell -type module -reference {core.top} accelerator"
 
 
-def _dma(word_bits: int) -> dict[str, str]:
+def dma_properties(word_bits: int) -> dict[str, str]:
     """Simple mode: no descriptors, addresses and lengths in registers; streams as wide as the accelerator's."""
     memory_bits = str(max(word_bits, 32))
     return {
@@ -199,6 +199,6 @@ def _expectations(core: Core, shell: Shell, clock: Clock) -> Iterator[str]:
     """Validation may overrule what was set, in silence; driver and clock depend on these."""
     divisors = " ".join(f"CONFIG.{name}" for name in shell.divisors)
     yield f"expect_clock ps CONFIG.{shell.frequency} {{{divisors}}} {clock.mhz:.6f} {clock.divisor}"
-    values = _dma(core.word_bits)
+    values = dma_properties(core.word_bits)
     for key in ("c_include_sg", "c_sg_length_width", "c_m_axis_mm2s_tdata_width", "c_s_axis_s2mm_tdata_width"):
         yield f"expect dma CONFIG.{key} {values[key]}"

@@ -38,6 +38,11 @@ class BoardResult:
         assert self.failed_at is not None or self.measurement is not None
         assert self.failed_at is None or self.reason, "a failure says why"
 
+    @property
+    def simulated(self) -> bool:
+        """Whether a virtual board stood in for one: then no figure of a board is a measurement on one."""
+        return self.host.startswith("virtual:") or bool(self.described.get("hello", {}).get("simulated"))
+
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
         return {**asdict(self), "measurement": self.measurement.to_json() if self.measurement else None}

@@ -57,12 +57,13 @@ class Miss:
     constraint: Constraint
     value: float
     violation: float
+    provenance: str
 
     def words(self) -> str:
         """One clause, e.g. ``lut: 14,000 LUT, 5.3 % over the budget of 13,300``."""
         limit = self.constraint
         if limit.key == "clock":
-            text = f"clock: modelled Fmax {self.value:.1f} MHz is under the study's {limit.limit:g}"
+            text = f"clock: {self.provenance} Fmax {self.value:.1f} MHz is under the study's {limit.limit:g}"
         elif limit.sense == "at least":
             text = f"{limit.key}: {self.value:,.0f} {limit.unit}, {_percent(self)} under the budget of {limit.limit:,g}"
         else:
@@ -79,7 +80,7 @@ def misses(limits: Sequence[Constraint], record: Record, clock_mhz: float) -> li
     measured = record.measurement
     found = violations(limits, measured, clock_mhz, partial=record.status == "infeasible")
     missed = [
-        Miss(limit, limit.value(measured, clock_mhz), found[limit.key])
+        Miss(limit, limit.value(measured, clock_mhz), found[limit.key], measured.figures[limit.figure].provenance.value)
         for limit in limits
         if found.get(limit.key, 0.0) > 0
     ]

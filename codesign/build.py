@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -14,11 +14,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from boards.bit import placeholder
+from boards.board import ProcessingSystem
 from boards.bundle import SUFFIX, Bundle
 from boards.catalogue import load_board
 from boards.driver import driver_files
+from boards.hwh import handoff
 from boards.ip import package
-from boards.vivado import METRICS, Core, Overlay, overlay
+from boards.vivado import DESIGN, METRICS, Core, Overlay, overlay
 from codesign.artifacts import ArtifactStore
 from codesign.cli import version
 from codesign.errors import InputError, RunError, TargetError
@@ -131,13 +134,14 @@ def build(
     if target == "ip":
         write_files(folder, _ip(subject))
         return Built(folder)
-    made = _overlay(subject)
+    made, _ = _overlay(subject)
     write_files(folder / VIVADO, made.files)
     if vivado is None:
         return Built(folder, made)
     figures = run_vivado(vivado, folder / VIVADO, made.stem, phase)
     bundle = folder / f"{made.stem}{SUFFIX}"
-    _bundle(subject, made, folder / VIVADO, figures).write(bundle)
+    files = {name: (folder / VIVADO / name).read_bytes() for name in (f"{made.stem}.bit", f"{made.stem}.hwh", METRICS)}
+    _bundle(subject, made, files, figures).write(bundle)
     return Built(folder, made, bundle, figures)
 
 
@@ -148,7 +152,7 @@ def _ip(subject: Subject) -> dict[str, str]:
     return {**files, DESCRIPTION: json.dumps(subject.description(), indent=2) + "\n"}
 
 
-def _overlay(subject: Subject) -> Overlay:
+def _overlay(subject: Subject) -> tuple[Overlay, ProcessingSystem]:
     target = subject.run.study.target
     if target.board is None:
         raise InputError(
@@ -161,22 +165,38 @@ def _overlay(subject: Subject) -> Overlay:
             f"board {target.board!r} has no [ps] table, so its clock is not known; add one "
             "(docs/build.md), or use --target ip"
         )
-    return overlay(subject.core, subject.run.task.target.part.name, ps, target.clock_mhz)
+    return overlay(subject.core, subject.run.task.target.part.name, ps, target.clock_mhz), ps
 
 
-def _bundle(subject: Subject, made: Overlay, folder: Path, figures: Measurement) -> Bundle:
+def simulation_bundle(run: Run, record: Record) -> Bundle:
+    """A bundle of a candidate for virtual boards alone: with its RTL, and without a bitstream. Nothing is built.
+
+    Raises as :func:`build` does for a bitstream.
+    """
+    subject = Subject.stored(run, record)
+    made, ps = _overlay(subject)
+    part = run.task.target.part.name
+    what = json.dumps({"stem": made.stem, "build_id": subject.accelerator.build_id, "for": "virtual boards"})
+    files = {
+        f"{made.stem}.bit": placeholder(DESIGN, part, what.encode()),
+        f"{made.stem}.hwh": handoff(made, subject.core, part, ps).encode(),
+    }
+    return _bundle(subject, made, files, None)
+
+
+def _bundle(subject: Subject, made: Overlay, built: Mapping[str, bytes], figures: Measurement | None) -> Bundle:
+    """Around ``built``, which has the bitstream and its .hwh; ``figures`` are those of the routed design, if any is."""
     x = subject.vectors()
-    files = {f"{made.stem}.{kind}": (folder / f"{made.stem}.{kind}").read_bytes() for kind in ("bit", "hwh")}
-    files[METRICS] = (folder / METRICS).read_bytes()
-    files |= {f"rtl/{name}": text.encode() for name, text in subject.core.files.items()}
+    files = {f"rtl/{name}": text.encode() for name, text in subject.core.files.items()} | dict(built)
     files["golden/inputs.npy"] = _array(x)
     files["golden/outputs.npy"] = _array(subject.graph.run(x))
     files |= driver_files(resources.files("hw").joinpath("host_format.py").read_text(encoding="utf-8"))
     described = subject.description()
-    described["figures"]["build"] = figures.to_json()
+    if figures is not None:
+        described["figures"]["build"] = figures.to_json()
     place = {"dma": made.dma, "accelerator": made.accelerator}
-    described |= {"stem": made.stem, "clock_mhz": made.clock.mhz, "addresses": place, "simulation_only": False}
-    return Bundle(described, files)
+    described |= {"stem": made.stem, "clock_mhz": made.clock.mhz, "addresses": place}
+    return Bundle({**described, "simulation_only": figures is None}, files)
 
 
 def _array(integers: Ints) -> bytes:

@@ -6,7 +6,7 @@ import argparse
 import importlib.metadata
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from codesign.errors import CodesignError, InputError
@@ -99,9 +99,37 @@ def _parser() -> argparse.ArgumentParser:
         "--dry-run", action="store_true", help="for a bitstream: write all that Vivado needs, run nothing"
     )
 
+    _add_board_verbs(verb)
+
     doctor = verb("doctor", _doctor, "what was found on this machine, and what each missing thing would add")
     doctor.add_argument("--json", action="store_true", help="for programs; the keys are in docs/json.md")
     return parser
+
+
+def _add_board_verbs(verb: Callable[[str, object, str], argparse.ArgumentParser]) -> None:
+    """Those that take a host."""
+    deploy = verb("deploy", _deploy, "load a bundle on a board, hold it against its golden vectors, measure it")
+    _add_board(deploy)
+    deploy.add_argument(
+        "--meter", metavar="METER", help="power meter of a board without sensors: csv:PATH or serial:DEVICE[@BAUD]"
+    )
+    deploy.add_argument("--setup", action="store_true", help="print what to paste on a board before its first use")
+
+    run = verb("run", _run, "run samples of one's own through a bundle on a board")
+    _add_board(run)
+    run.add_argument(
+        "--input", type=Path, required=True, metavar="X.npz", help="x (or x_test): features as in training; y if known"
+    )
+    run.add_argument("--output", type=Path, metavar="Y.npz", help="write logits and classes here")
+
+
+def _add_board(verb: argparse.ArgumentParser) -> None:
+    """What `deploy` and `run` have in common."""
+    verb.add_argument("subject", nargs="?", metavar="BUNDLE|RUN", help="a bundle, or a run (default: the newest)")
+    verb.add_argument(
+        "--host", required=True, metavar="HOST", help="user@board, or virtual:pynq-z1, virtual:zcu104 (simulated)"
+    )
+    verb.add_argument("--pick", metavar="WHICH", help="of a run, as for build (default: knee)")
 
 
 def version() -> str:
@@ -214,6 +242,45 @@ def _build(options: argparse.Namespace) -> int:
     with built_words.phases() as phase:
         built = build(run, record, options.target, dry_run=options.dry_run, phase=phase)
     built_words.print_built(run, record, built)
+    return 0
+
+
+def _deploy(options: argparse.Namespace) -> int:
+    from codesign import deployed_words
+    from codesign.hosts import setup_block
+
+    if options.setup:
+        print(setup_block(options.host), end="")  # noqa: T201
+        return 0
+    from boards.meters import parse_meter
+    from codesign.deploy_subject import find_subject
+    from codesign.deploying import deploy_and_keep
+
+    meter = parse_meter(options.meter) if options.meter is not None else None
+    subject = find_subject(options.subject, options.pick, options.host)
+    deployed_words.print_opening(subject, options.host)
+    with deployed_words.steps() as shown:
+        kept = deploy_and_keep(subject, options.host, meter=meter, step=shown.step, check=shown.check)
+    deployed_words.print_kept(subject, kept)
+    if kept.error is not None:
+        raise kept.error
+    return 0
+
+
+def _run(options: argparse.Namespace) -> int:
+    from codesign import deployed_words
+    from codesign.deploy_subject import find_subject
+    from codesign.running import read_samples, require_place, run_on_board, write_outputs
+
+    require_place(options.output)
+    subject = find_subject(options.subject, options.pick, options.host)
+    samples = read_samples(options.input, subject.bundle.manifest)
+    deployed_words.print_opening(subject, options.host)
+    with deployed_words.steps() as shown:
+        ran = run_on_board(subject, options.host, samples, step=shown.step, check=shown.check)
+    if options.output is not None:
+        write_outputs(options.output, ran, subject.bundle.manifest["class_names"])
+    deployed_words.print_ran(subject, ran, len(samples.x), options.output)
     return 0
 
 

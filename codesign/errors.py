@@ -14,6 +14,7 @@
     │   └── ToolMissingError  3    one that is not needed otherwise, such as Vivado, is missing
     ├── CandidateError        1    one candidate failed; stored, the search goes on
     │   ├── ToolRunError           a tool ended with an error, hung or ran out of memory
+    │   │   └── TimingError            a routed design does not meet its clock
     │   └── MismatchError          two levels of the same network gave different bits
     └── StorageError          2    the disk refused what had to be stored
 
@@ -24,6 +25,10 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from codesign.measurement import Measurement
 
 
 class CodesignError(Exception):
@@ -87,6 +92,17 @@ class CandidateError(CodesignError):
 
 class ToolRunError(CandidateError):
     """A tool ended with an error, exceeded its time limit or ran out of memory."""
+
+
+class TimingError(ToolRunError):
+    """A routed design does not meet its clock; ``measurement`` holds its figures."""
+
+    def __init__(self, message: str, log: str = "", measurement: Measurement | None = None) -> None:
+        super().__init__(message, log)
+        self.measurement = measurement
+
+    def __reduce__(self) -> tuple[type[CandidateError], tuple[str, str, Measurement | None]]:  # type: ignore[override]
+        return type(self), (str(self), self.log, self.measurement)
 
 
 class MismatchError(CandidateError):

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from boards.catalogue import load_target
 from codesign.architecture import Architecture
 from codesign.artifacts import ArtifactStore
+from codesign.cli import version
 from codesign.errors import CandidateError, MismatchError, ModelError
 from codesign.measurement import Figure, Measurement, Provenance
 from codesign.record import Final, Record
@@ -27,6 +28,8 @@ from codesign.target import Target
 from codesign.task import Task
 from codesign.worker_process import StageReport
 from hw.bounds import lower_bound
+from hw.design import Design
+from hw.emit.accelerator import accelerator
 from hw.graph import Graph, Ints
 from quant.datasets import Dataset, Split, load, split
 from quant.scaling import InputFormat, fit
@@ -153,7 +156,8 @@ class Evaluator:
         work.artefacts["rtl.json"] = self._put_json(dict(built.design.files))
         work.artefacts["design.json"] = self._put_json(built.design.schedule())
         work.artefacts[built.netlist.name] = self.artefacts.put(built.netlist.read_bytes())
-        return Measurement({"val_error": error}).merged([built.measurement])
+        found = Measurement({"val_error": error}).merged([built.measurement])
+        return found.merged([_on_board(built.design, graph)]) if self.study.board.hosts else found
 
     def _train(self, architecture: Architecture) -> tuple[Any, InputFormat]:
         from quant import canonical
@@ -193,6 +197,15 @@ class Evaluator:
 def _seed(architecture: Architecture, study_seed: int) -> int:
     """Training depends on the network and the study's seed, not on the hardware knobs."""
     return (int(architecture.network_digest()[:8], 16) + study_seed) % 2**31
+
+
+def _on_board(design: Design, graph: Graph) -> Measurement:
+    """Cycles of the whole accelerator, frames included: what a board's counters will count."""
+    whole = accelerator(design, graph, "0" * 32)
+    counts = {"accelerator_latency_cycles": whole.latency_cycles, "accelerator_interval_cycles": whole.interval_cycles}
+    return Measurement(
+        {name: Figure(value, "cycles", Provenance.SCHEDULED, "codesign", version()) for name, value in counts.items()}
+    )
 
 
 def _error(model: Any, input_format: InputFormat, x: NDArray[Any], y: NDArray[np.int64]) -> Figure:

@@ -96,8 +96,13 @@ class Jobs:
         self._words: dict[str, str] = {}
         self._interrupts = _Interrupts()
 
-    def run(self, jobs: Mapping[str, EvaluateJob | FinalizeJob], on_outcome: Callable[[Outcome], None]) -> None:
-        """Do all jobs, calling ``on_outcome`` the moment each ends.
+    def run(
+        self,
+        jobs: Mapping[str, EvaluateJob | FinalizeJob],
+        on_outcome: Callable[[Outcome], None],
+        meanwhile: Callable[[], None],
+    ) -> None:
+        """Do all jobs, calling ``on_outcome`` the moment each ends, and ``meanwhile`` several times a second.
 
         A job whose worker dies is done once more: what killed it (memory that the others had) may be over by then.
         Raises SearchInterrupted after the first Ctrl-C when the running jobs have ended, after the second at once.
@@ -123,6 +128,7 @@ class Jobs:
                     self.listener.message(f"{self._words[outcome.key]} is tried once more: {outcome.reason}")
                     continue
                 on_outcome(replace(outcome, reason=f"died twice: {outcome.reason}") if outcome.died else outcome)
+            meanwhile()
             self.listener.tick()
 
     def check(self) -> None:

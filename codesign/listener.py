@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codesign.board_result import BoardResult
 from codesign.record import Record
 
 
@@ -16,6 +17,15 @@ class Listener:
 
     def candidate(self, record: Record) -> None:
         """A candidate ended and is stored."""
+
+    def board(self, host: str, stage: str, words: str) -> None:
+        """A board is now in ``stage`` of the candidate in ``words``; both empty while it has none."""
+
+    def measured(self, result: BoardResult, words: str) -> None:
+        """A board is done with the candidate in ``words``, and what became of it is stored."""
+
+    def waiting(self, count: int) -> None:
+        """The search waits for boards to measure ``count`` candidates."""
 
     def generation(self, number: int, front_size: int, hypervolume: float) -> None:
         """Generation ``number`` (from 0) is complete."""

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import importlib
-import math
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from codesign.architecture import Architecture
-from codesign.budget import misses, nearest_miss
+from codesign.board_stage import Boards
+from codesign.board_tools import BoardTools, require_hosts
+from codesign.budget import nearest_miss
 from codesign.errors import CodesignError, TargetError
 from codesign.jobs import EvaluateJob, FinalizeJob, Jobs, SearchInterrupted, candidate_seconds, make_handler
+from codesign.judging import Judge
 from codesign.listener import Listener
 from codesign.measurement import Measurement
 from codesign.place import PROGRAM
@@ -23,9 +26,10 @@ from codesign.study import Study
 from codesign.task import Task
 from codesign.workers import Outcome, default_workers
 from nas.indicators import Point, hypervolume
-from nas.nsga2 import Search, Told, failed
-from nas.objectives import OBJECTIVES, values, violations
+from nas.nsga2 import Search
+from nas.space import Genome
 from nas.spaces import SPACES
+from nas.told import Told
 
 EVALUATION = "codesign.evaluate"
 """The module that describes, bounds and evaluates candidates: see :class:`codesign.jobs.Evaluation`."""
@@ -40,22 +44,28 @@ def search(
     workers: int | None = None,
     listener: Listener | None = None,
     evaluation: str = EVALUATION,
+    board_tools: BoardTools | None = None,
 ) -> Run:
     """Search, or continue the search, of ``study`` in ``run_folder``; the run as it is at the end.
 
-    The result depends on the study alone: not on ``workers``, the order in which candidates end, or interruptions.
-    Raises RunError when the folder cannot be used, SearchInterrupted after Ctrl-C, TargetError when no candidate
-    keeps the budgets; whatever was evaluated stays stored.
+    The result depends on the study alone, and on what boards answer where it names some: not on ``workers``, the order
+    in which candidates end, or interruptions. Raises RunError when the folder cannot be used, SearchInterrupted after
+    Ctrl-C, ToolMissingError without what a board of the study needs, TargetError for a board that is not the study's
+    and when no candidate keeps the budgets; whatever was evaluated stays stored.
     """
     module = importlib.import_module(evaluation)
     task: Task = module.describe(study)
-    study_constraints(study, task)  # a budget that makes no sense leaves no run behind
+    constraints = study_constraints(study, task)  # a budget that makes no sense leaves no run behind
+    judge = Judge(study.search.objectives, constraints, study.target.clock_mhz)
+    listener, board_tools = listener or Listener(), board_tools or BoardTools()
+    require_hosts(study, task, board_tools, listener.message)
     factory = partial(make_handler, evaluation, study, run_folder)
     with (
         open_for_search(run_folder, study, task) as store,
-        Jobs(workers or default_workers(), factory, candidate_seconds(study, task), listener or Listener()) as jobs,
+        Jobs(workers or default_workers(), factory, candidate_seconds(study, task), listener) as jobs,
+        Boards(study, run_folder, store, judge, board_tools, listener, jobs.check) as boards,
     ):
-        loop = _Loop(study, task, module.lower_bound, store, jobs)
+        loop = _Loop(study, task, judge, module.lower_bound, store, jobs, boards)
         try:
             loop.explore()
             loop.finalize()
@@ -72,18 +82,27 @@ def search(
 class _Loop:
     """The state of one search between its stages."""
 
-    def __init__(self, study: Study, task: Task, bound: LowerBound, store: Store, jobs: Jobs) -> None:
-        self.study, self.task, self.bound, self.store, self.jobs = study, task, bound, store, jobs
+    def __init__(
+        self,
+        study: Study,
+        task: Task,
+        judge: Judge,
+        bound: LowerBound,
+        store: Store,
+        jobs: Jobs,
+        boards: Boards,
+    ) -> None:
+        self.study, self.task, self.judge, self.bound = study, task, judge, bound
+        self.store, self.jobs, self.boards = store, jobs, boards
         self.listener = jobs.listener
-        self.clock = study.target.clock_mhz
-        self.constraints = study_constraints(study, task)
-        self.archive = {record.digest: record for record in store.records()}
+        self.archive = boards.archive  # as it is stored; what is known of it now is in ``known``
+        self.known = boards.known((), 0)
         space = SPACES[study.search.space](task.inputs, task.outputs)
         self.space = space.with_choices(study.space.choices())
         self.nsga2 = Search(
             self.space,
             len(study.search.objectives),
-            len(self.constraints),
+            len(judge.constraints),
             study.search.population,
             study.study.seed,
         )
@@ -99,7 +118,10 @@ class _Loop:
                 return
             asked = [self.space.decode(genome) for genome in genomes]
             self._evaluate(number, asked)
-            self.nsga2.tell([self._told(self.archive[architecture.digest()]) for architecture in asked])
+            self.boards.settle()
+            self.known = self.boards.known(tuple(self.archive.values()), number)
+            self.nsga2.revise(self._told)
+            self.nsga2.tell([self._told(genome) for genome in genomes])
             self._close_generation(number)
 
     def _evaluate(self, generation: int, asked: Sequence[Architecture]) -> None:
@@ -112,10 +134,10 @@ class _Loop:
                 continue
             self.jobs.check()
             bound = self.bound(architecture)
-            over = violations(self.constraints, bound, self.clock, partial=True)
-            if max(over.values(), default=0.0) > 0:
+            # a correction may save a candidate from being left out, but not condemn it
+            if self.judge.over(bound) and self.judge.over(self.known.corrections.applied(bound)):
                 record = Record(architecture, "infeasible", "estimated before training", measurement=bound)
-                self._keep(self._judged(record, "structural lower bound: "), generation, places[digest])
+                self._keep(self.judge.judged(record, "structural lower bound: "), generation, places[digest])
             else:
                 jobs[digest] = EvaluateJob(architecture)
 
@@ -127,65 +149,35 @@ class _Loop:
                 seconds = {"total": outcome.seconds}
                 record = Record(job.architecture, "failed", outcome.reason, outcome.log, seconds=seconds)
             assert record.digest == outcome.key, "the evaluator answered for another architecture"
-            self._keep(self._judged(record), generation, places[outcome.key])
+            self._keep(self.judge.judged(record), generation, places[outcome.key])
 
-        self.jobs.run(jobs, on_outcome)
-
-    def _judged(self, record: Record, prefix: str = "") -> Record:
-        """The record with the status that its figures deserve."""
-        if record.status == "failed":
-            return record
-        if record.status == "ok" and (lacking := self._lacking(record)):
-            return replace(record, status="failed", reason=f"not measured, or no number: {', '.join(lacking)}")
-        missed = misses(self.constraints, record, self.clock)
-        if not missed:
-            return record
-        return replace(record, status="infeasible", reason=prefix + "; ".join(miss.words() for miss in missed))
-
-    def _lacking(self, record: Record) -> list[str]:
-        """Figures without which a record cannot be compared."""
-        needed = [OBJECTIVES[name].figure for name in self.study.search.objectives]
-        needed += [limit.figure for limit in self.constraints]
-        figures = record.measurement.figures if record.measurement else {}
-        return sorted({name for name in needed if name not in figures or not math.isfinite(figures[name].value)})
+        self.jobs.run(jobs, on_outcome, self.boards.collect)
 
     def _keep(self, record: Record, generation: int, index: int) -> None:
         record = replace(record, generation=generation, index=index)
         self.store.put(record)
         self.archive[record.digest] = record
-        self.listener.candidate(record)
+        self.listener.candidate(self.known.record(record))
 
-    def _point(self, record: Record) -> Point | None:
-        if record.measurement is None:
-            return None
-        try:
-            return values(self.study.search.objectives, record.measurement, self.clock)
-        except KeyError:
-            return None
-
-    def _told(self, record: Record) -> Told:
-        if record.status == "failed" or record.measurement is None:
-            return failed(len(self.constraints))
-        known = violations(self.constraints, record.measurement, self.clock, partial=record.status == "infeasible")
-        told = Told(self._point(record), tuple(known.get(limit.key, 0.0) for limit in self.constraints))
-        if record.status == "infeasible" and max(told.violations) <= 0:
-            return failed(len(self.constraints))  # infeasible for a reason that no budget expresses
-        return told
+    def _told(self, genome: Genome) -> Told:
+        return self.judge.told(self.known.record(self.archive[self.space.decode(genome).digest()]))
 
     def _close_generation(self, number: int) -> None:
         records = self._ordered(number)
         reference = self._reference(records)
         front = archive_front(self.study, records, {})
-        points = [values(self.study.search.objectives, _measured(record), self.clock) for record in front]
+        points = [point for record in front if (point := self.judge.point(record)) is not None]
         volume = hypervolume(points, reference) if reference is not None else 0.0
         summary = {"number": number, "candidates": len(records), "front": len(front), "hypervolume": volume}
         self.store.put_generation(number, summary)
         self.listener.generation(number, len(front), volume)
+        if number + 1 < self.study.search.generations:
+            self.boards.ask(number, records, front)
 
     def _ordered(self, last: int) -> tuple[Record, ...]:
-        """The archive up to a generation, in the order asked, so that nothing depends on who ended first."""
+        """The archive up to a generation as it is known, in the order asked: nothing depends on who ended first."""
         records = (record for record in self.archive.values() if record.generation <= last)
-        return tuple(sorted(records, key=lambda record: (record.generation, record.index)))
+        return self.known.records(sorted(records, key=lambda record: (record.generation, record.index)))
 
     def _reference(self, records: Sequence[Record]) -> Point | None:
         """The hypervolume's reference point, fixed by the first generation with a measured candidate.
@@ -196,10 +188,10 @@ class _Loop:
         if stored is not None:
             return tuple(stored)
         measured = [record for record in records if record.measurement and "val_error" in record.measurement.figures]
-        points = [point for record in measured if (point := self._point(record)) is not None]
+        points = [point for record in measured if (point := self.judge.point(record)) is not None]
         if not points:
             return None
-        known = {limit.key: limit.limit for limit in self.constraints}
+        known = {limit.key: limit.limit for limit in self.judge.constraints}
         known["error"] = self.task.majority_error
         if "latency_us" in known:
             known["latency"] = known["latency_us"]
@@ -213,16 +205,27 @@ class _Loop:
         return reference
 
     def finalize(self) -> None:
-        """Measure the front members further; one that fails leaves the front, which may bring others onto it."""
+        """Measure the front members further, on the boards as well; what is found may bring others onto the front."""
+        for generation in itertools.count(self.study.search.generations):
+            self.boards.settle()
+            self.known = self.boards.known(tuple(self.archive.values()), generation)
+            front = self._final_front()
+            if not self.boards.ask_last(generation, front):
+                self.boards.conclude(front)
+                return
+
+    def _final_front(self) -> tuple[Record, ...]:
+        """The front once all of its members passed their final measurement; one that fails may bring others onto it."""
         while True:
             finals = self.store.finals()
-            everyone = self._ordered(self.study.search.generations)
-            missing = [record for record in archive_front(self.study, everyone, finals) if record.digest not in finals]
+            front = archive_front(self.study, self._ordered(self.study.search.generations), finals)
+            missing = [record for record in front if record.digest not in finals]
             if not missing:
-                return
+                return front
             self.jobs.check()
             self.listener.finalizing(len(missing))
-            self.jobs.run({record.digest: FinalizeJob(record) for record in missing}, self._put_final)
+            jobs = {record.digest: FinalizeJob(self.archive[record.digest]) for record in missing}
+            self.jobs.run(jobs, self._put_final, self.boards.collect)
 
     def _put_final(self, outcome: Outcome) -> None:
         final: Final | None = outcome.result
@@ -232,11 +235,6 @@ class _Loop:
         if final.measurement is None:
             words = self.archive[outcome.key].architecture.words()
             self.listener.message(f"{words} leaves the front: {final.reason}")
-
-
-def _measured(record: Record) -> Measurement:
-    assert record.measurement is not None
-    return record.measurement
 
 
 def _require_front(run: Run) -> None:

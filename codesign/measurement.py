@@ -13,13 +13,15 @@ class Provenance(enum.StrEnum):
 
     Resources and clock: estimated < synthesized < routed < on_board.
     Cycles: estimated < scheduled < simulated < on_board. ``modelled`` is a timing model applied to
-    a synthesized netlist: better than estimated, not a routed figure. ``trained`` marks accuracies
+    a synthesized netlist: better than estimated, not a routed figure. ``corrected`` is a weaker figure
+    times the ratio that other candidates showed on boards or routed. ``trained`` marks accuracies
     computed by running the canonical model on data.
     """
 
     ESTIMATED = "estimated"
     SCHEDULED = "scheduled"
     MODELLED = "modelled"
+    CORRECTED = "corrected"
     SYNTHESIZED = "synthesized"
     ROUTED = "routed"
     SIMULATED = "simulated"

@@ -8,6 +8,7 @@ from codesign.errors import RunError
 from codesign.place import PROGRAM
 from codesign.record import Record
 from codesign.run import Run
+from nas.objectives import OBJECTIVES, Quantity
 
 KNEE, LOWEST_ERROR, LOWEST_LATENCY = "knee", "lowest-error", "lowest-latency"
 PICKS = (KNEE, LOWEST_ERROR, LOWEST_LATENCY)
@@ -26,8 +27,8 @@ def pick(run: Run, which: str) -> Record:
         raise RunError(f"{run.folder} has no front to pick from; see why with: {PROGRAM} show {run.folder.name}")
     if which == KNEE:
         return run.front[_knee([run.objectives(record) for record in run.front])]
-    name = "val_error" if which == LOWEST_ERROR else "latency_cycles"
-    return min(run.front, key=lambda record: _value(record, name))
+    quantity = OBJECTIVES["error" if which == LOWEST_ERROR else "latency"]
+    return min(run.front, key=lambda record: _value(run, record, quantity))
 
 
 def _knee(points: list[tuple[float, ...]]) -> int:
@@ -51,6 +52,6 @@ def _by_id(run: Run, prefix: str) -> Record:
     return found[0]
 
 
-def _value(record: Record, name: str) -> float:
+def _value(run: Run, record: Record, quantity: Quantity) -> float:
     assert record.measurement is not None
-    return record.measurement.value(name)
+    return quantity.value(record.measurement, run.study.target.clock_mhz)

@@ -17,8 +17,8 @@ from codesign.comparison import Comparison
 from codesign.measurement import Figure
 from codesign.record import Record
 from codesign.run import Run
-from codesign.summary import percent_error
-from nas.objectives import OBJECTIVES
+from codesign.summary import latency, percent_error
+from nas.objectives import OBJECTIVES, source
 
 INK = "#1f2933"
 GRID = "#e4e7eb"
@@ -161,9 +161,8 @@ def hover(run: Run, record: Record) -> str:
     if "lut" in figures:
         lines.append(f"{figures['lut'].value:,.0f} LUT {_source(figures['lut'])}")
     if "latency_cycles" in figures:
-        cycles = figures["latency_cycles"]
-        time = cycles.value / run.study.target.clock_mhz
-        lines.append(f"{time:.2f} us, {cycles.value:.0f} cycles {_source(cycles)}")
+        time, cycles, figure = latency(run, record)
+        lines.append(f"{time:.2f} us, {cycles:.0f} cycles {_source(figure)}")
     if record.status != "ok":
         lines.append(f"over budget: {escape(record.reason)}")
     final = run.finals.get(record.digest)
@@ -182,7 +181,7 @@ def _marks(run: Run, axis: Axis) -> list[_Mark]:
         measured = record.measurement
         if measured is not None and {"val_error", quantity.figure} <= measured.figures.keys():
             x, y = quantity.value(measured, clock), 100.0 * measured.value("val_error")
-            provenance = measured.figures[quantity.figure].provenance.value
+            provenance = source(measured, quantity.figure).provenance.value
             found.append(_Mark(record, x, y, provenance, hover(run, record)))
     return found
 

@@ -12,6 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from codesign.board_result import BoardResult
 from codesign.listener import Listener
 from codesign.record import Record
 
@@ -24,6 +25,7 @@ class ProgressDisplay(Listener):
         self._workers = workers
         self._live = Live(console=console, refresh_per_second=4, transient=True) if console.is_terminal else None
         self._stages: dict[int, tuple[str, str, float]] = {}
+        self._boards: dict[str, tuple[str, str, float]] = {}
         self._total = self._done = self._known = self._generation = self._front = 0
         self._hypervolume = 0.0
         self._counts = {"ok": 0, "infeasible": 0, "failed": 0}
@@ -60,6 +62,20 @@ class ProgressDisplay(Listener):
             note = f": {record.reason}" if record.reason else ""
             self.message(f"[{self._done}/{self._total}] {record.architecture.words()}  {record.status}{note}")
 
+    def board(self, host: str, stage: str, words: str) -> None:
+        """Note what a board does."""
+        self._boards[host] = (stage or "idle", words, time.monotonic())
+
+    def measured(self, result: BoardResult, words: str) -> None:
+        """Print what became of a candidate on a board."""
+        what = "measured" if result.failed_at is None else f"failed at {result.failed_at}: {result.reason}"
+        self.message(f"{result.host}: {words}  {what}")
+
+    def waiting(self, count: int) -> None:
+        """Say why nothing else happens; a live display shows the boards anyway."""
+        if self._live is None:
+            self.message(f"waiting for boards: {count} {'candidates' if count > 1 else 'candidate'}")
+
     def generation(self, number: int, front_size: int, hypervolume: float) -> None:
         """Note the front; print it where there is no live display."""
         self._generation, self._front, self._hypervolume = number + 1, front_size, hypervolume
@@ -91,6 +107,8 @@ class ProgressDisplay(Listener):
         now = time.monotonic()
         for worker, (stage, words, since) in sorted(self._stages.items()):
             table.add_row(f"worker {worker + 1}", stage, words, f"{now - since:.0f} s")
+        for host, (stage, words, since) in self._boards.items():
+            table.add_row(host, stage, words, f"{now - since:.0f} s")
         bar = ProgressBar(total=max(self._total, 1), completed=self._done, width=40)
         return Group(line, bar, table)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from html import escape
 from pathlib import Path
 
+from codesign import report_boards
 from codesign import report_sections as sections
 from codesign.comparison import Comparison, compare
 from codesign.files import write_whole
@@ -44,6 +45,7 @@ def page(run: Run) -> str:
         ("genes", "Genes along the front", _genes(run)),
         ("winners", "The networks of the front", _winners(run)),
         ("progress", "Progress of the search", _progress(run)),
+        *([("boards", "Boards", on_boards)] if (on_boards := report_boards.boards(run)) else []),
         ("failures", "Not on the front", _closing(run) + sections.reasons(run)),
         ("data", "Data", sections.data(run)),
         ("provenance", "Where the figures come from", sections.provenances(run)),

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from html import escape
 
 from codesign.budget import Miss, misses
+from codesign.marks import marked
 from codesign.measurement import Figure, Provenance
 from codesign.place import PROGRAM
 from codesign.record import Record
@@ -14,9 +15,9 @@ from codesign.report_html import Cell, Html, note, paragraph, table
 from codesign.report_winner import anchor
 from codesign.run import Run
 from codesign.show import all_figures
-from codesign.summary import fmax_note, fmax_words, percent_error
+from codesign.summary import fmax_note, fmax_words, front_notes, latency, percent_error
 from nas.indicators import Point
-from nas.objectives import OBJECTIVES
+from nas.objectives import OBJECTIVES, source
 
 MEANINGS = {
     Provenance.TRAINED: "counted by running the exact network on data",
@@ -24,6 +25,7 @@ MEANINGS = {
     Provenance.SCHEDULED: "known from the schedule before simulation",
     Provenance.SYNTHESIZED: "counted in the netlist that Yosys made for the part; Vivado counts differently",
     Provenance.MODELLED: "a timing model applied to the synthesized netlist; not placed, not routed",
+    Provenance.CORRECTED: "a weaker figure times the ratio that other candidates showed on boards or routed",
     Provenance.ESTIMATED: "a structural lower bound; nothing was built",
     Provenance.ROUTED: "after place and route",
     Provenance.ON_BOARD: "measured on the board",
@@ -52,12 +54,14 @@ def front(run: Run, *, linked: bool) -> str:
     headings = ("network", "id", "validation error", "test error", "latency", "cycles", "LUT", *more, "Fmax (modelled)")
     rows = [_front_row(run, record, extra, linked=linked) for record in run.front]
     pairs = [(all_figures(record, None)["fmax"], record.architecture.hardware.mode) for record in run.front]
-    return paragraph(text) + table(headings, rows, numbers=range(2, 7 + len(extra))) + note(fmax_note(pairs))
+    notes = note("; ".join([fmax_note(pairs), *front_notes(run)]))
+    return paragraph(text) + table(headings, rows, numbers=range(2, 7 + len(extra))) + notes
 
 
 def _front_row(run: Run, record: Record, extra: Sequence[str], *, linked: bool) -> tuple[Cell, ...]:
     figures, target = all_figures(record, run.finals.get(record.digest)), run.task.target
-    cycles, lut = figures["latency_cycles"].value, figures["lut"].value
+    time, cycles, timed = latency(run, record)
+    lut = figures["lut"]
     words = record.architecture.words()
     values: dict[str, float] = dict(zip(run.study.search.objectives, run.objectives(record), strict=True))
     return (
@@ -65,12 +69,18 @@ def _front_row(run: Run, record: Record, extra: Sequence[str], *, linked: bool) 
         record.digest[:8],
         _percent(figures.get("val_error"), run.task.validation_samples),
         _percent(figures.get("test_error"), run.task.test_samples),
-        f"{cycles / target.clock_mhz:.2f} us",
+        marked(f"{time:.2f} us", timed),
         f"{cycles:.0f}",
-        f"{lut:,.0f} ({100 * lut / target.part.resources['lut']:.1f} %)",
-        *(f"{values[name]:,.4g}" if OBJECTIVES[name].cycles else f"{values[name]:,g}" for name in extra),
-        fmax_words(figures["fmax"], record.architecture.hardware.mode),
+        marked(f"{lut.value:,.0f} ({100 * lut.value / target.part.resources['lut']:.1f} %)", lut),
+        *(_objective(record, name, values[name]) for name in extra),
+        marked(fmax_words(figures["fmax"], record.architecture.hardware.mode), figures["fmax"]),
     )
+
+
+def _objective(record: Record, name: str, value: float) -> str:
+    assert record.measurement is not None
+    text = f"{value:,.4g}" if OBJECTIVES[name].cycles else f"{value:,g}"
+    return marked(text, source(record.measurement, OBJECTIVES[name].figure))
 
 
 def _percent(figure: Figure | None, samples: int) -> str:

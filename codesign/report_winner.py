@@ -7,15 +7,17 @@ from html import escape
 from typing import Any
 
 from codesign.artifacts import ArtifactStore
+from codesign.board_words import COLUMNS, cells, columns_of, outcome, provenance, results_of, where
 from codesign.budget import RESOURCES
 from codesign.errors import RunError
+from codesign.marks import marked
 from codesign.measurement import Figure
 from codesign.place import PROGRAM
 from codesign.record import Record
 from codesign.report_html import Cell, Html, bar, drawing, key, note, paragraph, rect, table
 from codesign.run import Run
 from codesign.show import all_artefacts, all_figures, figure_details, hardware_words, layer_words, number_words
-from codesign.summary import fmax_words, percent_error
+from codesign.summary import fmax_words, latency, percent_error
 
 SCHEDULE = "design.json"
 """The artefact with the schedule: ``layers`` (``name, mode, latency_cycles, interval_cycles, pe, simd``) and totals."""
@@ -30,8 +32,9 @@ def winner(run: Run, record: Record, *, opened: bool) -> str:
     """The section of one front member; all but the first are folded."""
     figures = all_figures(record, run.finals.get(record.digest))
     error = percent_error(figures["val_error"].value, run.task.validation_samples)
-    time = figures["latency_cycles"].value / run.study.target.clock_mhz
-    short = f"error {error}, {figures['lut'].value:,.0f} LUT, {time:.2f} us, Fmax {_fmax(record, figures)}"
+    time, _, timed = latency(run, record)
+    costs = marked(f"{figures['lut'].value:,.0f} LUT", figures["lut"]), marked(f"{time:.2f} us", timed)
+    short = f"error {error}, {', '.join(costs)}, Fmax {_fmax(record, figures)}"
     parts = [
         f"<summary><b>{escape(record.architecture.words())}</b><span>{escape(short)}</span></summary>",
         _architecture(run, record),
@@ -42,6 +45,7 @@ def winner(run: Run, record: Record, *, opened: bool) -> str:
         _timeline(run, record),
         "<h3>Where its figures come from</h3>",
         _figures(record, figures),
+        _boards(run, record),
         "<h3>Look into it</h3>",
         _inspect(run, record),
     ]
@@ -50,7 +54,7 @@ def winner(run: Run, record: Record, *, opened: bool) -> str:
 
 
 def _fmax(record: Record, figures: dict[str, Figure]) -> str:
-    return fmax_words(figures["fmax"], record.architecture.hardware.mode)
+    return marked(fmax_words(figures["fmax"], record.architecture.hardware.mode), figures["fmax"])
 
 
 def _architecture(run: Run, record: Record) -> str:
@@ -169,6 +173,24 @@ def _figures(record: Record, figures: dict[str, Figure]) -> str:
         for name, figure in figures.items()
     ]
     return table(("figure", "value", "unit", "provenance", "tool", "details"), rows, wide=(5,), numbers=(1,))
+
+
+def _boards(run: Run, record: Record) -> str:
+    """What it came to on boards; nothing where it was on none."""
+    results = results_of(run, record.digest)
+    if not results:
+        return ""
+    columns = columns_of(results)
+    rows = [
+        (where(result), result.date[:10], outcome(result), *cells(result, columns), provenance(result))
+        for result in results
+    ]
+    headings = ("board", "date", "outcome", *(COLUMNS[name] for name in columns), "provenance")
+    text = "Latency is cycles by the hardware's counters over the measured clock; throughput includes the software."
+    if any(result.simulated for result in results):
+        text += " On a virtual board nothing is measured: its figures are simulated."
+    numbers = range(3, 3 + len(columns))
+    return f"<h3>On boards</h3>{paragraph(text)}{table(headings, rows, wide=(2, 3 + len(columns)), numbers=numbers)}"
 
 
 def _inspect(run: Run, record: Record) -> str:

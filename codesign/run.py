@@ -11,8 +11,11 @@ from typing import Any
 
 from codesign.board_result import BoardResult
 from codesign.budget import binding, limits
+from codesign.corrections import Corrections
 from codesign.errors import RunError, StorageError, nearest
 from codesign.files import write_whole
+from codesign.judging import Judge
+from codesign.known import Known
 from codesign.place import PROGRAM
 from codesign.record import Final, Record
 from codesign.store import FILE, Store
@@ -26,7 +29,11 @@ ROOT = Path("runs")
 
 @dataclass(frozen=True)
 class Run:
-    """A snapshot of a run. ``records`` are ordered by generation and place in it, whenever each ended."""
+    """A snapshot of a run. ``records`` are ordered by generation and place in it, whenever each ended.
+
+    Where boards measured some of them during the search, records are as they are known by that: see
+    :mod:`codesign.known`; ``corrections`` are what was applied.
+    """
 
     folder: Path
     study: Study
@@ -36,6 +43,7 @@ class Run:
     boards: tuple[BoardResult, ...]
     generations: tuple[dict[str, Any], ...]
     reference: Point | None
+    corrections: Corrections
 
     @cached_property
     def constraints(self) -> tuple[Constraint, ...]:
@@ -132,19 +140,24 @@ def read_run(folder: Path) -> Run:
 
 def snapshot(folder: Path, store: Store) -> Run:
     """Everything in ``store`` now."""
-    study, task, reference = store.meta("study"), store.meta("task"), store.meta("reference")
-    if study is None or task is None:
+    described, task_values, reference = store.meta("study"), store.meta("task"), store.meta("reference")
+    if described is None or task_values is None:
         raise RunError(f"{folder} holds no search yet; start with: {PROGRAM} search")
+    study, task = parse_study(described, str(folder / FILE)), Task.from_json(task_values)
     records = sorted(store.records(), key=lambda record: (record.generation, record.index))
+    boards = store.boards()
+    judge = Judge(study.search.objectives, study_constraints(study, task), study.target.clock_mhz)
+    known = Known.of(judge, records, boards)
     return Run(
         folder,
-        parse_study(study, str(folder / FILE)),
-        Task.from_json(task),
-        tuple(records),
+        study,
+        task,
+        known.records(records),
         store.finals(),
-        tuple(store.boards()),
+        tuple(boards),
         tuple(store.generations()),
         tuple(reference) if reference is not None else None,
+        known.corrections,
     )
 
 
@@ -171,7 +184,7 @@ def _claim(store: Store, folder: Path, study: Study, task: Task) -> None:
     if before is None:
         store.set_meta("study", study.to_toml())
     else:
-        changed = parse_study(before, str(folder / FILE)).differences(study)
+        changed = parse_study(before, str(folder / FILE)).hinders(study)
         if changed:
             raise RunError(
                 f"{folder} holds another study named {study.name!r}:\n  "

@@ -17,6 +17,8 @@ DATASETS = ("digits", *KERAS_FILES)
 OPENML = "openml:"
 _SHARE = r"^(100(\.0+)?|\d{1,2}(\.\d+)?)%$"
 _TEXT = r"^[^\x00]+$"  # no path has a NUL
+VIRTUAL = "virtual:"
+_HOST = rf"^({VIRTUAL}[\w.-]+|([\w.][\w.-]*@)?[A-Za-z0-9][A-Za-z0-9.-]*)$"
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 
 
@@ -159,6 +161,26 @@ class SearchSection(_Section):
     generations: int = _key(4, "generations, the first included", "a whole number from 1 to 1000", ge=1, le=1000)
     epochs: int = _key(
         20, "passes over the training data per candidate", "a whole number from 1 to 1000", ge=1, le=1000
+    )
+
+
+Host = Annotated[str, Field(pattern=_HOST)]
+
+
+class BoardSection(_Section):
+    """[board]: boards that measure candidates while the search runs."""
+
+    hosts: tuple[Host, ...] = _key(
+        (),
+        "boards that measure candidates during the search; none: it runs without boards",
+        "a list of hosts: user@board for ssh, or virtual:NAME with the name of a board",
+    )
+    per_generation: int = _key(
+        2,
+        "candidates that are built and measured on boards per generation",
+        "a whole number from 1 to 1000",
+        ge=1,
+        le=1000,
     )
 
 

@@ -15,10 +15,12 @@ from rich.text import Text
 
 from codesign.architecture import Architecture, Mode
 from codesign.artifacts import ArtifactStore
+from codesign.board_words import board_json, figures_line, outcome, provenance, results_of, where
 from codesign.errors import RunError
-from codesign.measurement import Figure
+from codesign.measurement import Figure, Provenance
 from codesign.place import PROGRAM
 from codesign.record import Final, Record
+from codesign.report_boards import corrections_json
 from codesign.run import Run, read_run
 from codesign.store import Store
 from codesign.summary import FrontTable, class_words, closing, fmax_caveat, percent_error
@@ -41,7 +43,7 @@ def show_run(folder: Path, *, as_json: bool) -> None:
     process = searching_process(folder)
     if process is not None:
         console.print(Text(f"process {process} is searching; watch it with: {PROGRAM} show {folder.name} --follow"))
-    for line in (closing(run), class_words(run.task.class_names), *_failures(run)):
+    for line in (closing(run), class_words(run.task.class_names), *_boards_line(run), *_failures(run)):
         console.print(Text(line), soft_wrap=True)
 
 
@@ -60,7 +62,7 @@ def show_candidate(folder: Path, prefix: str, *, as_json: bool) -> None:
     final = run.finals.get(digest)
     if figures := all_figures(record, final):
         console.print(figure_table(figures, record.architecture.hardware.mode))
-    for line in _where(run, record, final):
+    for line in (*_boards(run, digest), *_where(run, record, final)):
         console.print(Text(line), soft_wrap=True)
     for title, log in (("log", record.log), ("log of the final measurement", final.log if final else "")):
         if log:
@@ -128,6 +130,8 @@ def run_json(run: Run) -> dict[str, Any]:
         "binding": run.binding,
         "generations": list(run.generations),
         "front": [record.digest for record in run.front],
+        "boards": [board_json(result) for result in run.boards],
+        "corrections": corrections_json(run),
         "candidates": [_candidate_line(run, record, on_front=record.digest in front) for record in run.records],
     }
 
@@ -142,6 +146,7 @@ def _candidate_line(run: Run, record: Record, *, on_front: bool) -> dict[str, An
         "reason": record.reason,
         "on_front": on_front,
         "values": {name: figure.value for name, figure in figures.items()},
+        "corrected": [name for name, figure in figures.items() if figure.provenance is Provenance.CORRECTED],
     }
 
 
@@ -163,6 +168,7 @@ def candidate_json(run: Run, record: Record) -> dict[str, Any]:
         "artefacts": {
             name: str(store.path(digest).absolute()) for name, digest in all_artefacts(record, final).items()
         },
+        "boards": [board_json(result) for result in results_of(run, record.digest)],
         "seconds": dict(record.seconds),
         "peak_memory_mib": record.peak_memory_mib,
     }
@@ -194,6 +200,19 @@ def _failures(run: Run) -> list[str]:
     counts = Counter(reason for _, reason in failed).most_common(_REASONS)
     name = run.folder.name
     return [f"failed, {count}: {reason} ({PROGRAM} show {name} {examples[reason][:8]})" for reason, count in counts]
+
+
+def _boards_line(run: Run) -> list[str]:
+    """How many candidates ran on boards, and on virtual ones."""
+    found = []
+    for simulated, words in ((False, "on boards"), (True, "on virtual boards (simulated)")):
+        results = [result for result in run.boards if result.simulated is simulated]
+        failed = sum(result.failed_at is not None for result in results)
+        if results:
+            found.append(
+                f"{words}: {len({r.digest for r in results})} candidates, {len(results)} runs, {failed} failed"
+            )
+    return found
 
 
 def _generations(run: Run) -> Table:
@@ -275,6 +294,7 @@ def figure_details(name: str, figure: Figure, mode: Mode) -> str:
     """What fits beside a figure; all of it is in ``--json``."""
     if name == "fmax":
         plain = [f"period: {1000.0 / figure.value:.2f} ns", fmax_caveat(figure, mode)]
+        plain.append(str(figure.details.get("corrected_by", "")))
         return ", ".join(text for text in plain if text)
     plain = [
         f"{key}: {number_words(value) if isinstance(value, float) else value}"
@@ -284,6 +304,15 @@ def figure_details(name: str, figure: Figure, mode: Mode) -> str:
     if "samples" in figure.details:
         plain.append(percent_error(figure.value, figure.details["samples"]))
     return ", ".join(plain)
+
+
+def _boards(run: Run, digest: str) -> list[str]:
+    """What became of a candidate on boards, two lines for each time."""
+    lines = []
+    for result in results_of(run, digest):
+        lines.append(f"{result.date[:10]} on {where(result)}: {outcome(result)}")
+        lines += [f"    {words}" for words in (figures_line(result), provenance(result)) if words]
+    return lines
 
 
 def _critical_path(figure: Figure) -> str:

@@ -54,7 +54,8 @@ COMMIT;
 class Store:
     """One run's database; a context manager.
 
-    :meth:`open` gives the one writer, :meth:`read` any number of readers beside it. Records are only ever added.
+    :meth:`open` gives the one writer, :meth:`read` any number of readers beside it, :meth:`append` what adds a board's
+    result beside both. Records are only ever added.
     Raises RunError for a store that cannot be used, StorageError when the disk refuses; what was put before stays.
     """
 
@@ -99,6 +100,23 @@ class Store:
         except BaseException:
             store.close()
             raise
+        return store
+
+    @classmethod
+    def append(cls, folder: Path) -> Store:
+        """For a board's result, also while a search writes: SQLite lets one write after the other. RunError without.
+
+        Everything else is the one writer's, whose lock this neither takes nor waits for.
+        """
+        cls.read(folder).close()
+        path = folder / FILE
+        with _explained(path):
+            store = cls(path, sqlite3.connect(path, timeout=_PATIENCE_S, isolation_level=None), None)
+            try:
+                store._connection.execute("PRAGMA synchronous = FULL")
+            except BaseException:
+                store.close()
+                raise
         return store
 
     def _prepare(self) -> None:

@@ -15,6 +15,7 @@ from pydantic.fields import FieldInfo
 from codesign.errors import StudyError, nearest
 from codesign.place import PROGRAM
 from codesign.schema import (
+    BoardSection,
     BudgetSection,
     DataSection,
     SearchSection,
@@ -36,6 +37,7 @@ class Study(BaseModel):
     budget: BudgetSection = BudgetSection()
     search: SearchSection = SearchSection()
     space: SpaceSection = SpaceSection()
+    board: BoardSection = BoardSection()
 
     @property
     def name(self) -> str:
@@ -56,6 +58,14 @@ class Study(BaseModel):
         """What changes from this study to ``other``, e.g. ``search.generations: 4 -> 6``."""
         ours, theirs = self.flat(), other.flat()
         return [f"{key}: {_shown(ours[key])} -> {_shown(theirs[key])}" for key in ours if ours[key] != theirs[key]]
+
+    def hinders(self, other: Study) -> list[str]:
+        """The differences by which ``other`` cannot continue this study's search.
+
+        Boards may come, go and move to another address, but figures with and without boards are not compared.
+        """
+        moved = bool(self.board.hosts) and bool(other.board.hosts)
+        return [words for words in self.differences(other) if not (moved and words.startswith("board.hosts: "))]
 
     def to_toml(self, *, comments: bool = False) -> str:
         """The study as TOML; with ``comments`` every key has its meaning beside it, also those not set."""

@@ -12,11 +12,14 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
+from codesign import report_boards
 from codesign.architecture import Mode
+from codesign.marks import marked, meanings
 from codesign.measurement import Figure, Provenance
 from codesign.place import PROGRAM
 from codesign.record import Record
 from codesign.run import Run
+from nas.objectives import OBJECTIVES, source
 
 
 def print_summary(run: Run, console: Console) -> None:
@@ -39,19 +42,23 @@ def percent_error(error: float, samples: int) -> str:
 
 
 def model_error(fmax: Figure, mode: Mode) -> float | None:
-    """Median relative error of a modelled Fmax; None where nobody knows it.
+    """Median relative error of a modelled Fmax; None where nobody knows it, and of any other.
 
     The timing model was fitted to parallel designs (adder graphs) of a range of sizes, and says nothing of its error
     on folded ones, on others' sizes, or on a family that it was not fitted to.
     """
     details = fmax.details
-    if mode == "folded" or not (details.get("calibrated") and details.get("within_fitted_range")):
+    if mode == "folded" or fmax.provenance is not Provenance.MODELLED:
+        return None
+    if not (details.get("calibrated") and details.get("within_fitted_range")):
         return None
     return float(details["error"]["median"])
 
 
 def fmax_caveat(fmax: Figure, mode: Mode) -> str:
     """How far to trust an Fmax: ``± 4.4 %``, ``outside the fitted range`` or ``uncalibrated``; empty if routed."""
+    if fmax.provenance is Provenance.CORRECTED:
+        return "corrected"
     if fmax.provenance is not Provenance.MODELLED:
         return ""
     error = model_error(fmax, mode)
@@ -101,6 +108,7 @@ def closing(run: Run) -> str:
     lines = outcome_lines(run)
     if run.generations:
         lines.append(f"hypervolume: {run.generations[-1]['hypervolume']:.4f}")
+    lines += report_boards.lines(run)
     lines.append(f"run: {run.folder}")
     name = run.folder.name
     lines.append(f"next: {PROGRAM} report {name}; {PROGRAM} show {name} {run.front[0].digest[:8]}" if run.front else "")
@@ -112,6 +120,26 @@ class _Column:
     heading: str
     cell: Callable[[Run, Record], str]
     right: bool = True
+
+
+def latency(run: Run, record: Record) -> tuple[float, float, Figure]:
+    """Microseconds and clock cycles of a measured candidate, and the figure that the time is from.
+
+    Where boards take part both are of the whole accelerator, and the time may be a board's, or corrected by boards.
+    """
+    assert record.measurement is not None
+    figures = record.measurement.figures
+    time = OBJECTIVES["latency"].value(record.measurement, run.study.target.clock_mhz)
+    cycles = figures.get("accelerator_latency_cycles", figures["latency_cycles"])
+    return time, cycles.value, source(record.measurement, "latency_cycles")
+
+
+def front_notes(run: Run) -> list[str]:
+    """What must be said of a front's numbers where boards took part."""
+    measured = [record.measurement for record in run.front if record.measurement is not None]
+    whole = any("accelerator_latency_cycles" in measurement.figures for measurement in measured)
+    marks = meanings(figure for measurement in measured for figure in measurement.figures.values())
+    return [text for text in ("latency is that of the accelerator, frames included" if whole else "", marks) if text]
 
 
 @dataclass(frozen=True)
@@ -133,11 +161,13 @@ class FrontTable:
             columns = _NARROW
             yield from self._two_lines()
         clock = self.run.study.target.clock_mhz
-        notes = [f"latency at {clock:g} MHz; errors ± one standard error; test data were not seen by the search"]
+        at = "as boards showed it" if self.run.corrections else f"at {clock:g} MHz"
+        notes = [f"latency {at}; errors ± one standard error; test data were not seen by the search"]
         if self.run.front and any(column.heading == _FMAX for column in columns):
             pairs = [(_measured(record, "fmax"), record.architecture.hardware.mode) for record in self.run.front]
             unknown = _FMAX_SHORT in columns and any(_unknown(*pair) for pair in pairs)
             notes.append(fmax_note(pairs) + ("; a question mark stands for an unknown error" if unknown else ""))
+        notes += front_notes(self.run)
         for note in notes:
             yield Text(note, style="dim")
 
@@ -193,31 +223,34 @@ def _test(run: Run, record: Record) -> str:
 
 
 def _time(run: Run, record: Record) -> str:
-    return f"{_measured(record, 'latency_cycles').value / run.study.target.clock_mhz:.2f} us"
+    time, _, figure = latency(run, record)
+    return marked(f"{time:.2f} us", figure)
 
 
 def _time_and_cycles(run: Run, record: Record) -> str:
-    return f"{_time(run, record)} ({_measured(record, 'latency_cycles').value:.0f} cycles)"
+    return f"{_time(run, record)} ({latency(run, record)[1]:.0f} cycles)"
 
 
 def _time_and_count(run: Run, record: Record) -> str:
-    return f"{_time(run, record)} ({_measured(record, 'latency_cycles').value:.0f})"
+    return f"{_time(run, record)} ({latency(run, record)[1]:.0f})"
 
 
 def _lut_share(run: Run, record: Record) -> str:
-    luts = _measured(record, "lut").value
-    return f"{luts:,.0f} ({100 * luts / run.task.target.part.resources['lut']:.1f} %)"
+    luts = _measured(record, "lut")
+    share = 100 * luts.value / run.task.target.part.resources["lut"]
+    return marked(f"{luts.value:,.0f} ({share:.1f} %)", luts)
 
 
 def _clock(_: Run, record: Record) -> str:
-    return fmax_words(_measured(record, "fmax"), record.architecture.hardware.mode)
+    fmax = _measured(record, "fmax")
+    return marked(fmax_words(fmax, record.architecture.hardware.mode), fmax)
 
 
 def _clock_short(_: Run, record: Record) -> str:
     fmax, mode = _measured(record, "fmax"), record.architecture.hardware.mode
     error = model_error(fmax, mode)
     known = f" ± {fmax.value * error:.0f}" if error is not None else ""
-    return f"{fmax.value:.0f}{known} MHz{' ?' if _unknown(fmax, mode) else ''}"
+    return marked(f"{fmax.value:.0f}{known} MHz{' ?' if _unknown(fmax, mode) else ''}", fmax)
 
 
 def _unknown(fmax: Figure, mode: Mode) -> bool:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from boards.vivado import METRICS, SCRIPT
-from codesign.errors import ToolMissingError, ToolRunError
+from codesign.errors import TimingError, ToolMissingError, ToolRunError
 from codesign.measurement import Figure, Measurement, Provenance
 from hw.measure.tools import run_tool
 
@@ -27,17 +27,20 @@ _PHASE = re.compile(r"^codesign: phase (.+)$", re.MULTILINE)
 _UNITS = {"lut": "LUT", "ff": "FF", "bram": "BRAM36", "dsp": "DSP", "uram": "URAM"}
 
 
-def find_vivado() -> Path:
-    """Vivado's program: what ``CODESIGN_VIVADO`` says, else ``vivado`` on PATH; ToolMissingError without."""
+_WITHOUT = "build without it: --dry-run (its script and sources), --target ip, --target rtl"
+
+
+def find_vivado(instead: str = _WITHOUT) -> Path:
+    """Vivado's program: what ``CODESIGN_VIVADO`` says, else ``vivado`` on PATH.
+
+    Without one ToolMissingError, which names what can be done ``instead``.
+    """
     setting = os.environ.get(SETTING)
     found = shutil.which(setting or "vivado")
     if found is not None:
         return Path(found)
     where = f"{SETTING} = {setting!r} is no program" if setting else "no program 'vivado' is on PATH"
-    raise ToolMissingError(
-        f"Vivado was not found: {where}; set {SETTING} to its path, or build without it: --dry-run (its script and "
-        "sources), --target ip, --target rtl"
-    )
+    raise ToolMissingError(f"Vivado was not found: {where}; set {SETTING} to its path, or {instead}")
 
 
 def run_vivado(vivado: Path, folder: Path, stem: str, phase: Callable[[str], None]) -> Measurement:
@@ -61,7 +64,7 @@ def run_vivado(vivado: Path, folder: Path, stem: str, phase: Callable[[str], Non
             )
     except ToolRunError as error:
         if (folder / METRICS).is_file() and not (metrics := _metrics(folder, stem))["timing_met"]:
-            raise ToolRunError(_timing_words(metrics, folder), error.log) from None
+            raise TimingError(_timing_words(metrics, folder), error.log, figures(metrics)) from None
         raise ToolRunError(f"{error}; its log is {folder / LOG}", error.log) from None
     for kind in ("bit", "hwh"):
         if not (folder / f"{stem}.{kind}").is_file():
@@ -134,6 +137,9 @@ def figures(metrics: Mapping[str, Any]) -> Measurement:
                 found[prefix + name] = routed(cells[name], unit)
     for name, key in (("setup_slack", "wns_ns"), ("hold_slack", "whs_ns"), ("pulse_width_slack", "wpws_ns")):
         found[name] = routed(metrics["timing"][key], "ns")
+    asked, slack = float(metrics["clock_mhz"]), float(metrics["timing"]["wns_ns"])
+    timing = {"asked_mhz": asked, "met": metrics["timing_met"]}  # where it is met, nobody asked for more
+    found["fmax"] = Figure(1000.0 / (1000.0 / asked - slack), "MHz", Provenance.ROUTED, "Vivado", version, timing)
     power = metrics["power"]
     details = {
         **{key: power[key] for key in ("dynamic_w", "static_w", "confidence")},

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,29 +18,12 @@ from pymoo.core.sampling import Sampling
 from pymoo.core.termination import NoTermination
 
 from nas.space import Genome, Space
+from nas.told import Told
 
-FAILED_VIOLATION = 1e6
-"""Constraint violation of a candidate that could not be measured: behind every one that merely misses a budget."""
 _STEP_SHARE = 0.7  # of the mutations of ordered genes go to a neighbouring choice, the others anywhere
 _ATTEMPTS = 100  # random genomes per wanted one before the first generation stays smaller, as pymoo does in mating
 
 Matrix = NDArray[Any]
-
-
-@dataclass(frozen=True)
-class Told:
-    """What NSGA-II learns of one candidate: objectives (small is good) and constraint violations (kept when <= 0).
-
-    ``objectives`` is None for a candidate that was not measured; its violations must then not be all kept.
-    """
-
-    objectives: tuple[float, ...] | None
-    violations: tuple[float, ...]
-
-
-def failed(constraints: int) -> Told:
-    """What is told of a candidate that could not be measured at all."""
-    return Told(None, (FAILED_VIOLATION,) * constraints)
 
 
 class Search:
@@ -85,14 +67,23 @@ class Search:
         assert self._asked is not None
         assert len(results) == len(self._asked)
         for individual, result in zip(self._asked, results, strict=True):
-            unmeasured = result.objectives is None
-            assert not unmeasured or max(result.violations) > 0, "an unmeasured candidate would rank as feasible"
-            # pymoo orders infeasible candidates by violation alone, so their objectives are never compared
-            objectives = np.full(self._objectives, np.inf) if unmeasured else np.array(result.objectives, dtype=float)
-            individual.F, individual.G = objectives, np.array(result.violations, dtype=float)
-            individual.evaluated.update({"F", "G"})
+            self._set(individual, result)
         self._algorithm.tell(infills=self._asked)
         self._asked = None
+
+    def revise(self, told: Callable[[Genome], Told]) -> None:
+        """What is known by now of those told earlier that still count; the next :meth:`tell` ranks by it."""
+        for individual in self._algorithm.pop if self._algorithm.pop is not None else ():
+            self._set(individual, told(tuple(int(index) for index in individual.X)))
+
+    def _set(self, individual: Any, result: Told) -> None:
+        unmeasured = result.objectives is None
+        assert not unmeasured or max(result.violations) > 0, "an unmeasured candidate would rank as feasible"
+        # pymoo orders infeasible candidates by violation alone, so their objectives are never compared
+        objectives = np.full(self._objectives, np.inf) if unmeasured else np.array(result.objectives, dtype=float)
+        individual.F, individual.G = objectives, np.array(result.violations, dtype=float)
+        individual.CV = None  # pymoo keeps the violation that it added up before
+        individual.evaluated.update({"F", "G"})
 
 
 class _SpaceRepair(Repair):  # type: ignore[misc]  # pymoo is untyped

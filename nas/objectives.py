@@ -6,7 +6,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from codesign.measurement import Measurement
+from codesign.measurement import Figure, Measurement
+
+
+def source(measurement: Measurement, figure: str) -> Figure:
+    """The figure that stands for ``latency_cycles`` or ``interval_cycles``, and for any other the figure itself.
+
+    Where boards take part there are better ones: the time on a board (``latency_us``), else the cycles of the whole
+    accelerator with its frames (``accelerator_latency_cycles``). KeyError where there is none.
+    """
+    time, whole = f"{figure.removesuffix('_cycles')}_us", f"accelerator_{figure}"
+    names = (time, whole, figure) if figure.endswith("_cycles") else (figure,)
+    return measurement.figures[next((name for name in names if name in measurement.figures), figure)]
+
+
+def cycles_of(measurement: Measurement, figure: str, clock_mhz: float) -> float:
+    """Cycles at ``clock_mhz`` of ``latency_cycles`` or ``interval_cycles``, from what :func:`source` gives."""
+    found = source(measurement, figure)
+    return found.value * clock_mhz if found.unit == "us" else found.value
 
 
 @dataclass(frozen=True)
@@ -20,8 +37,9 @@ class Quantity:
 
     def value(self, measurement: Measurement, clock_mhz: float) -> float:
         """The number in ``unit``; KeyError where the figure was not measured."""
-        value = measurement.value(self.figure)
-        return value / clock_mhz if self.cycles else value
+        if not self.cycles:
+            return measurement.value(self.figure)
+        return cycles_of(measurement, self.figure, clock_mhz) / clock_mhz
 
 
 OBJECTIVES: Mapping[str, Quantity] = {
@@ -52,10 +70,10 @@ class Constraint:
 
     def value(self, measurement: Measurement, clock_mhz: float) -> float:
         """The candidate's number, in the unit of the limit."""
-        value = measurement.value(self.figure)
         if not self.cycles:
-            return value
-        return value / clock_mhz if self.sense == "at most" else 1e6 * clock_mhz / value
+            return measurement.value(self.figure)
+        cycles = cycles_of(measurement, self.figure, clock_mhz)
+        return cycles / clock_mhz if self.sense == "at most" else 1e6 * clock_mhz / cycles
 
     def violation(self, measurement: Measurement, clock_mhz: float) -> float:
         """How far the limit is missed, relative to it; zero or less where it is kept."""

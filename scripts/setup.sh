@@ -130,3 +130,9 @@ setup_environment() {
   fi
   exec 9>&-
 }
+
+# Environments with pynq for virtual boards, in the user's cache, so that the tests download nothing.
+setup_virtual_boards() {
+  (cd "$ROOT" && .venv/bin/python -P -m codesign.pynq_environment >&2) ||
+    echo "codesign: the tests that need it are skipped" >&2
+}

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import importlib
 import io
+import weakref
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,26 +25,34 @@ GOLDEN_INPUTS, GOLDEN_OUTPUTS = "golden/inputs.npy", "golden/outputs.npy"
 class Accelerator:
     """The network of a bundle, on this board: loaded, and held against the bundle's golden vectors, or AgentError.
 
-    It holds the board until :meth:`close`, the end of a ``with``, or the end of the process.
+    It holds the board until :meth:`close`, the end of a ``with``, until nothing refers to it any more, or until the
+    process makes another one: a cell that is run again works.
     """
+
+    _latest: ClassVar[weakref.ReferenceType[Accelerator] | None] = None
 
     def __init__(self, bundle: str | Path, *, fabric: Fabric | None = None, folder: str | Path = FOLDER) -> None:
         try:
             contents = unpack(Path(bundle).read_bytes())
         except OSError as error:
             raise AgentError("bundle", f"cannot read {bundle}: {error.strerror}") from None
+        earlier = Accelerator._latest() if Accelerator._latest is not None else None
+        if earlier is not None:
+            earlier.close()
         self._contents = contents
-        self._store, self._fabric = Store(Path(folder)), fabric if fabric is not None else PynqFabric()
+        store, fabric = Store(Path(folder)), fabric if fabric is not None else PynqFabric()
+        self._let_go = weakref.finalize(self, _let_go, fabric, store)
         try:
-            self._store.lease()
+            store.lease()
             # of the bundle: beside this file there, and nowhere else
             formats = importlib.import_module(".host_format", __package__)
             self._format = formats.HostFormat.from_json(contents.manifest["host_format"])
-            self._device = Device.load(self._fabric, contents, self._store.overlay(contents.bit, contents.hwh))
+            self._device = Device.load(fabric, contents, store.overlay(contents.bit, contents.hwh))
             self._check_golden()
         except BaseException:
             self.close()
             raise
+        Accelerator._latest = weakref.ref(self)
 
     @property
     def class_names(self) -> list[str]:
@@ -70,8 +79,7 @@ class Accelerator:
 
     def close(self) -> None:
         """Free the buffers and let go of the board; the overlay stays on it."""
-        self._fabric.close()
-        self._store.close()
+        self._let_go()
 
     def __enter__(self) -> Accelerator:
         return self
@@ -82,6 +90,8 @@ class Accelerator:
         self.close()
 
     def _run(self, integers: NDArray[np.int64]) -> NDArray[np.int64]:
+        if not self._let_go.alive:
+            raise AgentError("request", "this accelerator was closed, or another one was made; make it again")
         found: NDArray[np.int64] = self._format.decode(self._device.run(self._format.encode(integers)))
         return found
 
@@ -93,6 +103,11 @@ class Accelerator:
                 "mismatch",
                 f"{wrong} of {len(x)} golden vectors give other outputs on this board; it is not to be trusted",
             )
+
+
+def _let_go(fabric: Fabric, store: Store) -> None:
+    fabric.close()
+    store.close()
 
 
 def _array(contents: Contents, name: str) -> NDArray[np.int64]:

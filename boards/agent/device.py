@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import threading
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +13,15 @@ from numpy.typing import NDArray
 from .errors import AgentError
 from .fabric import Fabric, Places, Words
 from .unpack import Contents
+from .watts import Reading, compared
 
 BURST_BYTES = 1 << 20
 """Of each direction, in one transfer: what the buffers hold."""
 BATCHES = (1, 16, 256, 4096)
 SOFT_RESET, STREAM_RESET, SNAPSHOT = 1, 2, 4
 SAMPLE_SECONDS = 0.02
+SETTLE_SECONDS = 0.25
+"""At the beginning of each span, while what a sensor averages holds what was before: 35 ms in Linux' INA226."""
 _ERRORS = {0: "short_frame", 1: "long_frame", 2: "overflow"}
 _COUNTERS = (
     "cycles_low", "cycles_high", "latency_last", "latency_min", "latency_max", "interval", "frames_in", "frames_out",
@@ -107,7 +108,9 @@ class Device:
     def power(self, words: NDArray[Any], seconds: float) -> dict[str, Any]:
         """Watts by rail of ``seconds`` loaded but idle, then of ``seconds`` of work. Times are from the call.
 
-        Where no rail is measured both still take place, for a meter outside.
+        The work is that of processor, DMA and accelerator together. Where no rail is measured both spans still take
+        place, for a meter outside. Rails that never read anything but zero are left out: pynq gives zero for a sensor
+        that it cannot read.
         """
         began = time.monotonic()
         idle = self._sampled(lambda left: time.sleep(left), seconds)
@@ -122,7 +125,8 @@ class Device:
 
         busy = self._sampled(work, seconds)
         ended = time.monotonic()
-        rails = {name: _compared(idle[name], busy[name]) for name in idle if name in busy}
+        alive = [name for name in idle if name in busy and any(map(any, (*idle[name], *busy[name])))]
+        rails = {name: compared(idle[name], busy[name]) for name in alive}
         spans = {"idle_s": [0.0, middle - began], "busy_s": [middle - began, ended - began]}
         return {"rails": rails, "frames": frames, **spans}
 
@@ -194,8 +198,8 @@ class Device:
         self._write("control", SNAPSHOT)
         return {name: self._read(name) for name in _COUNTERS}
 
-    def _sampled(self, work: Any, seconds: float) -> dict[str, list[float]]:
-        """Watts by rail while ``work(seconds)`` goes on; its error is raised here."""
+    def _sampled(self, work: Any, seconds: float) -> dict[str, list[Reading]]:
+        """Readings by rail while ``work(seconds)`` goes on; its error is raised here."""
         failed: list[BaseException] = []
 
         def guarded() -> None:
@@ -205,15 +209,17 @@ class Device:
                 failed.append(error)
 
         worker = threading.Thread(target=guarded)
-        found: dict[str, list[float]] = {}
+        found: dict[str, list[Reading]] = {}
         worker.start()
+        pause, taken = min(SETTLE_SECONDS, seconds / 4), False
         try:
-            while True:  # at least once, however busy this processor is
-                for rail, watts in self.fabric.power().items():
-                    found.setdefault(rail, []).append(watts)
-                worker.join(SAMPLE_SECONDS)
-                if not worker.is_alive():
+            while True:
+                worker.join(pause)
+                if taken and not worker.is_alive():  # taken at least once, however busy this processor is
                     break
+                for rail, reading in self.fabric.power().items():
+                    found.setdefault(rail, []).append(reading)
+                pause, taken = SAMPLE_SECONDS, True
         finally:
             worker.join()  # it uses the buffers
         if failed:
@@ -225,18 +231,3 @@ class Device:
 
     def _write(self, name: str, value: int) -> None:
         self.fabric.write(self.contents.offsets[name], value)
-
-
-def _compared(idle: list[float], busy: list[float]) -> Mapping[str, Any]:
-    """Means, their difference, and the sensor's step: the least that two readings differ by."""
-    readings = sorted(set(idle) | set(busy))
-    steps = [high - low for low, high in itertools.pairwise(readings)]
-    step, difference = min(steps, default=None), sum(busy) / len(busy) - sum(idle) / len(idle)
-    return {
-        "idle_w": sum(idle) / len(idle),
-        "busy_w": sum(busy) / len(busy),
-        "difference_w": difference,
-        "step_w": step,
-        "samples": [len(idle), len(busy)],
-        "below_resolution": step is None or abs(difference) < 3 * step,
-    }

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .watts import Reading
+
 Words = NDArray[np.uint32]
 
 
@@ -74,8 +76,8 @@ class Fabric(abc.ABC):
         """Abandon what the DMA does, and make it ready."""
 
     @abc.abstractmethod
-    def power(self) -> Mapping[str, float]:
-        """Watts by rail, now; empty where nothing measures them."""
+    def power(self) -> Mapping[str, Reading]:
+        """By rail, now; empty where nothing measures them."""
 
     @abc.abstractmethod
     def close(self) -> None:

@@ -8,6 +8,7 @@ called: all of them are endless.
 from __future__ import annotations
 
 import importlib
+import math
 import platform
 import time
 from collections.abc import Callable, Mapping
@@ -20,6 +21,7 @@ import numpy as np
 from .errors import AgentError
 from .fabric import Fabric, Places, Words
 from .unpack import SEGMENT
+from .watts import Reading
 
 BOARD = Path("/proc/device-tree/chosen/pynq_board")
 RESET_SECONDS = 1.0
@@ -40,6 +42,7 @@ class PynqFabric(Fabric):
         self._dma: Any = None
         self._registers: Any = None
         self._buffers: tuple[Any, Any] | None = None
+        self._rails: dict[str, Any] | None = None
 
     def board(self) -> str | None:
         """As the image's device tree says."""
@@ -127,15 +130,18 @@ class PynqFabric(Fabric):
                 raise AgentError("hardware", "the DMA does not start after its reset; power-cycle the board")
             channel.start()  # runs already, so that its endless wait is over at once
 
-    def power(self) -> Mapping[str, float]:
-        """Of the rails that measure power, or voltage and current."""
-        found = {}
-        for name, rail in importlib.import_module("pynq").get_rails().items():
-            if rail.power is not None:
-                found[name] = float(rail.power.value)
-            elif rail.voltage is not None and rail.current is not None:
-                found[name] = float(rail.voltage.value) * float(rail.current.value)
-        return found
+    def power(self) -> Mapping[str, Reading]:
+        """Of the rails that measure power, or voltage and current.
+
+        The rails are asked for once: each time, pynq sets up the system's library of sensors anew.
+        """
+        try:
+            if self._rails is None:
+                self._rails = dict(importlib.import_module("pynq").get_rails())
+            found = {name: _reading(rail) for name, rail in self._rails.items()}
+        except Exception as error:  # noqa: BLE001 - pynq raises whatever its parts raise
+            raise _failed("pynq did not read the power sensors", error) from None
+        return {name: reading for name, reading in found.items() if reading and all(map(math.isfinite, reading))}
 
     def close(self) -> None:
         """As the base class says. Buffers go only after the DMA has let go of them."""
@@ -175,11 +181,25 @@ class PynqFabric(Fabric):
         return found
 
 
+def _reading(rail: Any) -> Reading:
+    """Empty where the rail has no sensor of power."""
+    if rail.power is not None:
+        return (float(rail.power.value),)
+    if rail.voltage is not None and rail.current is not None:
+        return float(rail.voltage.value), float(rail.current.value)
+    return ()
+
+
 def _version(name: str) -> str | None:
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
         return None
+
+
+def _major(version: str | None) -> int:
+    first = (version or "0").split(".")[0]
+    return int(first) if first.isdecimal() else 0
 
 
 def _import_pynq() -> Any:
@@ -197,9 +217,11 @@ def _import_pynq() -> Any:
 
 def _failed(what: str, error: Exception) -> AgentError:
     """``what`` with pynq's own words, and the cause where it is one that is known."""
-    pycparser = _version("pycparser") or "0"
-    if pycparser.split(".")[0].isdecimal() and int(pycparser.split(".")[0]) >= 3:
-        hint = f"pycparser {pycparser} is installed, and pynq reads .hwh files with 2.x only: pip install 'pycparser<3'"
+    pycparser = _version("pycparser")
+    if _major(pycparser) >= 3 and _major(_version("pynq")) < 4:  # from 4.0 on, pynq works with it
+        hint = (
+            f"pycparser {pycparser} is installed, and pynq 3 reads .hwh files with 2.x only: pip install 'pycparser<3'"
+        )
     elif isinstance(error, PermissionError):
         hint = "overlays need root: start the agent through sudo -n"
     else:

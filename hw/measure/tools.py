@@ -7,6 +7,7 @@ Each tool has a setting (an environment variable) that overrides what is found: 
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import functools
 import importlib.metadata
 import importlib.util
@@ -17,7 +18,9 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -32,6 +35,8 @@ DISK_FULL = re.compile(r"No space left on device|Disk quota exceeded", re.IGNORE
 LEAST_FREE = 1 << 20  # bytes; with less, what any tool writes is cut short
 # the supervisor's own end, and what it reports of the tool's
 TERMINATED = (-signal.SIGTERM, 128 + signal.SIGTERM)
+_STOP: contextvars.ContextVar[threading.Event | None] = contextvars.ContextVar("stop", default=None)
+_STOP_SECONDS = 0.2  # after which a stop is noticed
 OUT_OF_MEMORY = re.compile(r"bad_alloc|out of memory|MemoryError|Cannot allocate memory", re.IGNORECASE)
 
 
@@ -153,6 +158,16 @@ def _version(
     return found.group(1) if found else "unknown"
 
 
+@contextlib.contextmanager
+def stoppable(stop: threading.Event) -> Iterator[None]:
+    """Tools that this thread runs meanwhile are killed once ``stop`` is set, and :func:`run_tool` raises ToolError."""
+    token = _STOP.set(stop)
+    try:
+        yield
+    finally:
+        _STOP.reset(token)
+
+
 def run_tool(
     argv: Sequence[str],
     *,
@@ -181,6 +196,8 @@ def run_tool(
     except OSError as error:
         raise StorageError(f"cannot write {log}: {error.strerror}; make room there or choose another folder") from error
     text = content.decode(errors="replace")
+    if (stop := _STOP.get()) is not None and stop.is_set():
+        raise ToolError(f"{name} was stopped; run the same command again")
     if code != 0:
         check_disk(name, text, cwd)
         if code in TERMINATED:
@@ -202,7 +219,7 @@ def check_disk(name: str, text: str, folder: Path) -> None:
 
 
 def _wait(command: Sequence[str], cwd: Path, env: Mapping[str, str], output: IO[bytes], timeout_s: float) -> int | None:
-    """Exit code of the command; None when it was killed on the time limit."""
+    """Exit code of the command; None when it was killed on the time limit, or stopped."""
     child = subprocess.Popen(
         command,
         cwd=cwd,
@@ -213,11 +230,20 @@ def _wait(command: Sequence[str], cwd: Path, env: Mapping[str, str], output: IO[
         start_new_session=True,
     )
     try:
-        return child.wait(timeout_s)
-    except subprocess.TimeoutExpired:
-        return None
+        return _ended(child, timeout_s)
     finally:  # also on KeyboardInterrupt: nothing of the tool stays behind
         _kill_group(child)
+
+
+def _ended(child: subprocess.Popen[bytes], timeout_s: float) -> int | None:
+    stop, deadline = _STOP.get(), time.monotonic() + timeout_s
+    while True:
+        left = deadline - time.monotonic()
+        try:
+            return child.wait(max(0.0, left if stop is None else min(left, _STOP_SECONDS)))
+        except subprocess.TimeoutExpired:
+            if left <= 0 or stop is None or stop.is_set():
+                return None
 
 
 def _kill_group(child: subprocess.Popen[bytes]) -> None:

@@ -26,8 +26,8 @@ from hw.measure.tools import Tool, find_cxx, find_verilator, run_tool
 Ints = NDArray[np.int64]
 # A vector at a time is slow and tells latency as well with few.
 _SINGLE_VECTORS = 32
-# g++ takes longer to optimize than these few thousand cycles take to run.
-_CXX_FLAGS = ("-O0", "-std=gnu++17", "-fno-exceptions", "-w")
+# g++ takes longer to optimize than these few thousand cycles take to run; one runtime serves programs and libraries
+_CXX_FLAGS = ("-O0", "-std=gnu++17", "-fno-exceptions", "-fPIC", "-w")
 _RUNTIME_SOURCES = ("verilated.cpp", "verilated_threads.cpp")
 
 
@@ -71,15 +71,31 @@ def simulate(design: Design, x: Ints, expected: Ints, folder: Path, *, timeout_s
 
 def build(design: Design, folder: Path, *, timeout_s: float) -> Path:
     """Verilate and compile ``design`` in ``folder``; the program's path."""
-    verilator, cxx = find_verilator(), find_cxx()
-    write_files(folder, design.files)
+    driver = resources.files("hw.measure").joinpath("driver.cpp").read_text()
+    return _compiled(design.files, design.top, driver, folder / "driver", ("-pthread",), timeout_s)
+
+
+def build_library(files: Mapping[str, str | bytes], top: str, shim: str, folder: Path, *, timeout_s: float) -> Path:
+    """Verilate and compile ``top`` of ``files`` with the C++ ``shim``, which includes Vdut.h, as a shared library.
+
+    It runs for longer than :func:`simulate`, so it is optimized a little: ten times as fast for half as long again.
+    """
+    return _compiled(files, top, shim, folder / "library.so", ("-O1", "-shared", "-pthread"), timeout_s)
+
+
+def _compiled(
+    files: Mapping[str, str | bytes], top: str, driver: str, output: Path, flags: tuple[str, ...], timeout_s: float
+) -> Path:
+    verilator, cxx, folder = find_verilator(), find_cxx(), output.parent
+    write_files(folder, files)
+    source = next(name for name in (f"{top}.sv", f"{top}.v") if name in files)
     environment = dict(verilator.environment)
     include = Path(environment.get("VERILATOR_ROOT") or _root(verilator, folder)) / "include"
     run_tool(
         [
             *verilator.command,
-            *("--cc", "--prefix", "Vdut", "--top-module", design.top, "--Mdir", "obj", "-Wno-fatal", "-Wno-lint"),
-            *("-y", ".", f"{design.top}.sv"),
+            *("--cc", "--prefix", "Vdut", "--top-module", top, "--Mdir", "obj", "-Wno-fatal", "-Wno-lint"),
+            *("-y", ".", source),
         ],
         cwd=folder,
         timeout_s=timeout_s,
@@ -89,21 +105,20 @@ def build(design: Design, folder: Path, *, timeout_s: float) -> Path:
     sources = sorted(path.name for path in (folder / "obj").glob("*.cpp"))
     # One translation unit: reading the Verilator headers is most of what compiling costs.
     unit = "".join(f'#include "obj/{name}"\n' for name in sources) + '#include "driver.cpp"\n'
-    driver = resources.files("hw.measure").joinpath("driver.cpp").read_text()
     write_files(folder, {"driver.cpp": driver, "all.cpp": unit})
     run_tool(
         [
             *cxx.command,
             *_CXX_FLAGS,
             *(f"-I{path}" for path in ("obj", include, include / "vltstd")),
-            *("all.cpp", str(_runtime(cxx, verilator, include, timeout_s)), "-o", "driver", "-pthread"),
+            *("all.cpp", str(_runtime(cxx, verilator, include, timeout_s)), "-o", output.name, *flags),
         ],
         cwd=folder,
         timeout_s=timeout_s,
         env={},
         log=folder / "compile.log",
     )
-    return folder / "driver"
+    return output
 
 
 def pack(values: Ints, bits: int) -> NDArray[np.uint32]:

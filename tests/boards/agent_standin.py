@@ -20,6 +20,7 @@ import numpy as np
 from boards.agent.errors import AgentError
 from boards.agent.fabric import Fabric, Places, Words
 from boards.agent.server import main
+from boards.agent.watts import Reading
 from hw.graph import Graph
 from hw.host_format import HostFormat
 
@@ -99,12 +100,12 @@ class StandinFabric(Fabric):
     def reset(self) -> None:
         self.log.append("reset")
 
-    def power(self) -> Mapping[str, float]:
+    def power(self) -> Mapping[str, Reading]:
         if "no rails" in self.faults:
             return {}
         self.reads += 1
         busy = 1.0 if self.log[-1].startswith("transfer") else 0.0
-        return {"INT": 2.0 + 0.01 * (self.reads % 2) + busy, "AUX": 1.0 + 0.5 * (self.reads % 2)}
+        return {"INT": (2.0 + 0.01 * (self.reads % 2) + busy,), "AUX": (1.0 + 0.5 * (self.reads % 2),)}
 
     def close(self) -> None:
         self.log.append("close")
@@ -145,5 +146,20 @@ class StandinFabric(Fabric):
         return np.frombuffer(octets, "<u4").copy()
 
 
+def kill_in_write(number: int) -> None:
+    """End this process by SIGKILL when so many files were written, before the last has its name."""
+    written = []
+
+    def fsync(descriptor: int) -> None:
+        written.append(descriptor)
+        if len(written) == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    os.fsync = fsync
+
+
 if __name__ == "__main__":
+    for fault in sys.argv[2:]:
+        if fault.startswith("killed in write "):
+            kill_in_write(int(fault.split()[-1]))
     sys.exit(main(sys.argv[1:2], StandinFabric(*sys.argv[2:]), ""))

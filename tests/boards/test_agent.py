@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 
 import numpy as np
 import pytest
@@ -83,6 +84,31 @@ def test_without_a_sensor_the_work_goes_on_for_a_meter_outside(session):
     answer, _ = agent.good("measure_power", subject.words(20).tobytes(), seconds=0.05)
     assert answer["rails"] == {}
     assert answer["frames"] > 0
+
+
+def test_rails_that_are_always_zero_say_nothing(session, monkeypatch):
+    """pynq gives zero for a sensor that it never could read."""
+    subject, agent = made(), session()
+    agent.loaded(subject)
+    monkeypatch.setattr(agent.fabric, "power", lambda: {"DEAD": (0.0,), "DARK": (5.0, 0.0), "INT": (1.0,)})
+    answer, _ = agent.good("measure_power", subject.words(2).tobytes(), seconds=0.05)
+    assert set(answer["rails"]) == {"INT", "DARK"}
+
+
+def test_what_a_sensor_averages_over_the_change_is_left_out(session, monkeypatch):
+    """It still holds what was before, for a while after work began."""
+    subject, agent = made(), session()
+    agent.loaded(subject)
+    monkeypatch.setattr("boards.agent.device.SETTLE_SECONDS", 0.1)
+    began = time.monotonic()
+
+    def slow():
+        passed = time.monotonic() - began
+        return {"INT": (1.0 if passed < 0.45 else 2.0,)}
+
+    monkeypatch.setattr(agent.fabric, "power", slow)
+    answer, _ = agent.good("measure_power", subject.words(2).tobytes(), seconds=0.4)
+    assert answer["rails"]["INT"]["busy_w"] == 2.0
 
 
 def test_an_error_at_work_ends_the_measurement(session):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from agent_bundles import ROOT, made
+from agent_bundles import ROOT, made, remote
 from agent_standin import StandinFabric
 
 from boards.agent.accelerator import Accelerator
@@ -63,11 +63,41 @@ def test_an_accelerator_that_differs_is_refused(tmp_path, with_host_format):
     with pytest.raises(AgentError, match=r"^1 of 50 golden vectors give other outputs on this board; it is not to be"):
         Accelerator(path, fabric=fabric, folder=tmp_path / "agent")
     assert fabric.log[-1] == "close"
-    with Accelerator(path, fabric=StandinFabric(), folder=tmp_path / "agent") as accelerator:
-        with pytest.raises(ValueError, match="1 input values are NaN"):
-            accelerator.predict(np.array([[float("nan"), *[0.0] * 12]]))
-        with pytest.raises(AgentError, match="^the board is in use by process"):
+    with (
+        Accelerator(path, fabric=StandinFabric(), folder=tmp_path / "agent") as accelerator,
+        pytest.raises(ValueError, match="1 input values are NaN"),
+    ):
+        accelerator.predict(np.array([[float("nan"), *[0.0] * 12]]))
+
+
+def test_a_cell_that_is_run_again_works(tmp_path, with_host_format):
+    """The process' earlier accelerator lets go, whether its name is used again or it never had one."""
+    path, folder = tmp_path / "cdg.zip", tmp_path / "agent"
+    made().bundle.write(path)
+    x, fabrics = np.zeros((2, 13)), [StandinFabric() for _ in range(4)]
+    for fabric in fabrics[:2]:
+        Accelerator(path, fabric=fabric, folder=folder).predict(x)
+        assert fabric.log[-1] == "close"
+    first = Accelerator(path, fabric=fabrics[2], folder=folder)
+    second = Accelerator(path, fabric=fabrics[3], folder=folder)
+    assert fabrics[2].log[-1] == "close"
+    with pytest.raises(AgentError, match="^this accelerator was closed, or another one was made; make it again$"):
+        first.predict(x)
+    first.close()
+    assert second.predict(x).shape == (2,)
+    second.close()
+    second.close()
+    assert fabrics[3].log.count("close") == 1
+
+
+def test_a_board_that_another_process_holds(tmp_path, with_host_format):
+    path = tmp_path / "cdg.zip"
+    made().bundle.write(path)
+    with remote(tmp_path / "agent") as board:
+        board.put_bundle(made().content)
+        with pytest.raises(AgentError, match=r"^the board is in use by process \d+ on it; try again when"):
             Accelerator(path, fabric=StandinFabric(), folder=tmp_path / "agent")
+    Accelerator(path, fabric=StandinFabric(), folder=tmp_path / "agent").close()
 
 
 def test_the_package_runs_on_what_a_board_has():

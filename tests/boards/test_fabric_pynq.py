@@ -199,8 +199,9 @@ def test_a_dma_elsewhere_than_the_bundle_says(pynq):
         (
             {"pycparser": "3.0"},
             ModuleNotFoundError("No module named 'pycparser.ply'"),
-            "pycparser 3.0 is installed, and pynq reads .hwh files with 2.x only: pip install 'pycparser<3'",
+            "pycparser 3.0 is installed, and pynq 3 reads .hwh files with 2.x only: pip install 'pycparser<3'",
         ),
+        ({"pynq": "4.0.0", "pycparser": "3.0"}, RuntimeError("something else"), "something else; pynq 4.0.0"),
         ({}, PermissionError(13, "Permission denied"), "overlays need root: start the agent through sudo -n"),
         ({}, RuntimeError("No Devices Found"), "RuntimeError: No Devices Found; pynq 3.1.2"),
     ],
@@ -260,11 +261,25 @@ def test_rails_with_power_or_with_both_of_its_factors(pynq):
         "A": rail(power=sensor(1.5)),
         "B": rail(voltage=sensor(2.0), current=sensor(0.5)),
         "C": rail(voltage=sensor(1)),
+        "D": rail(power=sensor(float("nan"))),
     }
+    assert loaded().power() == {}
+    asked = []
+    pynq.get_rails = lambda: asked.append(1) or rails
     fabric = loaded()
-    assert fabric.power() == {}
-    pynq.get_rails = lambda: rails
-    assert fabric.power() == {"A": 1.5, "B": 1.0}
+    assert fabric.power() == {"A": (1.5,), "B": (2.0, 0.5)}
+    rails["A"].power.value = 2.5
+    assert fabric.power()["A"] == (2.5,)
+    assert len(asked) == 1, "each call sets up libsensors anew"
+
+
+def test_sensors_that_pynq_cannot_read(pynq):
+    def get_rails():
+        raise OSError("no libsensors")
+
+    pynq.get_rails = get_rails
+    with pytest.raises(AgentError, match=r"^pynq did not read the power sensors: OSError: no libsensors; pynq 3.1.2$"):
+        loaded().power()
 
 
 def test_the_boards_name_is_the_device_trees(monkeypatch, tmp_path):

@@ -195,10 +195,18 @@ def running(pid):
             "the key is not on the board: ssh-copy-id b",
         ),
         ("echo 'Host key verification failed.' >&2; exit 255", ToolError, "then connect once by hand: ssh b"),
-        ("echo 'sudo: a password is required' >&2; exit 1", ToolError, "add its line to sudoers (docs/boards.md)"),
+        (
+            "echo 'sudo: a password is required' >&2; exit 1",
+            ToolError,
+            "asks for a password; set the board up (docs/boards.md)",
+        ),
         ("echo 'ssh: connect to host b port 22: Connection refused' >&2; exit 255", ToolError, "is it booted?"),
         ("echo 'ssh: connect to host b port 22: Connection timed out' >&2; exit 255", ToolError, "is it on, and on"),
-        ("echo 'bash: codesign-agent: command not found' >&2; exit 127", ToolError, "set the board up first"),
+        (
+            "echo 'bash: codesign-agent: command not found' >&2; exit 127",
+            ToolError,
+            "the agent is not on the board; set the board up (docs/boards.md)",
+        ),
         (
             "echo Welcome to PYNQ; cat > /dev/null",
             ToolError,

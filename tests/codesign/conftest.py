@@ -57,3 +57,44 @@ def searched(searched_folder, monkeypatch):
     """The run of :func:`searched_folder`, with its folder as the current one."""
     monkeypatch.chdir(searched_folder)
     return read_run(Path("runs/shown"))
+
+
+@pytest.fixture(scope="session")
+def board_set_up(tmp_path_factory):
+    """A board behind a stand-in for ssh, with the agent on it; made once."""
+    from agent_bundles import made
+    from board_over_ssh import Board
+    from board_runs import HOST
+
+    from codesign import hosts
+    from codesign.errors import ToolMissingError
+
+    with pytest.MonkeyPatch.context() as patch:
+        standin = Board(tmp_path_factory.mktemp("board") / "board")
+        patch.setenv("PATH", standin.path)
+        with pytest.raises(ToolMissingError) as caught:
+            hosts.connect(HOST, made().bundle)
+        assert standin.paste(str(caught.value).split("\n\n", 1)[1]).returncode == 0
+    return standin
+
+
+@pytest.fixture
+def board(board_set_up, monkeypatch):
+    """The board of :func:`board_set_up`, where nothing goes wrong yet, and whose power takes little time."""
+    from codesign import deploy
+
+    monkeypatch.setenv("PATH", board_set_up.path)
+    monkeypatch.setattr(deploy, "POWER_SECONDS", 0.1)
+    monkeypatch.setattr(deploy, "PROBE_SECONDS", 0.05)
+    board_set_up.ssh_says("")
+    board_set_up.faults()
+    return board_set_up
+
+
+@pytest.fixture
+def built(tmp_path, monkeypatch):
+    """The current folder, with the run ``runs/small`` and its bundle: record and path."""
+    from board_runs import built_run
+
+    monkeypatch.chdir(tmp_path)
+    return built_run(tmp_path)

@@ -1,11 +1,13 @@
 """A real search process over the analytic evaluation: ``search_entry.py FOLDER STUDY_TOML WORKERS``.
 
-Prints a line per stored candidate, then the result as JSON.
+Prints a line per stored candidate and measurement, then the result as JSON. With BOARDS in the environment the hosts
+of the study are the test's boards.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -27,6 +29,9 @@ class Printer(Listener):
     def candidate(self, record):
         say(f"stored {record.digest}")
 
+    def measured(self, result, words):
+        say(f"measured {result.digest}")
+
     def stage(self, worker, stage, words):
         if stage == "training":
             say("training")
@@ -46,11 +51,16 @@ def result(run):
 
 
 if __name__ == "__main__":
-    folder, study, workers = sys.argv[1:]
+    folder, path, workers = sys.argv[1:]
+    study, tools = load_study(Path(path)), None
+    if os.environ.get("BOARDS"):
+        from board_bench import Bench, Board
+
+        tools = Bench({host: Board(scale=0.8) for host in study.board.hosts}).tools()
     try:
         run = search(
-            load_study(Path(study)), Path(folder), workers=int(workers), listener=Printer(),
-            evaluation="analytic_evaluation",
+            study, Path(folder), workers=int(workers), listener=Printer(), evaluation="analytic_evaluation",
+            board_tools=tools,
         )  # fmt: skip
     except CodesignError as error:
         say(f"error {error}")

@@ -60,7 +60,7 @@ def test_misses_in_words_worst_first():
         "bram: 2 BRAM36, over the budget of 0",
         "fps: 5,000,000 per second, 50.0 % under the budget of 1e+07",
         "latency_us: 0.60 us, 20.0 % over the budget of 0.5",
-        "clock: modelled Fmax 91.3 MHz is under the study's 100",
+        "clock: synthesized Fmax 91.3 MHz is under the study's 100",
         "lut: 1,053 LUT, 5.3 % over the budget of 1,000",
     ]
 

@@ -100,11 +100,20 @@ def test_a_graph_that_hls4ml_computes_otherwise_leaves_the_front_and_keeps_its_f
     assert any(name.endswith("network.cpp") for name in names)
 
 
-def test_the_same_candidate_gives_the_same_record(folded) -> None:
+def test_the_same_candidate_gives_the_same_record_and_with_boards_the_cycles_of_the_accelerator(
+    folded, monkeypatch
+) -> None:
     evaluator, record, _, _ = folded
+    monkeypatch.setattr(evaluator, "study", parse_study('[search]\nepochs = 2\n[board]\nhosts = ["a@b"]\n', "x"))
     again, _ = stages_of(evaluator, record.architecture)
-    assert again.measurement == record.measurement
+    figures = dict(again.measurement.figures)
+    whole = {name: figures.pop(f"accelerator_{name}_cycles") for name in ("latency", "interval")}
+    assert figures == record.measurement.figures
     assert again.artefacts == record.artefacts
+    # a frame of 64 inputs of 2 bits is 4 words of 32, one of 10 outputs in 8 or 16 bits 3 or 5
+    assert whole["latency"].value - figures["latency_cycles"].value in (4 + 3, 4 + 5)
+    assert whole["interval"].value == figures["interval_cycles"].value
+    assert {figure.provenance for figure in whole.values()} == {Provenance.SCHEDULED}
 
 
 @pytest.mark.parametrize("mutation", ["trit", "threshold"])

@@ -311,11 +311,11 @@ def test_what_decides_nothing_stops_the_search_and_the_next_one_continues(folder
 
 
 def test_an_evaluator_that_measures_too_little_makes_failed_records(folder, monkeypatch):
-    from codesign.loop import _Loop
+    from codesign.judging import Judge
     from codesign.measurement import Measurement
 
     lacking = []
-    keep = _Loop._judged
+    keep = Judge.judged
 
     def without_ff(self, record, prefix=""):
         if record.status == "ok":
@@ -324,7 +324,7 @@ def test_an_evaluator_that_measures_too_little_makes_failed_records(folder, monk
         lacking.append(keep(self, record, prefix))
         return lacking[-1]
 
-    monkeypatch.setattr(_Loop, "_judged", without_ff)
+    monkeypatch.setattr(Judge, "judged", without_ff)
     with pytest.raises(CodesignError):
         run_search(parse_study("[search]\npopulation = 2\ngenerations = 1", "x"), folder)
     assert {record.reason for record in lacking if record.status == "failed"} == {"not measured, or no number: ff"}

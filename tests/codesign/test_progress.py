@@ -7,6 +7,7 @@ import pytest
 from rich.console import Console
 
 from codesign.architecture import Architecture, DenseLayer, Hardware
+from codesign.board_result import BoardResult
 from codesign.loop import search
 from codesign.measurement import Measurement
 from codesign.progress import ProgressDisplay
@@ -63,6 +64,43 @@ def test_live_display_shows_workers_and_counts():
     assert re.search(r"worker 1\s+synthesis\s+64x1b-8t-10 parallel", text)
     assert re.search(r"worker 2\s+training\s+64x2b-8t-10 parallel", text)
     assert "[1/64] 4x1b-8q2-2 parallel  failed: yosys ended with exit code 1" in text
+
+
+def board_result(failed_at=None):
+    reason = "slack -1 ns" if failed_at else ""
+    return BoardResult("ab" * 32, "xilinx@pynq", "now", Measurement({}), failed_at, reason, generation=0)
+
+
+@pytest.mark.parametrize(
+    ("stage", "words", "shown"),
+    [("golden vectors", "64x1b-8t-10 parallel", r"golden vectors\s+64x1b-8t-10 parallel"), ("", "", "idle")],
+)
+def test_boards_beside_a_search_are_shown(stage, words, shown):
+    out = console(terminal=True)
+    with ProgressDisplay(out, workers=1) as display:
+        display.begun(64, 0)
+        display.board("xilinx@pynq", stage, words)
+        display.waiting(2)
+        display.tick()
+        display.measured(board_result(), "64x1b-8t-10 parallel")
+    text = out.file.getvalue()
+    assert re.search(rf"xilinx@pynq\s+{shown}", text)
+    assert "waiting" not in text, "the display shows it"
+    assert "xilinx@pynq: 64x1b-8t-10 parallel  measured" in text
+
+
+def test_boards_in_plain_lines():
+    out = console(terminal=False)
+    with ProgressDisplay(out, workers=1) as display:
+        display.board("xilinx@pynq", "golden vectors", "64x1b-8t-10 parallel")
+        display.waiting(2)
+        display.waiting(1)
+        display.measured(board_result("timing"), "64x1b-8t-10 parallel")
+    assert out.file.getvalue().splitlines() == [
+        "waiting for boards: 2 candidates",
+        "waiting for boards: 1 candidate",
+        "xilinx@pynq: 64x1b-8t-10 parallel  failed at timing: slack -1 ns",
+    ]
 
 
 def test_a_measurement_is_needed_for_ok():

@@ -23,6 +23,7 @@ case "$*" in
   "-c"*) printf '%s' "${FAKE_MISSING:-}" ;;
   "--version") echo "Python ${FAKE_VERSION:-3.11.9}" ;;
   "-m venv "*) mkdir -p "$3/bin" "$3/lib/python3.11/site-packages"; cp "$0" "$3/bin/python" ;;
+  "-P -m codesign.pynq_environment") echo "in $PWD"; exit "${FAKE_PYNQ:-0}" ;;
   "-m pip install"*) echo "$*" >>"$FAKE_LOG"; sleep "${FAKE_SLEEP:-0}"; exit "${FAKE_PIP:-0}" ;;
   *) echo "in $PWD: $*"; echo "path: ${PYTHONPATH-unset}" ;;
 esac
@@ -155,13 +156,25 @@ def test_two_at_once_install_once(checkout):
     assert checkout.installs() == 1
 
 
+def run_tests(checkout, **environment):
+    process = checkout.start("-k", "name", script=checkout.root / "scripts" / "test", **environment)
+    out, err = process.communicate(timeout=60)
+    assert out.splitlines()[0] == f"in {checkout.root}: -m pytest -n auto --dist loadfile -m not slow -k name"
+    return err
+
+
 def test_tests_add_their_tools_to_the_same_environment(checkout):
     checkout.run("doctor")
-    process = checkout.start("-k", "name", script=checkout.root / "scripts" / "test")
-    out, err = process.communicate(timeout=60)
-    assert err == "codesign: adding the tools for tests and checks (35 MB)\n"
-    assert out.splitlines()[0] == f"in {checkout.root}: -m pytest -n auto --dist loadfile -m not slow -k name"
+    assert run_tests(checkout) == f"codesign: adding the tools for tests and checks (35 MB)\nin {checkout.root}\n"
     assert checkout.installs() == 2
+
+
+def test_tests_run_without_virtual_boards(checkout):
+    """Where their environments cannot be made; those that need them are skipped."""
+    assert run_tests(checkout, FAKE_PYNQ="2").splitlines()[-2:] == [
+        f"in {checkout.root}",
+        "codesign: the tests that need it are skipped",
+    ]
 
 
 def test_wrong_python(checkout):

@@ -107,11 +107,14 @@ def test_run_as_json(searched, capsys):
     values = json.loads(printed(capsys, "--json"))
     assert set(values) == {
         "run", "searching_process", "study", "task", "objectives", "constraints", "reference", "counts", "binding",
-        "generations", "front", "candidates",
+        "generations", "front", "boards", "corrections", "candidates",
     }  # fmt: skip
     assert values["front"] == [record.digest for record in searched.front]
     assert values["counts"] == searched.counts
-    assert set(values["candidates"][0]) == {"id", "network", "generation", "status", "reason", "on_front", "values"}
+    assert (values["boards"], values["corrections"]) == ([], {})
+    assert set(values["candidates"][0]) == {
+        "id", "network", "generation", "status", "reason", "on_front", "values", "corrected",
+    }  # fmt: skip
     assert [c["id"] for c in values["candidates"] if c["on_front"]] == [
         record.digest for record in searched.records if record in searched.front
     ]
@@ -123,7 +126,7 @@ def test_candidate_as_json(searched, capsys):
     values = json.loads(printed(capsys, "shown", record.digest, "--json"))
     assert set(values) == {
         "run", "id", "network", "architecture", "generation", "status", "reason", "log", "on_front", "figures",
-        "artefacts", "seconds", "peak_memory_mib",
+        "artefacts", "boards", "seconds", "peak_memory_mib",
     }  # fmt: skip
     assert values["id"] == record.digest
     assert values["figures"]["lut"] == record.measurement.figures["lut"].to_json()

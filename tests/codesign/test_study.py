@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from boards.catalogue import load_target
+from boards.remote import ssh_command
 from codesign.errors import StudyError
 from codesign.schema import toml_value
 from codesign.study import Study, load_study, markdown_table, parse_study
@@ -65,6 +66,16 @@ BAD = {
     '[target]\nboard = "\\u0000"': 'target.board = "\\u0000" is not the name of a board, or the path of its .toml file',
     '[target]\npart = "\\u0000"': 'target.part = "\\u0000" is not the name of a part, or the path of its .toml file',
     "[target]\nclock_mhz = 2024-01-01": "target.clock_mhz = 2024-01-01 is not a number from 1 to 1000",
+    '[board]\nhosts = "xilinx@pynq1"': 'board.hosts = "xilinx@pynq1" is not a list of hosts: user@board for ssh, or '
+    "virtual:NAME with the name of a board",
+    '[board]\nhosts = ["a@b", "a@b"]': 'board.hosts = ["a@b", "a@b"] names the same value twice',
+    '[board]\nhosts = ["a b"]': 'board.hosts = ["a b"] is not a list of hosts: user@board for ssh, or virtual:NAME '
+    "with the name of a board",
+    '[board]\nhosts = ["-oProxyCommand=x"]': 'board.hosts = ["-oProxyCommand=x"] is not a list of hosts: user@board '
+    "for ssh, or virtual:NAME with the name of a board",
+    '[board]\nhosts = ["virtual:"]': 'board.hosts = ["virtual:"] is not a list of hosts: user@board for ssh, or '
+    "virtual:NAME with the name of a board",
+    "[board]\nper_generation = 0": "board.per_generation = 0 is not a whole number from 1 to 1000",
     "[space]\ndepth = [3, 1]": "space.depth = [3, 1] must be [fewest, most]",
     "[space]\ndepth = [1, 2, 3]": "space.depth = [1, 2, 3] is not a pair [fewest, most] of whole numbers from 1 to 4",
     "[space]\ndepth = [1, 5]": "space.depth = [1, 5] is not a pair [fewest, most] of whole numbers from 1 to 4",
@@ -113,6 +124,20 @@ def test_toml_round_trip(comments):
     assert study.data.path == '/a b\\c\x7f"é'
     assert study.data.name is None
     assert study.target.board is None
+
+
+@pytest.mark.parametrize("host", ["pynq", "xilinx@pynq1", "xilinx@192.168.2.99", "my.user@board-2.lab"])
+def test_hosts_are_those_that_ssh_is_given(host):
+    assert parse_study(f'[board]\nhosts = ["{host}", "virtual:zcu104"]', "x").board.hosts == (host, "virtual:zcu104")
+    assert host in ssh_command(host, ["true"])
+
+
+def test_which_boards_measure_does_not_hinder_a_search_that_is_continued():
+    none, one, other = (parse_study(f"[board]\nhosts = {hosts}", "x") for hosts in ("[]", '["a@b"]', '["c@d"]'))
+    assert one.hinders(other) == []
+    assert one.differences(other) == ['board.hosts: ["a@b"] -> ["c@d"]']
+    assert none.hinders(one) == ['board.hosts: [] -> ["a@b"]']
+    assert one.hinders(none) == ['board.hosts: ["a@b"] -> []']
 
 
 def test_comments_explain_every_key():

@@ -3,8 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nas.nsga2 import FAILED_VIOLATION, Search, Told, failed
+from nas.nsga2 import Search
 from nas.spaces import mlp
+from nas.told import FAILED_VIOLATION, Told, failed
 
 SPACE = mlp(64, 10)
 TINY = SPACE.with_choices(
@@ -109,3 +110,35 @@ def test_an_unmeasured_candidate_cannot_pass_as_feasible():
     search.ask()
     with pytest.raises(AssertionError, match="an unmeasured candidate would rank as feasible"):
         search.tell([Told(None, (0.0,))] * 2)
+
+
+@pytest.mark.parametrize("what", ["objectives", "violations"])
+def test_what_is_known_later_counts_for_those_told_before(what):
+    """The first generation is told nonsense; revised, the survivors are what they would have been."""
+
+    def told(genome, *, wrong):
+        units = float(sum(layer.units for layer in SPACE.decode(genome).hidden))
+        if what == "objectives":
+            return Told((-units if wrong else units,), (0.0,))
+        return Told((1.0,), ((units - 20.0) * (-1 if wrong else 1),))
+
+    def survivors(*, wrong, revised):
+        search = Search(SPACE, 1, 1, 12, 2)
+        first = search.ask()
+        search.tell([told(genome, wrong=wrong) for genome in first])
+        second = search.ask()
+        if revised:
+            search.revise(lambda genome: told(genome, wrong=False))
+        search.tell([told(genome, wrong=False) for genome in second])
+        return {tuple(row) for row in search._algorithm.pop.get("X").tolist()}, set(first), second
+
+    found, first, second = survivors(wrong=True, revised=True)
+    everyone = sorted({*first, *second}, key=lambda genome: told(genome, wrong=False).objectives)
+    if what == "objectives":
+        units = [told(genome, wrong=False).objectives[0] for genome in everyone]
+        assert sorted(told(genome, wrong=False).objectives[0] for genome in found) == units[:12]
+    else:
+        over = {genome for genome in everyone if told(genome, wrong=False).violations[0] > 0}
+        assert len(everyone) - len(over) < 12, "otherwise none of those over would be left"
+        assert found >= set(everyone) - over
+    assert survivors(wrong=True, revised=False)[0] != found

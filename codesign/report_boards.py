@@ -1,0 +1,98 @@
+"""What boards did in a search: who was measured where, what it says of everyone's figures, and what failed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from codesign.board_result import BoardResult
+from codesign.board_words import where
+from codesign.corrections import Correction
+from codesign.place import PROGRAM
+from codesign.report_html import paragraph, table
+from codesign.run import Run
+
+_CORRECTIONS = ("figure", "ratio", "candidates", "fitted to", "median error without", "median error with")
+_RESULTS = ("generation", "network", "board", "outcome", "reason", "look into it")
+_TEXT = (
+    "Candidates that a board measured during the search have its figures; those of all others are multiplied by the "
+    "ratios below. An error is that of predicting each measured candidate from the others, leaving it out."
+)
+
+
+def boards(run: Run) -> str:
+    """The report's section; empty where no board measured anything for the search."""
+    if not asked(run):
+        return ""
+    text = paragraph(" ".join([*counts(run), *([_TEXT] if run.corrections else [])]))
+    fits = sorted(run.corrections.fits.items())
+    corrected = [(name, *_cells(correction)) for name, correction in fits]
+    ratios = table(_CORRECTIONS, corrected, numbers=(1, 2, 4, 5)) if corrected else ""
+    return text + ratios + table(_RESULTS, [_row(run, result) for result in asked(run)], wide=(4,), code=(5,))
+
+
+def asked(run: Run) -> list[BoardResult]:
+    """Results that the search asked for, in the order they became known."""
+    return [result for result in run.boards if result.generation is not None]
+
+
+def counts(run: Run) -> list[str]:
+    """How much boards did, in sentences; nothing where they did nothing for the search."""
+    results = asked(run)
+    if not results:
+        return []
+    good = {result.digest for result in results if result.failed_at is None}
+    hosts = ", ".join(dict.fromkeys(where(result) for result in results))
+    failed = Counter(result.failed_at for result in results if result.failed_at is not None)
+    failures = ", ".join(f"{count} at {stage}" for stage, count in sorted(failed.items()))
+    also = f"; {failed.total()} failed ({failures})" if failures else ""
+    front = sum(record.digest in good for record in run.front)
+    return [
+        f"{len(good)} candidates were measured for the search on {hosts}{also}.",
+        f"Of {len(run.front)} front members {front} were measured, {len(run.front) - front} were not.",
+    ]
+
+
+def lines(run: Run) -> list[str]:
+    """The same for a terminal, with a line for each correction."""
+    found = [sentence.removesuffix(".") for sentence in counts(run)]
+    for name, correction in sorted(run.corrections.fits.items()):
+        ratio, count, kind, before, after = _cells(correction)
+        found.append(
+            f"{name} of the others: x {ratio} (of {count} {kind}); median error {before} without, {after} with"
+        )
+    return found
+
+
+def corrections_json(run: Run) -> dict[str, Any]:
+    """Corrections by figure as plain JSON values; the keys are documented in docs/json.md."""
+    return {
+        name: {
+            "ratio": correction.fit.ratio,
+            "candidates": correction.fit.samples,
+            "fitted_to": correction.provenance.value,
+            "error_before": correction.fit.error_before,
+            "error": correction.fit.error,
+        }
+        for name, correction in sorted(run.corrections.fits.items())
+    }
+
+
+def _row(run: Run, result: BoardResult) -> tuple[str, ...]:
+    assert result.generation is not None
+    last = result.generation >= run.study.search.generations
+    record = next(record for record in run.records if record.digest == result.digest)
+    return (
+        "at the end" if last else str(result.generation + 1),
+        record.architecture.words(),
+        where(result),
+        "measured" if result.failed_at is None else f"failed at {result.failed_at}",
+        result.reason,
+        f"{PROGRAM} show {run.folder.name} {result.digest[:8]}",
+    )
+
+
+def _cells(correction: Correction) -> tuple[str, str, str, str, str]:
+    found = correction.fit
+    before, after = (f"{100 * error:.1f} %" for error in (found.error_before, found.error))
+    return f"{found.ratio:.3f}", str(found.samples), correction.where(), before, after

@@ -1,0 +1,192 @@
+"""One's own samples through the accelerator on a board: read, quantized as in training, run, compared."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import zipfile
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from codesign.artifacts import ArtifactStore
+from codesign.deploy import Check, Deployment
+from codesign.deploy_subject import Subject
+from codesign.errors import BundleError, InputError, MismatchError, StorageError
+from codesign.hosts import connect
+from hw.graph import Graph
+from quant.scaling import InputFormat
+
+AT_ONCE = 1024
+"""Samples between two words of progress."""
+_X, _Y = ("x", "x_test"), ("y", "y_test")
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Features ``x`` (n, features), and class numbers ``y`` (n,) where they are known."""
+
+    x: NDArray[Any]
+    y: NDArray[np.int64] | None
+
+
+@dataclass(frozen=True)
+class Ran:
+    """``logits`` (n, classes) and ``classes`` (n,). ``right``: how many of them are the samples' own, where known.
+
+    ``compared``: whether the outputs were held against the canonical network of the run, bit for bit; then they are it.
+    """
+
+    logits: NDArray[np.float64]
+    classes: NDArray[np.int64]
+    right: int | None
+    compared: bool
+
+
+def read_samples(path: Path, manifest: Mapping[str, Any]) -> Samples:
+    """The samples in an .npz file: ``x`` (or ``x_test``) and, if known, ``y`` (``y_test``). InputError otherwise."""
+    arrays = _arrays(path)
+    key = next((name for name in _X if name in arrays), None)
+    if key is None:
+        present = ", ".join(arrays) or "nothing"
+        raise InputError(f"{path} lacks x (or x_test), the samples; present: {present}")
+    x = _features(f"{key} of {path}", arrays[key], len(manifest["input_format"]["gain"]))
+    label = next((name for name in _Y if name in arrays), None)
+    if label is None:
+        return Samples(x, None)
+    return Samples(x, _labels(f"{label} of {path}", arrays[label], len(x), manifest["class_names"]))
+
+
+def run_on_board(
+    subject: Subject,
+    host: str,
+    samples: Samples,
+    *,
+    step: Callable[[str], None] = lambda _: None,
+    check: Callable[[Check], None] = lambda _: None,
+) -> Ran:
+    """Load the bundle on ``host``, hold it against its golden vectors, run the samples. Errors as of :func:`.deploy`.
+
+    Where the run is known, MismatchError if one output differs from its integer network.
+    """
+    integers = _format(subject.bundle.manifest).quantize(samples.x)
+    with connect(host, subject.bundle, said=step) as remote:
+        deployment = Deployment(subject.bundle, remote, step=step, check=check)
+        deployment.ready()
+        layout, found = deployment.format, []
+        for start in range(0, len(integers), AT_ONCE):
+            step(f"running: {start:,} of {len(integers):,} samples")
+            words = layout.encode(integers[start : start + AT_ONCE])
+            found.append(layout.decode(remote.run(words, layout.output_words)))
+    outputs = np.concatenate(found)
+    compared = _hold(subject, integers, outputs)
+    logits = layout.to_real(outputs)
+    classes = logits.argmax(axis=1).astype(np.int64)
+    right = None if samples.y is None else int((classes == samples.y).sum())
+    return Ran(logits, classes, right, compared)
+
+
+def require_place(output: Path | None) -> None:
+    """InputError where ``output`` could not be written, said before the work."""
+    if output is not None and (output.is_dir() or not os.access(output.absolute().parent, os.W_OK)):
+        what = "it is a folder" if output.is_dir() else f"no file can be written in {output.absolute().parent}"
+        raise InputError(f"cannot write {output}: {what}; give another --output")
+
+
+def write_outputs(path: Path, ran: Ran, class_names: Sequence[str]) -> None:
+    """Write ``logits``, ``classes`` and ``class_names`` as an .npz file, whole or not at all."""
+    written = io.BytesIO()
+    np.savez(written, logits=ran.logits, classes=ran.classes, class_names=np.array(class_names))
+    beside = path.with_name(f"{path.name}.new")
+    try:
+        beside.write_bytes(written.getvalue())
+        beside.rename(path)
+    except OSError as error:
+        raise StorageError(f"cannot write {path}: {error.strerror}; give another --output") from None
+
+
+def _hold(subject: Subject, integers: NDArray[np.int64], outputs: NDArray[np.int64]) -> bool:
+    """Whether the outputs were compared with the network of the run; MismatchError where one differs."""
+    if subject.run is None or subject.record is None:
+        return False
+    graph = Graph.from_json(json.loads(ArtifactStore(subject.run.folder).get(subject.record.artefacts["graph.json"])))
+    wrong = np.flatnonzero((graph.run(integers) != outputs).any(axis=1))
+    if len(wrong):
+        raise MismatchError(
+            f"{len(wrong)} of {len(outputs)} samples give other outputs on the board than the network of "
+            f"{subject.run.folder}, first sample {wrong[0]}; nothing that it computes is to be trusted"
+        )
+    return True
+
+
+def _format(manifest: Mapping[str, Any]) -> InputFormat:
+    try:
+        return InputFormat.from_json(manifest["input_format"])
+    except (ValueError, TypeError) as error:
+        raise BundleError(f"the bundle has no usable input_format: {error}; build it again") from None
+
+
+def _arrays(path: Path) -> dict[str, NDArray[Any]]:
+    found: dict[str, NDArray[Any]] = {}
+    try:
+        with path.open("rb") as file:
+            archive = np.load(file, allow_pickle=False)
+            if isinstance(archive, np.ndarray):
+                raise InputError(f"{path} is not an .npz archive: save one with numpy.savez(path, x=...)")
+            for key in archive.files:
+                if key in (*_X, *_Y):
+                    found[key] = archive[key]
+                else:
+                    found.setdefault(key, np.zeros(0))  # for its name alone
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}") from None
+    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        if "Object arrays" in str(error):
+            raise InputError(f"{path} holds Python objects: save plain numbers") from None
+        raise InputError(f"{path} is no .npz archive: save one with numpy.savez(path, x=...)") from None
+    return found
+
+
+def _features(where: str, x: NDArray[Any], features: int) -> NDArray[Any]:
+    if x.dtype.kind not in "biuf":
+        raise InputError(f"{where} holds {x.dtype} values: features must be numbers")
+    if x.ndim < 2 or not len(x) or x[0].size != features:
+        each = " x ".join(map(str, x.shape[1:])) or "no"
+        raise InputError(
+            f"{where} has shape {x.shape}, {each} features a sample: this network takes (samples, {features})"
+        )
+    x = x.reshape(len(x), -1)
+    x = x if x.dtype == np.uint8 else x.astype(np.float64)
+    bad = np.argwhere(~np.isfinite(x))
+    if len(bad):
+        row, column = bad[0]
+        raise InputError(
+            f"{where} has {len(bad)} values that are not finite numbers, the first in sample {row}, feature {column}: "
+            f"{x[row, column]}; remove or fill these samples"
+        )
+    return x
+
+
+def _labels(where: str, y: NDArray[Any], count: int, names: Sequence[str]) -> NDArray[np.int64]:
+    """Numbers of classes; labels are what training knew them by."""
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = y[:, 0]
+    if y.shape != (count,):
+        raise InputError(f"{where} has shape {y.shape}: one label for each of {count} samples is needed")
+    if y.dtype.kind == "f" and np.isfinite(y).all() and (y == np.floor(y)).all():
+        y = y.astype(np.int64)
+    numbers = {name: number for number, name in enumerate(names)}
+    words = [label.decode(errors="replace") if isinstance(label, bytes) else str(label) for label in y.tolist()]
+    unknown = sorted({word for word in words if word not in numbers})
+    if unknown:
+        raise InputError(
+            f"{where} has labels that this network does not know: {', '.join(map(repr, unknown[:5]))}; it knows "
+            f"{', '.join(list(names)[:12])}"
+        )
+    return np.array([numbers[word] for word in words], np.int64)
