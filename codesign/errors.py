@@ -14,6 +14,7 @@
     │   └── ToolMissingError  3    one that is not needed otherwise, such as Vivado, is missing
     ├── CandidateError        1    one candidate failed; stored, the search goes on
     │   ├── ToolRunError           a tool ended with an error, hung or ran out of memory
+    │   │   └── ReportError        a tool's report is damaged, cut short, or of something else
     │   └── MismatchError          two levels of the same network gave different bits
     └── StorageError          2    the disk refused what had to be stored
 
@@ -87,6 +88,10 @@ class CandidateError(CodesignError):
 
 class ToolRunError(CandidateError):
     """A tool ended with an error, exceeded its time limit or ran out of memory."""
+
+
+class ReportError(ToolRunError):
+    """A tool's report cannot be used; names file and line."""
 
 
 class MismatchError(CandidateError):
