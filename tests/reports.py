@@ -5,6 +5,7 @@ What real ones look like, and that they are read rightly, is held against real o
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 
@@ -86,10 +87,11 @@ class Source:
         )
         met = wns is None or min(slacks) >= 0
         verdict = "All user specified timing constraints are met." if met else "Timing constraints are not met."
-        device = self.part.rsplit("-", self.part.count("-"))[0]
+        pieces = re.fullmatch(r"(?:xc(7\w+?)|(xcz\w+)-)([a-z]{3,4}\d+)-(\d).*", self.part).groups()
+        device, grade = f"{pieces[0] or pieces[1]}-{pieces[2]}", pieces[3]
         clock = f"clk    {{0.000 {period / 2:.3f}}}        {period:.3f}           {1000 / period:.3f}"
         return (
-            self.header("report_timing_summary", device, **{"Speed File": "-1  PRODUCTION 1.12"})
+            self.header("report_timing_summary", device, **{"Speed File": f"-{grade}  PRODUCTION 1.12"})
             + f"| Design Timing Summary\n| ---\n\n    {heading}\n    ----\n    {values}\n\n\n{verdict}\n\n\n"
             + f"| Clock Summary\n\nClock  Waveform(ns)  Period(ns)  Frequency(MHz)\n-----  ----\n{clock}\n\n\n"
             + "| Intra Clock Table\n| ---\n"
