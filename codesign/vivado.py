@@ -34,7 +34,7 @@ def run_vivado(vivado: Path, folder: Path, stem: str, phase: Phase) -> Measureme
     except ToolRunError as error:
         if (folder / METRICS).is_file() and not (metrics := _metrics(folder, stem))["timing_met"]:
             raise ToolRunError(_timing_words(metrics, folder), error.log) from None
-        raise
+        raise ToolRunError(f"{error}; its log is {folder / LOG}", error.log) from None
     for kind in ("bit", "hwh"):
         if not (folder / f"{stem}.{kind}").is_file():
             raise ToolRunError(f"Vivado ended without an error but wrote no {stem}.{kind}; its log is {folder / LOG}")

@@ -18,6 +18,7 @@ from hw.design import Design
 from hw.measure.optional_tools import VIVADO
 from hw.measure.plan import BuildPlan, write_files
 from hw.measure.report_text import Header, same_part
+from hw.measure.tools import LOG_TAIL
 from hw.measure.vivado_reports import (
     Power,
     TimingSummary,
@@ -26,7 +27,7 @@ from hw.measure.vivado_reports import (
     read_timing_summary,
     read_utilization,
 )
-from hw.measure.vivado_run import LOG, Phase, run_script
+from hw.measure.vivado_run import Phase, run_script
 
 SCRIPT, CONSTRAINTS = "measure.tcl", "measure.xdc"
 SYNTHESIS_SECONDS, ROUTING_SECONDS = 3600.0, 4 * 3600.0
@@ -94,11 +95,14 @@ def measure(
     build = plan(design, target, version, route=route)
     write_files(folder, {**build.files, SCRIPT: build.script})
     limit = timeout_s or (ROUTING_SECONDS if route else SYNTHESIS_SECONDS)
-    run_script(program, folder, SCRIPT, REPORTS, timeout_s=limit, phase=phase)
+    said = run_script(program, folder, SCRIPT, REPORTS, timeout_s=limit, phase=phase)[-LOG_TAIL:]
     missing = [name for name in REPORTS if not (folder / name).is_file()]
     if missing:
-        raise ToolRunError(f"Vivado ended without an error but wrote no {missing[0]}; its log is {folder / LOG}")
-    return read(folder, design, target, Provenance.ROUTED if route else Provenance.SYNTHESIZED)
+        raise ToolRunError(f"Vivado ended without an error but wrote no {missing[0]}", said)
+    try:
+        return read(folder, design, target, Provenance.ROUTED if route else Provenance.SYNTHESIZED)
+    except ReportError as error:
+        raise ReportError(str(error), said) from None
 
 
 def read(folder: Path, design: Design, target: Target, provenance: Provenance) -> Measurement:
@@ -120,7 +124,7 @@ def read(folder: Path, design: Design, target: Target, provenance: Provenance) -
         raise ReportError(f"{folder / REPORTS[0]}:1: the counts are without what is in the black boxes {names}")
     return Measurement(
         {
-            **_cells(cells, provenance),
+            **cell_figures(cells, provenance),
             **_timing(folder / REPORTS[1], timing, target, provenance),
             "power": power_figure(power, provenance),
         }
@@ -140,7 +144,8 @@ def _marks(version: str) -> dict[str, Any]:
     return {"untested": warning} if warning else {}
 
 
-def _cells(cells: Utilization, provenance: Provenance) -> dict[str, Figure]:
+def cell_figures(cells: Utilization, provenance: Provenance) -> dict[str, Figure]:
+    """``lut, ff, bram, dsp``, and ``uram`` where the device has some."""
     version = cells.header.version
     marks = {"context": "out of context", **_marks(version)}
     logic: Mapping[str, Any] = {"logic": cells.lut_logic, "memory": cells.lut_memory}

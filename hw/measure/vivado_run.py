@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from codesign.errors import ToolRunError
 from hw.measure.optional_tools import run_vendor
 
 LOG = "vivado.log"
@@ -23,8 +22,8 @@ Phase = Callable[[str], None]
 
 def run_script(
     vivado: Path, folder: Path, script: str, results: Sequence[str], *, timeout_s: float, phase: Phase
-) -> None:
-    """Run the Tcl ``script`` of ``folder`` in it; ToolRunError where Vivado fails, hangs or has no licence.
+) -> str:
+    """Run the Tcl ``script`` of ``folder`` in it; what it printed. ToolRunError where it fails or hangs.
 
     ``results`` are the files that it makes: those of an earlier run are removed first, so that they do not pass for
     this one's. The log of both kinds is in ``folder/vivado.log`` and ``console.log``.
@@ -32,13 +31,10 @@ def run_script(
     for name in (LOG, *results):
         (folder / name).unlink(missing_ok=True)
     arguments = ("-mode", "batch", "-notrace", "-nojournal", "-log", LOG, "-source", script)
-    try:
-        with _watched(folder / LOG, phase):
-            run_vendor(
-                vivado, arguments, folder, name="Vivado", timeout_s=timeout_s, memory_mib=MEMORY_MIB, log="console.log"
-            )
-    except ToolRunError as error:
-        raise ToolRunError(f"{error}; its log is {folder / LOG}", error.log) from None
+    with _watched(folder / LOG, phase):
+        return run_vendor(
+            vivado, arguments, folder, name="Vivado", timeout_s=timeout_s, memory_mib=MEMORY_MIB, log="console.log"
+        )
 
 
 @contextmanager
