@@ -62,23 +62,18 @@ def print_measured(measured: Measured, out: Path | None, *, as_json: bool) -> No
 
 
 def _side_by_side(measured: Measured) -> Table:
-    """The instruments' figures beside ours, each with its provenance; ``-`` where there is none."""
-    columns = {"RTL, our instruments": (dict(measured.measurement.figures), measured.seconds)}
-    groups: dict[str, list[Reading]] = {}
+    """The instruments' figures beside ours, each with its provenance below it; ``-`` where there is none."""
+    ours, groups = "RTL (ours)", dict[str, list[Reading]]()
     for reading in measured.readings:
-        groups.setdefault("HLS of hls4ml" if reading.instrument.startswith(HLS) else reading.instrument, []).append(
-            reading
-        )
-    for name, readings in groups.items():
-        title = name if name.startswith("HLS") else f"RTL, {name}"
-        columns[title] = best(readings), sum(reading.seconds for reading in readings)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        title = "HLS (hls4ml)" if reading.instrument.startswith(HLS) else reading.instrument.replace("-", "-\n")
+        groups.setdefault(title, []).append(reading)
+    columns = {ours: (dict(measured.measurement.figures), measured.seconds)}
+    columns |= {name: (best(found), sum(reading.seconds for reading in found)) for name, found in groups.items()}
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for title in ("", *columns):
         table.add_column(title, justify="right" if title else "left", overflow="fold")
-    differing = [
-        figures.get("csim_mismatches" if "HLS" in title else "mismatches") for title, (figures, _) in columns.items()
-    ]
-    table.add_row("vectors that differ", *(_vectors(figure) for figure in differing))
+    differing = [figures.get("mismatches", figures.get("csim_mismatches")) for figures, _ in columns.values()]
+    table.add_row("differing vectors", *(_vectors(figure) for figure in differing))
     for name, words in _ROWS:
         figures = [found.get(name) for found, _ in columns.values()]
         if any(figures):
@@ -92,4 +87,4 @@ def _vectors(figure: Figure | None) -> str:
 
 
 def _cell(figure: Figure | None) -> str:
-    return "-" if figure is None else f"{number_words(figure.value)} {figure.provenance}"
+    return "-" if figure is None else f"{number_words(figure.value)}\n{figure.provenance}"
