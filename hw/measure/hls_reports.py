@@ -48,52 +48,58 @@ class Synthesis:
 
 def read_csynth_xml(path: Path) -> Synthesis:
     """``csynth.xml`` or ``TOP_csynth.xml``."""
-    report = Report.read(path)
-    try:
-        root = ET.fromstring("\n".join(report.lines))  # noqa: S314 (written by the tool that was run)
-    except ET.ParseError as error:
-        report.fail(error.position[0] - 1, f"this is no XML, or not all of it: {error}")
-    if root.tag != "profile":
-        report.fail(0, f"the root is <{root.tag}>, not the <profile> of C synthesis")
-
-    def text(place: str) -> str:
-        found = root.findtext(place)
-        if found is None or not found.strip():
-            report.fail(len(report.lines) - 1, f"there is no {place}")
-        return found.strip()
-
-    def number(place: str) -> float:
-        return report.number(text(place), _line(report, place), place)
-
-    def cycles(least: str, most: str) -> tuple[float, float] | None:
-        where = "PerformanceEstimates/SummaryOfOverallLatency/"
-        if {text(where + least), text(where + most)} & set(_UNKNOWN):
-            return None
-        return number(where + least), number(where + most)
-
-    def resources(kind: str) -> Resources:
-        dsp = "DSP48E" if root.find(f"AreaEstimates/{kind}/DSP48E") is not None else "DSP"
-        names = (dsp if name == "DSP" else name for name in _RESOURCES)
-        return Resources(*(number(f"AreaEstimates/{kind}/{name}") for name in names))
-
+    found = _Xml.read(path)
+    where = "PerformanceEstimates/SummaryOfOverallLatency/"
     return Synthesis(
-        version=text("ReportVersion/Version"),
-        part=text("UserAssignments/Part"),
-        top=text("UserAssignments/TopModelName"),
-        clock_target=number("UserAssignments/TargetClockPeriod"),
-        clock_estimated=number("PerformanceEstimates/SummaryOfTimingAnalysis/EstimatedClockPeriod"),
-        clock_uncertainty=number("UserAssignments/ClockUncertainty"),
-        latency=cycles("Best-caseLatency", "Worst-caseLatency"),
-        interval=cycles("Interval-min", "Interval-max"),
-        used=resources("Resources"),
-        available=resources("AvailableResources"),
+        version=found.text("ReportVersion/Version"),
+        part=found.text("UserAssignments/Part"),
+        top=found.text("UserAssignments/TopModelName"),
+        clock_target=found.number("UserAssignments/TargetClockPeriod"),
+        clock_estimated=found.number("PerformanceEstimates/SummaryOfTimingAnalysis/EstimatedClockPeriod"),
+        clock_uncertainty=found.number("UserAssignments/ClockUncertainty"),
+        latency=found.cycles(f"{where}Best-caseLatency", f"{where}Worst-caseLatency"),
+        interval=found.cycles(f"{where}Interval-min", f"{where}Interval-max"),
+        used=found.resources("AreaEstimates/Resources"),
+        available=found.resources("AreaEstimates/AvailableResources"),
     )
 
 
-def _line(report: Report, place: str) -> int:
-    """The line of the first element of that name."""
-    tag = f"<{place.rsplit('/', 1)[-1]}>"
-    return next((number for number, line in enumerate(report.lines) if tag in line), len(report.lines) - 1)
+@dataclass(frozen=True)
+class _Xml:
+    report: Report
+    root: ET.Element
+
+    @classmethod
+    def read(cls, path: Path) -> _Xml:
+        report = Report.read(path)
+        try:
+            root = ET.fromstring("\n".join(report.lines))  # noqa: S314 (written by the tool that was run)
+        except ET.ParseError as error:
+            report.fail(error.position[0] - 1, f"this is no XML, or not all of it: {error}")
+        if root.tag != "profile":
+            report.fail(0, f"the root is <{root.tag}>, not the <profile> of C synthesis")
+        return cls(report, root)
+
+    def text(self, place: str) -> str:
+        found = self.root.findtext(place)
+        if found is None or not found.strip():
+            self.report.fail(len(self.report.lines) - 1, f"there is no {place}")
+        return found.strip()
+
+    def number(self, place: str) -> float:
+        tag, lines = f"<{place.rsplit('/', 1)[-1]}>", self.report.lines
+        text = self.text(place)
+        line = next((n for n, said in enumerate(lines) if f"{tag}{text}" in said), len(lines) - 1)
+        return self.report.number(text, line, place)
+
+    def cycles(self, least: str, most: str) -> tuple[float, float] | None:
+        if {self.text(least), self.text(most)} & set(_UNKNOWN):
+            return None
+        return self.number(least), self.number(most)
+
+    def resources(self, place: str) -> Resources:
+        dsp = "DSP48E" if self.root.find(f"{place}/DSP48E") is not None else "DSP"
+        return Resources(*(self.number(f"{place}/{dsp if name == 'DSP' else name}") for name in _RESOURCES))
 
 
 def read_csynth(path: Path) -> Synthesis:

@@ -57,7 +57,10 @@ def main(arguments):
     if reason:
         say(f"ERROR: {reason}")
         return 255
-    clock = behaviour.get("clocks", {}).get(seed, 100.0)
+    return route(behaviour, behaviour.get("clocks", {}).get(seed, 100.0), asked)
+
+
+def route(behaviour, clock, asked):
     said = f"Info: Max frequency for clock 'clk$iob': {clock * 1.1:.2f} MHz (PASS at {float(asked):.2f} MHz)\n"
     say("Info: Packing constants..\nInfo: Annotating ports with timing budgets for target frequency")
     say(f"Info: HeAP Placer Time: 0.30s\n{said}")

@@ -14,6 +14,7 @@ pytest.importorskip("tkinter", reason="needs a Tcl interpreter: Python's tkinter
 
 from networks import random_graph
 from reports import Source
+from vivado_program import OutOfContext
 
 from boards.catalogue import load_target
 from codesign.architecture import Hardware
@@ -92,6 +93,28 @@ def test_the_plan_is_of_these_files_this_version_and_this_part(network):
         vivado.plan(network, load_target(None, "xc7z020clg400-1", 101.0), "2024.1", route=False),
     ]
     assert len({build.digest(), *(other.digest() for other in others)}) == 5
+
+
+@pytest.mark.parametrize("route", [False, True])
+def test_the_stand_in_would_notice_a_line_that_is_not_there(network, route, tmp_path):
+    build = vivado.plan(network, ZYNQ, "2024.1", route=route)
+    for name, text in build.files.items():
+        (tmp_path / name).write_text(text)
+    constraints, script = build.files[vivado.CONSTRAINTS].splitlines(), build.script.splitlines()
+
+    def runs(script, constraints):
+        (tmp_path / vivado.CONSTRAINTS).write_text("\n".join(constraints))
+        for name in vivado.REPORTS:
+            (tmp_path / name).unlink(missing_ok=True)
+        code = OutOfContext(tmp_path, ZYNQ.part.name).run("\n".join(script))
+        return code == 0 and all((tmp_path / name).is_file() for name in vivado.REPORTS)
+
+    assert runs(script, constraints)
+    for number, line in enumerate(script):
+        needed = not line.startswith(("#", "puts")) and (f"{network.top}.sv" in line or "read_verilog" not in line)
+        assert runs(script[:number] + script[number + 1 :], constraints) is not needed, line
+    for number in range(len(constraints)):
+        assert not runs(script, constraints[:number] + constraints[number + 1 :])
 
 
 def test_without_vivado(network, tmp_path, monkeypatch):
