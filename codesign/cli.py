@@ -86,6 +86,10 @@ def _parser() -> argparse.ArgumentParser:
         help="fold each layer to this initiation interval (default: fully parallel)",
     )  # fmt: skip
     measure.add_argument("--out", type=Path, metavar="DIR", help="keep RTL, golden vectors, README and report here")
+    measure.add_argument(
+        "--via", default="rtl", metavar="LIST",
+        help="other instruments too, with commas: rtl,vivado,vivado-routed,nextpnr,hls (default: %(default)s)",
+    )  # fmt: skip
     measure.add_argument("--json", action="store_true", help="for programs; the keys are in docs/json.md")
 
     build = verb("build", _build, "make a bitstream, a Vivado IP or RTL of a candidate")
@@ -223,10 +227,10 @@ def _measure(options: argparse.Namespace) -> int:
     with measured_words.announcing() as stage:
         result = measure(
             options.model, board=options.board, part=options.part, clock_mhz=options.clock, folding=options.folding,
-            out=options.out, stage=stage,
+            out=options.out, via=options.via.split(","), stage=stage,
         )  # fmt: skip
     measured_words.print_measured(result, options.out, as_json=options.json)
-    return 0
+    return 1 if result.failed else 0
 
 
 def _build(options: argparse.Namespace) -> int:

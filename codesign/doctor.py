@@ -6,7 +6,6 @@ import importlib.metadata
 import json
 import os
 import platform
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -15,9 +14,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from codesign.errors import ToolError
+from codesign.errors import ToolError, ToolMissingError, ToolRunError
 from codesign.machine import Machine, this_machine
 from codesign.place import PROGRAM
+from hw.measure.nextpnr import DATABASES
+from hw.measure.optional_tools import NEXTPNR, VITIS_HLS, VIVADO, OptionalTool
 from hw.measure.tools import Tool, find_cxx, find_make, find_verilator, find_yosys
 
 PACKAGES = (
@@ -150,9 +151,9 @@ _TOOLS = (
     _ToolProbe("make", "builds the simulations", find_make, _make_job),
 )
 _OPTIONAL = (
-    ("vivado", "bitstreams: codesign build (CODESIGN_VIVADO names it where it is not on PATH)"),
-    ("vitis_hls", "the same network through hls4ml's HLS path; this version does not use it yet"),
-    ("nextpnr-xilinx", "routed clock on xc7 parts without a licence; this version does not use it yet"),
+    (VIVADO, "bitstreams: codesign build; cells, clock and power: codesign measure --via vivado"),
+    (VITIS_HLS, "the same network through hls4ml's HLS path: codesign measure --via hls"),
+    (NEXTPNR, "routed clock on xc7 parts without a licence: codesign measure --via nextpnr"),
 )
 
 
@@ -207,11 +208,24 @@ def _room(machine: Machine) -> list[Finding]:
 
 
 def _optional() -> list[Finding]:
-    findings = []
-    for name, gives in _OPTIONAL:
-        place = shutil.which(name)
-        findings.append(Finding(name, False, gives, place=place or "", problem="" if place else "not on PATH"))
-    return findings
+    with ThreadPoolExecutor(len(_OPTIONAL)) as pool:
+        return list(pool.map(_optional_tool, *zip(*_OPTIONAL, strict=True)))
+
+
+def _optional_tool(tool: OptionalTool, gives: str) -> Finding:
+    """Whether it is here, and its version; a missing one is no problem of the search's."""
+    try:
+        place = tool.find("do without it")
+    except ToolMissingError as error:
+        return Finding(tool.programs[0], False, gives, problem=str(error))
+    try:
+        version = tool.version_of(place)
+    except ToolRunError as error:
+        return Finding(tool.programs[0], False, gives, place=str(place), problem=str(error))
+    problem = tool.warning(version) if version else ""
+    if tool is NEXTPNR and DATABASES not in os.environ:
+        problem = f"{DATABASES} is not set: the folder of its chip databases"
+    return Finding(tool.programs[0], False, gives, version, str(place), problem)
 
 
 def _print(findings: list[Finding], machine: Machine, able: bool) -> None:
@@ -236,5 +250,7 @@ def _print(findings: list[Finding], machine: Machine, able: bool) -> None:
     for found in findings:
         if found.problem and found.required:
             console.print(Text(f"problem: {found.problem}", "bold red"), soft_wrap=True)
+        elif found.problem and found.place:
+            console.print(Text(f"{found.name}: {found.problem}", "dim"), soft_wrap=True)
     verdict = f"the default search can run here: {PROGRAM} search" if able else "the default search cannot run here"
     console.print(Text(verdict, "bold"))

@@ -14,7 +14,8 @@
     │   └── ToolMissingError  3    one that is not needed otherwise, such as Vivado, is missing
     ├── CandidateError        1    one candidate failed; stored, the search goes on
     │   ├── ToolRunError           a tool ended with an error, hung or ran out of memory
-    │   │   └── TimingError            a routed design does not meet its clock
+    │   │   ├── TimingError            a routed design does not meet its clock
+    │   │   └── ReportError        a tool's report is damaged, cut short, or of something else
     │   └── MismatchError          two levels of the same network gave different bits
     └── StorageError          2    the disk refused what had to be stored
 
@@ -103,6 +104,10 @@ class TimingError(ToolRunError):
 
     def __reduce__(self) -> tuple[type[CandidateError], tuple[str, str, Measurement | None]]:  # type: ignore[override]
         return type(self), (str(self), self.log, self.measurement)
+
+
+class ReportError(ToolRunError):
+    """A tool's report cannot be used; names file and line."""
 
 
 class MismatchError(CandidateError):

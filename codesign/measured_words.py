@@ -7,12 +7,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from rich import box
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
+from codesign.instruments import HLS, Reading, best
+from codesign.measurement import Figure
 from codesign.measuring import Measured
-from codesign.show import figure_table
+from codesign.show import figure_table, number_words
 from hw.implement import Announce
+
+_LOG_LINES = 5
+_ROWS = (
+    ("lut", "LUT"), ("ff", "FF"), ("bram", "BRAM36"), ("dsp", "DSP"), ("uram", "URAM"), ("fmax", "Fmax (MHz)"),
+    ("latency_cycles", "latency (cycles)"), ("interval_cycles", "interval (cycles)"), ("power", "power (W)"),
+)  # fmt: skip
 
 
 @contextmanager
@@ -39,7 +49,42 @@ def print_measured(measured: Measured, out: Path | None, *, as_json: bool) -> No
     mode = "parallel" if hardware.mode == "parallel" else f"folded to {hardware.folding} cycles"
     console.print(f"{subject.name} on {target.words()} at {target.clock_mhz:g} MHz, {mode}", highlight=False)
     console.print(figure_table(dict(measured.measurement.figures), hardware.mode))
+    if measured.readings:
+        console.print(_side_by_side(measured))
+    for reading in measured.readings:
+        for text in [reading.reason, *reading.log.strip().splitlines()[-_LOG_LINES:], *reading.warnings]:
+            if text:
+                console.print(Text(f"{reading.instrument}: {text}"), soft_wrap=True)
     for note in measured.notes:
         console.print(Text(f"note: {note}"), soft_wrap=True)
     if out is not None:
         console.print(Text(f"RTL, golden vectors, README and report.json are in {out}"), soft_wrap=True)
+
+
+def _side_by_side(measured: Measured) -> Table:
+    """The instruments' figures beside ours, each with its provenance below it; ``-`` where there is none."""
+    ours, groups = "RTL (ours)", dict[str, list[Reading]]()
+    for reading in measured.readings:
+        title = "HLS (hls4ml)" if reading.instrument.startswith(HLS) else reading.instrument.replace("-", "-\n")
+        groups.setdefault(title, []).append(reading)
+    columns = {ours: (dict(measured.measurement.figures), measured.seconds)}
+    columns |= {name: (best(found), sum(reading.seconds for reading in found)) for name, found in groups.items()}
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for title in ("", *columns):
+        table.add_column(title, justify="right" if title else "left", overflow="fold")
+    differing = [figures.get("mismatches", figures.get("csim_mismatches")) for figures, _ in columns.values()]
+    table.add_row("differing vectors", *(_vectors(figure) for figure in differing))
+    for name, words in _ROWS:
+        figures = [found.get(name) for found, _ in columns.values()]
+        if any(figures):
+            table.add_row(words, *(_cell(figure) for figure in figures))
+    table.add_row("run time (s)", *(f"{seconds:.1f}" for _, seconds in columns.values()))
+    return table
+
+
+def _vectors(figure: Figure | None) -> str:
+    return "-" if figure is None else f"{figure.value:.0f} of {figure.details['vectors']}"
+
+
+def _cell(figure: Figure | None) -> str:
+    return "-" if figure is None else f"{number_words(figure.value)}\n{figure.provenance}"

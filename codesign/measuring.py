@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,17 +17,25 @@ from numpy.typing import NDArray
 
 from boards.catalogue import load_target
 from codesign.architecture import Hardware
-from codesign.errors import InputError, MismatchError, ModelError, ToolRunError
+from codesign.errors import InputError, MismatchError
+from codesign.instruments import CSIM, HLS, RTL, Reading, attempt, require, take, take_hls
 from codesign.measurement import Measurement
 from codesign.target import BOARD, CLOCK_MHZ, Target
 from hw.design import Design, design
 from hw.graph import Graph, Ints
-from hw.implement import PERIOD_SHARE, Announce, hold_c_simulation, implement, random_vectors
+from hw.implement import (
+    PERIOD_SHARE,
+    Announce,
+    Implementation,
+    hold_c_simulation,
+    implement,
+    random_vectors,
+)
 from hw.measure.delays import DelayModel
 from hw.measure.plan import write_files
 from hw.project import project
 
-REPORT = "report.json"
+REPORT, INSTRUMENTS = "report.json", "instruments"
 VECTORS, SEED = 1280, 1
 
 
@@ -93,16 +103,26 @@ class Subject:
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """A measured network. ``notes`` say what could not be compared, and why hls4ml's C simulation differs."""
+    """A measured network. ``notes`` say what could not be compared, and why hls4ml's C simulation differs.
+
+    ``seconds`` is what synthesis, timing and simulation of the RTL took; ``readings`` are those of other instruments.
+    """
 
     subject: Subject
     design: Design
     measurement: Measurement
     notes: tuple[str, ...] = ()
+    seconds: float = 0.0
+    readings: tuple[Reading, ...] = ()
 
     def value(self, name: str) -> float:
         """One figure, e.g. ``lut``, ``fmax`` (MHz), ``latency_cycles``."""
         return self.measurement.value(name)
+
+    @property
+    def failed(self) -> bool:
+        """Whether an instrument that was asked for ran and gave nothing."""
+        return any(reading.status == "failed" for reading in self.readings)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values; the keys are in docs/json.md."""
@@ -117,6 +137,8 @@ class Measured:
             "schedule": self.design.schedule(),
             "figures": self.measurement.to_json(),
             "notes": list(self.notes),
+            "seconds": self.seconds,
+            "instruments": [reading.to_json() for reading in self.readings],
         }
 
 
@@ -128,57 +150,88 @@ def measure(
     clock_mhz: float = CLOCK_MHZ,
     folding: int | None = None,
     out: str | Path | None = None,
+    via: Sequence[str] = (RTL,),
     stage: Announce = lambda _: nullcontext(),
 ) -> Measured:
     """Measure a QKeras model, or the file of one (.keras, .h5, .onnx), on a board (default: pynq-z1) or part.
 
     ``folding``: target initiation interval of each layer in cycles; without it the network is fully parallel.
-    ``out``: a folder for RTL, golden vectors, README and report. ``stage`` is entered around each stage.
-    Raises ModelError naming the layer that cannot be built exactly, MismatchError at a differing bit.
+    ``out``: a folder for RTL, golden vectors, README and report. ``via``: other instruments that shall measure it too,
+    of ``rtl`` (always), ``vivado``, ``vivado-routed``, ``nextpnr`` and ``hls``; one that fails is a reading that says
+    so. ``stage`` is entered around each stage. Raises ToolMissingError where a tool of them is not here, ModelError
+    naming the layer that cannot be built exactly, MismatchError at a differing bit.
     """
     if folding is not None and folding < 1:
         raise InputError(f"folding = {folding} is not a number of cycles: give 1 or more, or leave it out for parallel")
     hardware = Hardware("parallel") if folding is None else Hardware("folded", folding)
     target = load_target(board if board or part else BOARD, part, clock_mhz)
+    require(via, target)
     with stage("lowering"):
         subject = _subject(model, hardware, target)
-    return measure_subject(subject, out=None if out is None else Path(out), c_simulation=True, stage=stage)
+    return measure_subject(subject, out=None if out is None else Path(out), c_simulation=True, via=via, stage=stage)
 
 
 def measure_subject(
-    subject: Subject, *, out: Path | None, c_simulation: bool, stage: Announce = lambda _: nullcontext()
+    subject: Subject,
+    *,
+    out: Path | None,
+    c_simulation: bool,
+    via: Sequence[str] = (RTL,),
+    stage: Announce = lambda _: nullcontext(),
 ) -> Measured:
-    """Build and measure; with ``out``, write the project and ``report.json`` there.
+    """Build and measure; with ``out``, write the project, the instruments' files and ``report.json`` there.
 
     After a MismatchError all files of the failed comparison are in ``out/failed``.
     """
-    x = subject.vectors()
+    if HLS in via and subject.model is None:
+        raise InputError("--via hls: hls4ml's HLS path is only made of Keras models here; leave hls out")
     if out is not None:
         write_project(subject, out)  # a folder that cannot be written is noticed before the work
     with TemporaryDirectory(prefix="codesign-") as scratch:
-        folder = Path(scratch)
-        try:
-            built = implement(subject.graph, subject.hardware, subject.target, x, folder, stage=stage)
-        except MismatchError:
-            if out is not None:
-                shutil.copytree(folder, out / "failed", dirs_exist_ok=True)
-            raise
-        figures, notes = built.measurement, []
-        if c_simulation and subject.model is None:
-            notes.append("hls4ml's C simulation was not compared: it is only made of Keras models")
-        elif c_simulation:
-            with stage("C simulation"):
-                try:
-                    differing = hold_c_simulation(subject.model, subject.graph, x, folder / "hls", subject.target)
-                    figures = figures.merged([Measurement({"csim_mismatches": differing})])
-                    notes += _why(subject, differing.value, differing.details.get("first", ""))
-                except (ToolRunError, ModelError) as error:
-                    notes.append(f"not compared: {error}")
-    measured = Measured(subject, built.design, figures, tuple(notes))
+        begun = time.monotonic()
+        built = _implement(subject, Path(scratch), out, stage)
+        seconds = time.monotonic() - begun
+        places = Path(scratch) if out is None else out / INSTRUMENTS
+        readings = list(take(via, built, subject.target, places, stage))
+        figures, notes = built.measurement, list[str]()
+        if c_simulation or HLS in via:
+            simulated, notes = _c_simulation(subject, places / HLS if HLS in via else Path(scratch, HLS), via, stage)
+            figures = figures.merged([simulated.figures])
+            if HLS in via:
+                readings += [simulated, *take_hls(places / HLS, subject.target, stage)]
+    measured = Measured(subject, built.design, figures, tuple(notes), seconds, tuple(readings))
     if out is not None:
         _write(measured.subject, built.design, out)
         write_files(out, {REPORT: json.dumps(measured.to_json(), indent=2) + "\n"})
     return measured
+
+
+def _implement(subject: Subject, folder: Path, out: Path | None, stage: Announce) -> Implementation:
+    try:
+        return implement(subject.graph, subject.hardware, subject.target, subject.vectors(), folder, stage=stage)
+    except MismatchError:
+        if out is not None:
+            shutil.copytree(folder, out / "failed", dirs_exist_ok=True)
+        raise
+
+
+def _c_simulation(subject: Subject, folder: Path, via: Sequence[str], stage: Announce) -> tuple[Reading, list[str]]:
+    """hls4ml's C simulation held against the network, and what is to be said of it."""
+    if subject.model is None:
+        reason = "hls4ml's C simulation was not compared: it is only made of Keras models"
+        return Reading(CSIM, "missing", Measurement({}), 0.0, reason), [reason]
+    hardware = subject.hardware if HLS in via else None
+
+    def work() -> Measurement:
+        found = hold_c_simulation(subject.model, subject.graph, subject.vectors(), folder, subject.target, hardware)
+        return Measurement({"csim_mismatches": found})
+
+    with stage("C simulation"):
+        reading = attempt(CSIM, work)
+        if reading.status != "ok":
+            return reading, [f"not compared: {reading.reason}"]
+        differing = reading.figures.figures["csim_mismatches"]
+        return reading, _why(subject, differing.value, differing.details.get("first", ""))
 
 
 def write_project(subject: Subject, folder: Path) -> None:

@@ -1,33 +1,21 @@
-"""Vivado in batch mode: found, run with a time limit, its phases told as they come, its metrics read as figures."""
+"""The Vivado build of an overlay: run to its bitstream, its metrics read as figures."""
 
 from __future__ import annotations
 
 import json
-import os
-import re
-import shutil
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from boards.vivado import METRICS, SCRIPT
-from codesign.errors import TimingError, ToolMissingError, ToolRunError
+from codesign.errors import TimingError, ToolRunError
 from codesign.measurement import Figure, Measurement, Provenance
-from hw.measure.tools import run_tool
+from hw.measure.optional_tools import VIVADO
+from hw.measure.vivado_run import LOG, Phase, run_script
 
-SETTING = "CODESIGN_VIVADO"
 BUILD_SECONDS = 4 * 3600.0
-MEMORY_MIB = 128 * 1024
-"""Address space, of which Vivado maps many times what it uses."""
-LOG = "vivado.log"
-_POLL_SECONDS = 0.5
-_PHASE = re.compile(r"^codesign: phase (.+)$", re.MULTILINE)
-_UNITS = {"lut": "LUT", "ff": "FF", "bram": "BRAM36", "dsp": "DSP", "uram": "URAM"}
-
-
 _WITHOUT = "build without it: --dry-run (its script and sources), --target ip, --target rtl"
+_UNITS = {"lut": "LUT", "ff": "FF", "bram": "BRAM36", "dsp": "DSP", "uram": "URAM"}
 
 
 def find_vivado(instead: str = _WITHOUT) -> Path:
@@ -35,33 +23,18 @@ def find_vivado(instead: str = _WITHOUT) -> Path:
 
     Without one ToolMissingError, which names what can be done ``instead``.
     """
-    setting = os.environ.get(SETTING)
-    found = shutil.which(setting or "vivado")
-    if found is not None:
-        return Path(found)
-    where = f"{SETTING} = {setting!r} is no program" if setting else "no program 'vivado' is on PATH"
-    raise ToolMissingError(f"Vivado was not found: {where}; set {SETTING} to its path, or {instead}")
+    return VIVADO.find(instead)
 
 
-def run_vivado(vivado: Path, folder: Path, stem: str, phase: Callable[[str], None]) -> Measurement:
+def run_vivado(vivado: Path, folder: Path, stem: str, phase: Phase) -> Measurement:
     """Run the build in ``folder`` to its end: ``STEM.bit``, ``STEM.hwh``, and the figures of the routed design.
 
     ``phase`` is called with the name of each phase as it begins. ToolRunError where Vivado fails, takes too long, or
     timing is not met.
     """
-    for name in (METRICS, LOG, f"{stem}.bit", f"{stem}.hwh"):
-        (folder / name).unlink(missing_ok=True)  # of an earlier run, which must not pass for this one's
-    command = [str(vivado), *("-mode", "batch", "-notrace", "-nojournal", "-log", LOG, "-source", SCRIPT)]
+    results = (METRICS, f"{stem}.bit", f"{stem}.hwh")
     try:
-        with _watched(folder / LOG, phase):
-            run_tool(
-                command,
-                cwd=folder,
-                timeout_s=BUILD_SECONDS,
-                log=folder / "console.log",
-                memory_mib=MEMORY_MIB,
-                name="Vivado",
-            )
+        run_script(vivado, folder, SCRIPT, results, timeout_s=BUILD_SECONDS, phase=phase)
     except ToolRunError as error:
         if (folder / METRICS).is_file() and not (metrics := _metrics(folder, stem))["timing_met"]:
             raise TimingError(_timing_words(metrics, folder), error.log, figures(metrics)) from None
@@ -80,32 +53,6 @@ def _timing_words(metrics: Mapping[str, Any], folder: Path) -> str:
         f"timing is not met at {metrics['clock_mhz']:g} MHz: slack of {words}; no bitstream was written; the worst "
         f"paths are in {folder / 'reports' / 'timing.rpt'}; pick another candidate or a lower target.clock_mhz"
     )
-
-
-@contextmanager
-def _watched(log: Path, phase: Callable[[str], None]) -> Iterator[None]:
-    """Calls ``phase`` for each phase that appears in the log while the context is open."""
-    ended = threading.Event()
-
-    def watch() -> None:
-        told = 0
-        while True:
-            last = ended.wait(_POLL_SECONDS)  # before reading, so that the last reading sees everything
-            text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
-            found = _PHASE.findall(text[: text.rfind("\n") + 1])
-            for name in found[told:]:
-                phase(name)
-            told = len(found)
-            if last:
-                return
-
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        watcher.join()
 
 
 def _metrics(folder: Path, stem: str) -> dict[str, Any]:

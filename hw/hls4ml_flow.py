@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from codesign.architecture import Hardware
 from codesign.errors import ModelError, ToolRunError
 from hw.accepted import require_chain
 from hw.graph import FixedType
@@ -48,7 +49,7 @@ def parse(model: Any, part: str, clock_mhz: float) -> Any:
         with _quiet():
             require_chain(model)
             _register()
-            return _convert(model, BACKEND, part, clock_mhz, None)
+            return _convert(model, BACKEND, part, clock_mhz)
     except ModelError:
         raise
     except Exception as error:  # hls4ml raises bare Exception
@@ -114,14 +115,17 @@ def parse_onnx(path: Path, part: str, clock_mhz: float) -> Any:
         raise ModelError(f"hls4ml cannot convert {path}: {error}; was it cleaned with qonnx-cleanup?") from error
 
 
-def c_simulation(model: Any, x: NDArray[np.float32], folder: Path, part: str, clock_mhz: float) -> NDArray[np.float64]:
+def c_simulation(
+    model: Any, x: NDArray[np.float32], folder: Path, part: str, clock_mhz: float, hardware: Hardware | None = None
+) -> NDArray[np.float64]:
     """Logits of hls4ml's compiled C simulation (Vitis backend, g++) for real inputs ``x`` (n, features).
 
-    Writes the HLS project into ``folder``. Raises ToolRunError when it cannot be made or run.
+    Writes the HLS project into ``folder``: with strategy Latency, or Resource and a reuse factor of its folding where
+    ``hardware`` is folded. Raises ToolRunError when it cannot be made or run.
     """
     with _quiet() as printed:
         try:
-            graph = _convert(model, "Vitis", part, clock_mhz, folder)
+            graph = _convert(model, "Vitis", part, clock_mhz, folder, hardware)
             graph.compile()
             logits = graph.predict(np.ascontiguousarray(x, np.float32))
         except Exception as error:  # hls4ml raises bare Exception
@@ -190,7 +194,9 @@ def _require_keras_2(model: Any) -> None:
         raise ModelError(f"{type(model).__name__} is no Keras model; give one, or the path of its file")
 
 
-def _convert(model: Any, backend: str, part: str, clock_mhz: float, folder: Path | None) -> Any:
+def _convert(
+    model: Any, backend: str, part: str, clock_mhz: float, folder: Path | None = None, hardware: Hardware | None = None
+) -> Any:
     with _quiet():
         from hls4ml.backends import get_backend
         from hls4ml.converters.keras_v2_to_hls import KerasModelReader, keras_v2_to_hls, parse_keras_model
@@ -203,13 +209,13 @@ def _convert(model: Any, backend: str, part: str, clock_mhz: float, folder: Path
                 "ProjectName": "network",
                 "Backend": backend,
                 "KerasModel": model,
-                "HLSConfig": _precisions(layers),
+                "HLSConfig": _precisions(layers, hardware or Hardware("parallel")),
             }
         )
         return keras_v2_to_hls(config)
 
 
-def _precisions(layers: list[dict[str, Any]]) -> dict[str, Any]:
+def _precisions(layers: list[dict[str, Any]], hardware: Hardware) -> dict[str, Any]:
     """Per-layer types: stated where QKeras states them, inferred by hls4ml elsewhere."""
     by_name: dict[str, Any] = {}
     for layer in layers:
@@ -231,7 +237,8 @@ def _precisions(layers: list[dict[str, Any]]) -> dict[str, Any]:
             "with QActivation(quantized_bits(bits, integer, alpha=1))"
         )
     by_name[inputs["name"]]["Precision"] = {"result": _hls_type(activation_type(quantizer))}
-    model = {"Precision": {"default": _DEFAULT}, "ReuseFactor": 1, "Strategy": "Latency"}
+    strategy = "Latency" if hardware.mode == "parallel" else "Resource"
+    model = {"Precision": {"default": _DEFAULT}, "ReuseFactor": hardware.folding, "Strategy": strategy}
     return {"Model": model, "LayerName": by_name}
 
 

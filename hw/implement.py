@@ -105,13 +105,17 @@ def random_vectors(graph: Graph, count: int, seed: int) -> Ints:
     return x
 
 
-def hold_c_simulation(model: Any, graph: Graph, x: Ints, folder: Path, target: Target) -> Figure:
+def hold_c_simulation(
+    model: Any, graph: Graph, x: Ints, folder: Path, target: Target, hardware: Hardware | None = None
+) -> Figure:
     """Number of vectors of ``x`` on which hls4ml's compiled C simulation differs from the graph.
+
+    Leaves hls4ml's project in ``folder``, folded as ``hardware`` where that is given.
 
     ``details`` has the first difference. Raises ToolRunError where the C simulation cannot be made.
     """
     real = graph.input.type.to_real(x).astype(np.float32)
-    found = c_simulation(model, real, folder, target.part.name, target.clock_mhz)
+    found = c_simulation(model, real, folder, target.part.name, target.clock_mhz, hardware)
     expected = graph.output.type.to_real(graph.run(x))
     if found.shape != expected.shape:
         raise ModelError(f"hls4ml's C simulation gives outputs of shape {found.shape}, the graph {expected.shape}")

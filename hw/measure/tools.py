@@ -37,6 +37,7 @@ LEAST_FREE = 1 << 20  # bytes; with less, what any tool writes is cut short
 TERMINATED = (-signal.SIGTERM, 128 + signal.SIGTERM)
 _STOP: contextvars.ContextVar[threading.Event | None] = contextvars.ContextVar("stop", default=None)
 _STOP_SECONDS = 0.2  # after which a stop is noticed
+KILLED = 128 + signal.SIGKILL
 OUT_OF_MEMORY = re.compile(r"bad_alloc|out of memory|MemoryError|Cannot allocate memory", re.IGNORECASE)
 
 
@@ -259,6 +260,8 @@ def _reason(name: str, code: int | None, timeout_s: float, memory_mib: int, text
         return f"{name} exceeded its limit of {timeout_s:g} s"
     if OUT_OF_MEMORY.search(text[-LOG_TAIL:]):
         return f"{name} ran out of its {memory_mib} MiB of memory"
+    if code == KILLED:
+        return f"{name} was killed (SIGKILL), as the system does when memory runs out"
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     errors = [line for line in lines if re.search(r"\berror\b", line, re.IGNORECASE)]
     last = (errors or lines or ["no output"])[-1]

@@ -5,13 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+from tcl_program import Refused
 from vivado_cells import AXI, AXIS, KINDS, Interface, Kind, Pin
 
 from boards.interfaces import interfaces
-
-
-class Refused(Exception):
-    """What Vivado would end with an error for, or what an overlay may not do."""
 
 
 @dataclass

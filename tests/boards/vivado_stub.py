@@ -5,13 +5,13 @@ Scripts run in a real Tcl interpreter. What it cannot show: that Vivado itself t
 
 from __future__ import annotations
 
-import contextlib
 import tkinter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from vivado_diagram import Diagram, Refused, ip_kind, module_name, referenced
+from tcl_program import Refused, TclProgram, assert_is, named
+from vivado_diagram import Diagram, ip_kind, module_name, referenced
 
 TIMING = """Copyright
 | Design Timing Summary
@@ -38,8 +38,6 @@ POWER = """
 | Confidence Level         | Medium       |
 """
 REPORTS = {"timing": TIMING, "utilization": UTILIZATION, "accelerator": ACCELERATOR, "power": POWER}
-# nothing of the system but files
-_HIDDEN = ("exec", "socket", "load", "source", "interp", "after", "vwait", "unload", "fconfigure", "pid")
 _FLOW = ("synthesized", "optimized", "placed", "reoptimized", "routed", "measured", "written")
 _COMMANDS = (
     *("version", "create_project", "current_project", "set_property", "get_property", "read_verilog"),
@@ -52,64 +50,16 @@ _COMMANDS = (
 
 
 @dataclass
-class Vivado:
+class Vivado(TclProgram):
     """One run. ``reports`` are texts to write for timing, utilization, accelerator and power."""
 
-    folder: Path
-    part: str
-    release: str = "2024.1"
     reports: Mapping[str, str] = field(default_factory=lambda: REPORTS)
     diagram: Diagram = field(default_factory=Diagram)
     modules: dict[str, str] = field(default_factory=dict)
     project: dict[str, str] = field(default_factory=dict)
     done: list[str] = field(default_factory=list)
-    output: list[str] = field(default_factory=list)
-    say: Callable[[str], None] = lambda text: None
     design: str = ""
-    code: int | None = None
-
-    def run(self, script: str) -> int:
-        """Vivado's exit code; what it printed is in ``output``."""
-        tcl = tkinter.Tcl()
-        for name in _HIDDEN:
-            tcl.eval(f"rename {name} {{}}")
-        tcl.eval(
-            'proc unknown {name args} { error "invalid command name \\"$name\\"" }'
-        )  # none is looked for elsewhere
-        tcl.createcommand("stub_call", self._call)
-        for name in (*_COMMANDS, "exit"):
-            tcl.eval(f"""proc {name} args {{
-                lassign [stub_call {name} {{*}}$args] failed result
-                if {{$failed}} {{ error $result }}
-                return $result
-            }}""")
-        tcl.eval("""rename puts tcl_puts
-            proc puts args {
-                if {[string match file* [lindex $args end-1]]} { return [tcl_puts {*}$args] }
-                stub_call puts [lindex $args end]
-            }""")
-        with contextlib.chdir(self.folder):
-            try:
-                tcl.eval(script)
-            except tkinter.TclError as error:
-                if self.code is None:
-                    self.output.append(f"ERROR: {error}")
-        return 1 if self.code is None else self.code
-
-    def _call(self, name: str, *arguments: str) -> tuple[int, str]:
-        if name == "puts":
-            self.output.append(arguments[0])
-            self.say(arguments[0])
-            return 0, ""
-        if name == "exit":
-            self.code = int(arguments[0])
-            return 1, "exit"
-        try:
-            return 0, getattr(self, f"_{name}")(*arguments) or ""
-        except Refused as refusal:
-            return 1, str(refusal)
-        except (TypeError, ValueError, KeyError) as error:  # arguments of another form than is known
-            return 1, f"{name} {' '.join(arguments)}: {error!r}"
+    COMMANDS = _COMMANDS
 
     def _version(self, short):
         assert_is(short, "-short")
@@ -306,19 +256,3 @@ class Vivado:
         before = _FLOW.index(name) - 1
         self._needs(before < 0 or self.done[-1] == _FLOW[before], f"what comes before {name}")
         self.done.append(name)
-
-    @staticmethod
-    def _needs(condition, what):
-        if not condition:
-            raise Refused(f"this needs {what}")
-
-
-def assert_is(found, wanted):
-    if found != wanted:
-        raise Refused(f"{found!r} is not {wanted!r}")
-
-
-def named(kind, thing):
-    found, _, name = thing.partition(":")
-    assert_is(found, kind)
-    return name

@@ -32,6 +32,7 @@ from hw.design import design
 from hw.graph import Graph
 from hw.host_format import HostFormat
 from hw.measure.delays import DelayModel
+from hw.measure.optional_tools import VIVADO
 
 ROOT = Path(__file__).resolve().parents[2]
 BOARDS = ROOT / "tests" / "boards"
@@ -72,7 +73,7 @@ def store_run(folder: Path, target: str, mode: str = "parallel") -> Record:
 def stored(tmp_path, monkeypatch):
     """A folder with the run ``small``; no Vivado is found."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv(vivado.SETTING, raising=False)
+    monkeypatch.delenv(VIVADO.setting, raising=False)
     monkeypatch.setenv("PATH", str(tmp_path / "no-vivado-here"))
     return store_run(tmp_path, 'board = "pynq-z1"')
 
@@ -111,7 +112,7 @@ def test_without_vivado_it_says_what_works_instead(stored, capsys):
 
 
 def test_a_setting_that_names_no_program(stored, monkeypatch):
-    monkeypatch.setenv(vivado.SETTING, "/opt/Vivado/2024.1")
+    monkeypatch.setenv(VIVADO.setting, "/opt/Vivado/2024.1")
     with pytest.raises(
         ToolMissingError, match=r"^Vivado was not found: CODESIGN_VIVADO = '/opt/Vivado/2024.1' is no prog"
     ):
@@ -123,7 +124,7 @@ def test_the_setting_goes_before_path(behave, tmp_path, monkeypatch):
     other.write_text("#!/bin/sh\n")
     other.chmod(0o755)
     assert vivado.find_vivado() == tmp_path / "bin" / "vivado"
-    monkeypatch.setenv(vivado.SETTING, str(other))
+    monkeypatch.setenv(VIVADO.setting, str(other))
     assert vivado.find_vivado() == other
 
 

@@ -22,7 +22,7 @@ def programs(tmp_path, monkeypatch):
     for name in ("g++", "make", "perl", "sh", "echo", "env", "as", "ld", "uname"):
         (folder / name).symlink_to(shutil.which(name))
     monkeypatch.setenv("PATH", str(folder))
-    for name in ("CXX", "MAKE", "CODESIGN_YOSYS", "CODESIGN_VERILATOR"):
+    for name in ("CXX", "MAKE", "CODESIGN_YOSYS", "CODESIGN_VERILATOR", "CODESIGN_VIVADO"):
         monkeypatch.delenv(name, raising=False)
 
     def replace(name, text=None):
@@ -80,10 +80,28 @@ def test_a_yosys_that_dies(programs, monkeypatch):
 def test_optional_tools_are_no_problem_and_say_what_they_would_add(programs):
     found = findings()["vivado"]
     assert not found.required
-    assert found.problem == "not on PATH"
+    where = "no program 'vivado' is on PATH; set CODESIGN_VIVADO to its path, or do without it"
+    assert found.problem == f"Vivado was not found: {where}"
     assert "bitstreams" in found.gives
     place = programs("vivado", "exit 1")
-    assert findings()["vivado"].place == str(place)
+    found = findings()["vivado"]
+    assert found.place == str(place)
+    assert found.problem == f"Vivado at {place} does not work: it does not say its version (code 1): no output"
+    programs("vivado", "echo 'vivado v2031.1 (64-bit)'")
+    found = findings()["vivado"]
+    assert found.version == "2031.1"
+    assert found.problem == "Vivado 2031.1 is not a version that this is written for (2020.1 to 2025.x)"
+    programs("vivado", "echo 'Vivado v2020.1 (64-bit)'")
+    assert (findings()["vivado"].version, findings()["vivado"].problem) == ("2020.1", "")
+
+
+def test_nextpnr_needs_its_databases_too(programs, tmp_path, monkeypatch):
+    monkeypatch.delenv("CODESIGN_CHIPDB", raising=False)
+    programs("nextpnr-xilinx", "echo '\"nextpnr-xilinx\" -- Next Generation Place and Route (Version 0.8.2)' >&2")
+    found = findings()["nextpnr-xilinx"]
+    assert (found.version, found.problem) == ("0.8.2", "CODESIGN_CHIPDB is not set: the folder of its chip databases")
+    monkeypatch.setenv("CODESIGN_CHIPDB", str(tmp_path))
+    assert findings()["nextpnr-xilinx"].problem == ""
 
 
 def test_too_little_memory_and_disk(programs, monkeypatch, capsys):

@@ -1,0 +1,116 @@
+"""Instruments besides our own, asked for by name: each gives figures of a design, or the reason why it has none."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+from codesign.errors import CandidateError, InputError, ModelError, ToolMissingError, nearest
+from codesign.measurement import Figure, Measurement
+from codesign.target import Target
+from hw.design import Design
+from hw.implement import Announce, Implementation
+from hw.measure import hls, nextpnr, vivado, yosys
+from hw.measure.optional_tools import NEXTPNR, VIVADO
+
+RTL, HLS = "rtl", "hls"
+VIAS = (RTL, "vivado", "vivado-routed", "nextpnr", HLS)
+CSIM = "hls csim"
+_OTHERWISE = "leave it out of --via"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What one instrument said of a design.
+
+    ``missing``: its tool is not here. ``failed``: it ran and gave nothing that can be used. ``reason`` says why,
+    ``log`` is the end of what the tool printed.
+    """
+
+    instrument: str
+    status: Literal["ok", "failed", "missing"]
+    figures: Measurement
+    seconds: float
+    reason: str = ""
+    log: str = ""
+
+    @property
+    def warnings(self) -> list[str]:
+        """What is to be said of the figures, such as a version of the tool that nobody has tried."""
+        told = (figure.details.get("untested") for figure in self.figures.figures.values())
+        return list(dict.fromkeys(text for text in told if text))
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values; the keys are in docs/json.md."""
+        plain = {name: getattr(self, name) for name in ("instrument", "status", "reason", "log", "seconds", "warnings")}
+        return {**plain, "figures": self.figures.to_json()}
+
+
+def attempt(instrument: str, work: Callable[[], Measurement]) -> Reading:
+    """Do the work; a tool that is missing or fails is a reading that says so. Other errors come through."""
+    begun = time.monotonic()
+
+    def reading(status: Literal["ok", "failed", "missing"], figures: Measurement, **more: str) -> Reading:
+        return Reading(instrument, status, figures, time.monotonic() - begun, **more)
+
+    try:
+        return reading("ok", work())
+    except ToolMissingError as error:
+        return reading("missing", Measurement({}), reason=str(error))
+    except (CandidateError, ModelError) as error:
+        return reading("failed", Measurement({}), reason=str(error), log=getattr(error, "log", ""))
+
+
+def require(via: Sequence[str], target: Target) -> None:
+    """Refuse what cannot be asked of this machine or part, before the work.
+
+    InputError for an unknown instrument, ToolMissingError for one whose tool is not here (of ``hls``, the C simulation
+    works without any), TargetError for a part that it does not know.
+    """
+    for name in via:
+        if name not in VIAS:
+            raise InputError(f"--via {name!r} is no instrument; {nearest(name, VIAS)}")
+    if {"vivado", "vivado-routed"} & set(via):
+        VIVADO.find(_OTHERWISE)
+    if "nextpnr" in via:
+        NEXTPNR.find(_OTHERWISE)
+        nextpnr.find_database(target.part)
+
+
+def take(via: Sequence[str], built: Implementation, target: Target, folder: Path, stage: Announce) -> Iterator[Reading]:
+    """What each instrument of ``via`` that measures our RTL says of it; files in ``folder/NAME``."""
+    works: dict[str, Callable[[], Measurement]] = {
+        "vivado": partial(_vivado, built.design, target, folder / "vivado", False),
+        "vivado-routed": partial(_vivado, built.design, target, folder / "vivado-routed", True),
+        "nextpnr": lambda: nextpnr.measure(yosys.load(built.netlist), built.design.top, target, folder / "nextpnr"),
+    }
+    for name, work in works.items():
+        if name in via:
+            with stage(name):
+                yield attempt(name, work)
+
+
+def _vivado(design: Design, target: Target, folder: Path, route: bool) -> Measurement:
+    return vivado.measure(design, target, folder, route=route)
+
+
+def take_hls(folder: Path, target: Target, stage: Announce) -> Iterator[Reading]:
+    """What the vendor's tools say of hls4ml's project in ``folder``; what needs a step that has no result is left."""
+    with stage("hls csynth"):
+        synthesis = attempt("hls csynth", lambda: hls.csynth(folder, target))
+    yield synthesis
+    for name, work in (("hls cosim", hls.cosim), ("hls vsynth", hls.vsynth)):
+        if synthesis.status == "ok":
+            with stage(name):
+                yield attempt(name, partial(work, folder, target))
+        else:
+            yield Reading(name, "missing", Measurement({}), 0.0, "it needs the RTL of hls csynth")
+
+
+def best(readings: Sequence[Reading]) -> dict[str, Figure]:
+    """Each figure from the last of the readings that has it: they go from estimates to measurements."""
+    return {name: figure for reading in readings for name, figure in reading.figures.figures.items()}

@@ -1,0 +1,110 @@
+"""Tools that are not needed for a search: found on PATH or by a setting, and missed only by who asks for them."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from codesign.errors import ToolMissingError, ToolRunError
+from hw.measure import tools
+
+_VERSION_SECONDS = 60.0
+LICENCE = re.compile(r"^.*(?:\[Common 17-345\]|licen[sc]e was not found|[Ll]icen[sc]e check.*fail).*$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class OptionalTool:
+    """``programs`` in the order they are taken; the environment variable ``setting`` goes before PATH.
+
+    ``version`` is a pattern of what the program says when called with ``ask``: nothing, where it takes too long for
+    that. ``tested`` is a range of versions (first and last year) that what reads its output is written for.
+    """
+
+    name: str
+    setting: str
+    programs: tuple[str, ...]
+    ask: Sequence[str]
+    version: str
+    tested: tuple[int, int] | None = None
+
+    def find(self, otherwise: str) -> Path:
+        """The program; ToolMissingError without it, which says what to do ``otherwise``."""
+        setting = os.environ.get(self.setting)
+        for program in (setting,) if setting else self.programs:
+            found = shutil.which(program)
+            if found is not None:
+                return Path(found)
+        known = " or ".join(repr(program) for program in self.programs)
+        where = f"{self.setting} = {setting!r} is no program" if setting else f"no program {known} is on PATH"
+        raise ToolMissingError(f"{self.name} was not found: {where}; set {self.setting} to its path, or {otherwise}")
+
+    def version_of(self, program: Path) -> str:
+        """The version that the program says; empty where it is not asked. ToolRunError where it does not work."""
+        if not self.ask:
+            return ""
+        try:
+            done = subprocess.run(
+                [str(program), *self.ask],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=_VERSION_SECONDS,
+                check=False,
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise ToolRunError(f"{self.name} at {program} does not work: {error}") from None
+        said = done.stdout + done.stderr
+        found = re.search(self.version, said)
+        if not found:
+            lines = said.strip().splitlines() or ["no output"]
+            reason = f"it does not say its version (code {done.returncode}): {lines[-1]}"
+            raise ToolRunError(f"{self.name} at {program} does not work: {reason}", said)
+        return found[1]
+
+    def warning(self, version: str) -> str:
+        """What is to be said of this version; empty where it is one of those that are known here."""
+        year = re.match(r"(\d{4})\.", version)
+        if self.tested is None or (year and self.tested[0] <= int(year[1]) <= self.tested[1]):
+            return ""
+        first, last = self.tested
+        return f"{self.name} {version} is not a version that this is written for ({first}.1 to {last}.x)"
+
+
+VIVADO = OptionalTool("Vivado", "CODESIGN_VIVADO", ("vivado",), ("-version",), r"[Vv]ivado v(\d\S*)", (2020, 2025))
+VITIS_HLS = OptionalTool(
+    # since 2023.2 vitis-run starts HLS, and since 2025.1 nothing else does
+    *("Vitis HLS", "CODESIGN_VITIS_HLS", ("vitis-run", "vitis_hls")),
+    *((), "", (2020, 2025)),
+)
+NEXTPNR = OptionalTool(
+    "nextpnr-xilinx", "CODESIGN_NEXTPNR", ("nextpnr-xilinx",), ("--version",), r"\(Version ([^)\s]+)\)"
+)
+
+
+def run_vendor(
+    program: Path,
+    arguments: Sequence[str],
+    folder: Path,
+    *,
+    name: str,
+    timeout_s: float,
+    memory_mib: int,
+    log: str,
+    env: Mapping[str, str] | None = None,
+) -> str:
+    """As ``tools.run_tool``, but that a missing licence is told as one; what it printed is in ``folder/log``."""
+    try:
+        return tools.run_tool(
+            [str(program), *arguments],
+            cwd=folder, timeout_s=timeout_s, log=folder / log, memory_mib=memory_mib, env=env, name=name,
+        )  # fmt: skip
+    except ToolRunError as error:
+        found = LICENCE.search(error.log)
+        reason = f"{name} has no licence for this: {found.group().strip()}" if found else str(error)
+        raise ToolRunError(reason, error.log) from None
