@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hw.emit.adders import Term, add_matrix
+from hw.emit.adders import Word, add_matrix
 from hw.emit.pipeline import Delays, Operand, Pipeline, Signal, arrival_ns, operand, place, render
-from hw.graph import FixedType, reach
-from hw.stage import Integers, Linear, Quantize, Stage
+from hw.graph import FixedType
+from hw.stage import Linear, Quantize, Stage
 
+_RTL = ("cdg_staircase", "cdg_round_clip", "cdg_add2", "cdg_add3")
 # Up to this many steps a comparison per step is smaller than an adder, rounding and clipping.
 _STAIRCASE_STEPS = 3
 
@@ -39,20 +40,21 @@ class ParallelLayer:
     text: str
     latency: int
     settled_ns: tuple[float, ...]
-    rtl: tuple[str, ...]
+    rtl: set[str]
 
 
-def layer_graph(stage: Stage) -> LayerGraph:
-    """The adders and activations of ``stage``."""
+def layer_graph(stage: Stage, carry: int) -> LayerGraph:
+    """The adders and activations of ``stage``; ``carry``: bits of a carry cell."""
     pipeline = Pipeline()
     names = [f"x{index}" for index in range(stage.n_in)]
     for name in names:
         pipeline.add(Signal(name, stage.x_low, stage.x_high, (), None, 0))
-    terms = add_matrix(pipeline, names, stage.weights)
+    plans = [_lattice(stage, channel) for channel in range(stage.n_out)]
+    constants = [None if plan is None else plan.constant for plan in plans]
+    words = add_matrix(pipeline, names, stage.weights, constants, carry)
     adders = len(pipeline.signals) - len(names)
-    bounds = np.full(stage.n_in, stage.x_low), np.full(stage.n_in, stage.x_high)
-    for channel, term in enumerate(terms):
-        pipeline.outputs.append(_channel(pipeline, stage, channel, term, bounds))
+    for channel, (word, plan) in enumerate(zip(words, plans, strict=True)):
+        pipeline.outputs.append(_channel(pipeline, stage, channel, word, plan))
     return LayerGraph(stage, pipeline, adders)
 
 
@@ -68,23 +70,49 @@ def emit_parallel(
     body = render(pipeline, placement)
     results = [operand(pipeline, placement, name, placement.latency) for name in pipeline.outputs]
     text = _module(graph, module, body, results, placement.latency)
-    rtl = tuple(name for name in ("cdg_staircase", "cdg_round_clip") if f"  {name} #" in body)
+    rtl = {name for name in _RTL if f"  {name} #" in body}
+    if rtl & {"cdg_add2", "cdg_add3"}:
+        rtl.add("cdg_carry")
     return ParallelLayer(text, placement.latency, tuple(arrival_ns(pipeline, placement, delays)), rtl)
 
 
-def _channel(pipeline: Pipeline, stage: Stage, channel: int, term: Term, bounds: tuple[Integers, Integers]) -> str:
-    """Append what turns the sum of one unit into its output; returns the output's name."""
-    up, bias = int(stage.up[channel]) + term.shift, int(stage.bias[channel])
-    name = f"y{channel}"
-    if term.name is None:
-        return _constant(pipeline, name, stage.activate_at(channel, 0))
-    low, high = (int(end) for end in reach(term.coefficients, *bounds))
+@dataclass(frozen=True)
+class _Lattice:
+    """``(sum << up) + bias`` as ``sum + constant`` above ``below`` bits that hold ``fraction``."""
+
+    constant: int
+    below: int
+    fraction: int
+
+    def value(self, total: int) -> int:
+        """The value itself."""
+        return (total << self.below) + self.fraction
+
+
+def _lattice(stage: Stage, channel: int) -> _Lattice | None:
+    """What is added to the sum of a channel, so that nothing but wires follow; None where only thresholds do."""
+    up, bias = int(stage.up[channel]), int(stage.bias[channel])
     match stage.activation:
         case Linear():
-            return _offset(pipeline, name, term, up, bias, (low, high))
+            pass
         case Quantize(shift=shift, low=least, high=most) if most - least > _STAIRCASE_STEPS:
-            return _round_clip(pipeline, name, term, up, bias, (low, high), shift, (least, most))
-    return _staircase(pipeline, stage, channel, name, term, (low, high))
+            bias += 1 << (shift - 1) if shift else 0
+        case _:
+            return None
+    return _Lattice(bias >> up, up, bias & ((1 << up) - 1))
+
+
+def _channel(pipeline: Pipeline, stage: Stage, channel: int, word: Word | None, lattice: _Lattice | None) -> str:
+    """Append what turns the sum of one unit into its output; returns the output's name."""
+    name = f"y{channel}"
+    if word is None:
+        return _constant(pipeline, name, stage.activate_at(channel, 0))
+    if lattice is None:
+        return _staircase(pipeline, stage, channel, name, word)
+    if isinstance(stage.activation, Linear):
+        return _widened(pipeline, name, word, lattice)
+    assert isinstance(stage.activation, Quantize)
+    return _round_clip(pipeline, name, word, lattice, stage.activation)
 
 
 def _constant(pipeline: Pipeline, name: str, value: int) -> str:
@@ -95,37 +123,25 @@ def _constant(pipeline: Pipeline, name: str, value: int) -> str:
     return pipeline.add(Signal(name, value, value, (), statement, 0))
 
 
-def _offset(pipeline: Pipeline, name: str, term: Term, up: int, bias: int, reached: tuple[int, int]) -> str:
-    """``sign * (sum << up) + bias``."""
-    assert term.name is not None
-    ends = sorted(term.sign * (end << up) + bias for end in reached)
-    sign = "+" if term.sign > 0 else "-"
+def _widened(pipeline: Pipeline, name: str, word: Word, lattice: _Lattice) -> str:
+    """The sum with the bits below it."""
+    assert word.name is not None
 
     def statement(name: str, operands: Sequence[Operand], bits: int) -> str:
-        shifted = f"({operands[0].extended(bits)} <<< {up})" if up else operands[0].extended(bits)
-        if bias == 0 and sign == "+":
-            return f"assign {name} = {shifted};"
-        return f"assign {name} = {literal(bias, bits)} {sign} {shifted};"
+        if not lattice.below:
+            return f"assign {name} = {operands[0].extended(bits)};"
+        upper = operands[0].extended(bits - lattice.below)
+        return f"assign {name} = {{{upper}, {literal(lattice.fraction, lattice.below)}}};"
 
-    free = bias == 0 and term.sign > 0
-    return pipeline.add(Signal(name, ends[0], ends[1], (term.name,), statement, 0 if free else None))
+    return pipeline.add(Signal(name, lattice.value(word.low), lattice.value(word.high), (word.name,), statement, 0))
 
 
-def _round_clip(
-    pipeline: Pipeline,
-    name: str,
-    term: Term,
-    up: int,
-    bias: int,
-    reached: tuple[int, int],
-    shift: int,
-    limits: tuple[int, int],
-) -> str:
-    common = min(up, shift, _trailing_zeros(bias))
-    up, bias, shift = up - common, bias >> common, shift - common
-    half = 1 << (shift - 1) if shift else 0
-    centred = _offset(pipeline, f"{name}_v", term, up, bias + half, reached)
-    low, high = limits
+def _round_clip(pipeline: Pipeline, name: str, word: Word, lattice: _Lattice, activation: Quantize) -> str:
+    assert word.name is not None
+    common = min(lattice.below, activation.shift, _trailing_zeros(lattice.fraction))
+    lattice = _Lattice(lattice.constant, lattice.below - common, lattice.fraction >> common)
+    centred = _widened(pipeline, f"{name}_v", word, lattice) if lattice.below else word.name
+    shift, low, high = activation.shift - common, activation.low, activation.high
     kind = FixedType.holding(low, high)
 
     def statement(name: str, operands: Sequence[Operand], bits: int) -> str:
@@ -141,13 +157,15 @@ def _round_clip(
     return pipeline.add(Signal(name, low, high, (centred,), statement, levels))
 
 
-def _staircase(pipeline: Pipeline, stage: Stage, channel: int, name: str, term: Term, reached: tuple[int, int]) -> str:
-    """Thresholds on the sum itself, found by bisection on the exact activation: it is monotone."""
-    assert term.name is not None
-    low, high = reached
+def _staircase(pipeline: Pipeline, stage: Stage, channel: int, name: str, word: Word) -> str:
+    """Thresholds on the word itself, found by bisection on the exact activation: it is monotone."""
+    assert word.name is not None
+    source = pipeline.signals[word.name]
+    low, high = source.low, source.high
+    offset = 0 if source.signed else word.offset  # an input in two's complement is read as it is
 
     def value_at(total: int) -> int:
-        return stage.activate_at(channel, term.sign * (total << term.shift))
+        return stage.activate_at(channel, word.sign * (total - offset))
 
     first, last = value_at(low), value_at(high)
     if first == last:
@@ -171,9 +189,9 @@ def _staircase(pipeline: Pipeline, stage: Stage, channel: int, name: str, term: 
         )
         return f"cdg_staircase #({parameters}) steps_{name} (.value({value}), .y({name}));"
 
-    width = pipeline.signals[term.name].bits
+    width = source.bits
     levels = 1 + (width + 3) // 5
-    return pipeline.add(Signal(name, least, most, (term.name,), statement, levels))
+    return pipeline.add(Signal(name, least, most, (word.name,), statement, levels))
 
 
 def _first_at(value_at: Callable[[int], int], low: int, high: int, first: int, step: int, level: int) -> int:

@@ -14,16 +14,16 @@ from typing import Protocol
 
 from hw.graph import FixedType
 
-# A bit of an operand enters the LUT and the carry input of its adder; a compared one every comparison.
-_ADDER_PINS = 2
+# A bit of an operand enters one LUT of its adder; a compared one every comparison.
+_ADDER_PINS = 1
 _LOGIC_PINS = 3
 
 
 class Delays(Protocol):
     """Pre-synthesis delays in ns, each with the net that leads into it; ``fanout`` counts its sink pins."""
 
-    def adder(self, width: int, fanout: int) -> float:
-        """A carry-chain adder of ``width`` bits."""
+    def adder(self, width: int, fanout: int, operands: int = 2) -> float:
+        """A carry-chain adder of ``width`` bits, of two or three operands."""
 
     def logic(self, levels: int, fanout: int) -> float:
         """``levels`` of LUTs."""
@@ -49,7 +49,8 @@ class Operand:
 class Signal:
     """One named integer: ``render(name, operands, bits)`` writes the statement that drives it.
 
-    ``render`` is None for the inputs of the module; ``levels`` of LUTs, or None for a carry-chain adder.
+    ``render`` is None for the inputs of the module; ``levels`` of LUTs, or None for a carry-chain adder of so many
+    ``operands``.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Signal:
     sources: tuple[str, ...]
     render: Callable[[str, Sequence[Operand], int], str] | None
     levels: int | None = None
+    operands: int = 2
 
     @property
     def signed(self) -> bool:
@@ -112,7 +114,7 @@ def place(pipeline: Pipeline, delays: Delays, period_ns: float, start_ns: Sequen
     live = list(pipeline.live())
     for signal in live:
         for source in signal.sources:
-            pins[source] += _pins(pipeline.signals[source], signal)
+            pins[source] += _pins(signal)
     cycle: dict[str, int] = {}
     settled: dict[str, float] = {}
     overhead = delays.register_overhead()
@@ -122,7 +124,7 @@ def place(pipeline: Pipeline, delays: Delays, period_ns: float, start_ns: Sequen
             cycle[signal.name], settled[signal.name] = 0, max(next(starts), overhead)
             continue
         fanout = max((pins[source] for source in signal.sources), default=1)
-        delay = delays.adder(signal.bits, fanout) if signal.levels is None else delays.logic(signal.levels, fanout)
+        delay = _delay(signal, delays, fanout)
         made = max((cycle[source] for source in signal.sources), default=0)
         begin = max((settled[source] for source in signal.sources if cycle[source] == made), default=overhead)
         if begin + delay > period_ns and begin > overhead:
@@ -132,11 +134,15 @@ def place(pipeline: Pipeline, delays: Delays, period_ns: float, start_ns: Sequen
     return Placement(cycle, settled, latency)
 
 
-def _pins(source: Signal, reader: Signal) -> int:
-    """Sink pins of the most loaded bit of ``source``: the sign, where it is extended."""
-    if reader.levels is not None:
-        return _LOGIC_PINS
-    return _ADDER_PINS * (1 + max(0, reader.bits - source.bits)) if source.signed else _ADDER_PINS
+def _delay(signal: Signal, delays: Delays, fanout: int) -> float:
+    if signal.levels is None:
+        return delays.adder(signal.bits, fanout, signal.operands)
+    return delays.logic(signal.levels, fanout)
+
+
+def _pins(reader: Signal) -> int:
+    """Sink pins that ``reader`` puts on a bit of what it reads."""
+    return _ADDER_PINS if reader.levels is None else _LOGIC_PINS * min(reader.levels, 1)
 
 
 def arrival_ns(pipeline: Pipeline, placement: Placement, delays: Delays) -> list[float]:
