@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,10 @@ from hw.emit.sharing import share
 from hw.graph import FixedType, reach
 
 Ints = NDArray[np.int64]
+
+# cdg_add3 adds 0, 1 or 2 besides its operands
+_MOST_CARRIES = 2
+_WIDEST = 64
 
 
 @dataclass(frozen=True)
@@ -51,10 +56,11 @@ class Sum:
 
 @dataclass(frozen=True)
 class Bounds:
-    """Range of each input."""
+    """Range of each input. ``step``: what offsets are kept multiples of, so that in the end they can be taken away."""
 
     low: Ints
     high: Ints
+    step: int
 
     def of(self, coefficients: Ints) -> tuple[int, int]:
         """Smallest and largest sum."""
@@ -66,111 +72,136 @@ Part = tuple[Word, int]
 """A word, and the sign with which its ``v`` is added."""
 
 
-def add(parts: Sequence[Part], bounds: Bounds, sign: int | None = None) -> Word:
-    """The sum of two or three parts as a word of the fewest bits; ``sign`` is chosen where it is not given."""
-    signs = (1, -1) if sign is None else (sign,)
-    return min((_add(parts, bounds, choice) for choice in signs), key=lambda word: (word.bits, _inverted(word)))
+@dataclass(frozen=True)
+class _Way:
+    """Parts as operands: ``sign`` of the result, which part is extended by its sign, what all that adds to it."""
+
+    sign: int
+    operands: tuple[tuple[Word, int, bool], ...]
+    offset: int
+
+    @property
+    def room(self) -> int:
+        """Bit from which on a constant is free: the narrowest operand has only zeros there."""
+        return min(word.bits for word, _, extended in self.operands if not extended)
+
+    @property
+    def inverted(self) -> int:
+        """How many operands are negated."""
+        return sum(mask & 1 for _, mask, _ in self.operands)
+
+    def total(self, constant: int, bits: int) -> Sum | None:
+        """The adder of ``bits`` that adds ``constant`` as well, if it has room for it."""
+        cut = [(word, mask % (1 << bits), extended) for word, mask, extended in self.operands]
+        constant %= 1 << bits
+        if len(cut) < 3:
+            return Sum(tuple(cut), constant)
+        plus = constant % (1 << min(self.room, bits))
+        if plus > _MOST_CARRIES:
+            return None
+        index = next(i for i, (word, _, extended) in enumerate(cut) if not extended and word.bits == self.room)
+        word, mask, extended = cut[index]
+        cut[index] = (word, mask ^ (constant - plus), extended)
+        return Sum(tuple(cut), plus)
 
 
-def _inverted(word: Word) -> int:
-    assert word.sum is not None
-    return sum(bool(mask & 1) for _, mask, _ in word.sum.operands)
+def _ways(parts: Sequence[Part], signs: Sequence[int]) -> Iterator[_Way]:
+    """An input in two's complement can be extended by its sign, or by zeros with that inverted; at most one is."""
+    inputs = [index for index, (word, _) in enumerate(parts) if word.flip]
+    for sign in signs:
+        for chosen in (None, *inputs) if len(parts) > 1 else (*inputs, None):
+            operands, offset = [], 0
+            for index, (word, by) in enumerate(parts):
+                extended = index == chosen
+                mask, own = (0, 0) if extended else (word.flip, word.offset)
+                if sign * by * word.sign < 0:
+                    # extended by its sign it is inverted as far as any adder is wide
+                    mask ^= (1 << _WIDEST) - 1 if extended else word.full
+                    own = (-1 if extended else word.full) - own
+                operands.append((word, mask, extended))
+                offset += own
+            yield _Way(sign, tuple(operands), offset)
 
 
-def _add(parts: Sequence[Part], bounds: Bounds, sign: int) -> Word:
-    coefficients = sum((part.coefficients * by for part, by in parts), np.zeros_like(parts[0][0].coefficients))
-    ends = sorted(sign * end for end in bounds.of(coefficients))
-    masks, offset, negated = [], 0, 0
-    for word, by in parts:
-        same = sign * by * word.sign > 0
-        masks.append(word.flip if same else word.flip ^ word.full)
-        offset += word.offset if same else word.full - word.offset
-        negated += not same
-    bits = (ends[1] + offset).bit_length()
-    plus = 0
-    if len(parts) == 2:  # any constant is free: use it where it saves a bit
-        if (ends[1] - ends[0]).bit_length() < bits:
-            plus = -(ends[0] + offset)
-        elif (ends[1] + offset + negated).bit_length() == bits:
-            plus = negated
-    else:
-        # constants are free above the narrowest operand
-        narrowest = min(range(len(parts)), key=lambda index: parts[index][0].bits)
-        step = parts[narrowest][0].bits
-        spare = (ends[0] + offset) >> step << step
-        if (ends[1] + offset - spare).bit_length() < bits:
-            offset -= spare
-            bits = (ends[1] + offset).bit_length()
-            masks[narrowest] ^= -spare % (1 << bits)
-        plus = min(negated, 2)
-        if (ends[1] + offset + plus).bit_length() > bits:
-            plus = 0
-    offset += plus
-    low, high = ends[0] + offset, ends[1] + offset
-    assert low >= 0, (parts, low)
-    bits = high.bit_length()
-    operands = tuple((word, mask % (1 << bits), False) for (word, _), mask in zip(parts, masks, strict=True))
-    depth = 1 + max(word.depth for word, _ in parts)
-    total = Sum(operands, plus % (1 << bits) if len(parts) == 2 else plus)
-    return Word(max(1, bits), 0, sign, offset, low, high, depth, coefficients, None, total)
+def add(parts: Sequence[Part], bounds: Bounds, sign: int | None = None, carries: int = 0) -> Word:
+    """The sum of two or three parts as a word of the fewest bits; ``sign`` is chosen where it is not given.
+
+    Of those the one whose offset is a multiple of the bounds' step, and ``carries`` more, or as near below as can be.
+    """
+    coefficients = _coefficients(parts)
+    ends = bounds.of(coefficients)
+    best: tuple[tuple[int, int, int], Word] | None = None
+    for way in _ways(parts, (1, -1) if sign is None else (sign,)):
+        low, high = ends if way.sign > 0 else (-ends[1], -ends[0])
+        for constant in _constants(way, low, bounds.step):
+            offset = way.offset + constant
+            bits = max(1, (high + offset).bit_length())
+            key = (bits, (carries - offset) % bounds.step, way.inverted)
+            if best is None or key < best[0]:
+                total = way.total(constant, bits)
+                if total is not None:
+                    word = Word(bits, 0, way.sign, offset, low + offset, high + offset, _above(parts), coefficients)
+                    best = key, dataclasses.replace(word, sum=total)
+    assert best is not None, parts
+    return best[1]
+
+
+def _constants(way: _Way, low: int, step: int) -> Iterator[int]:
+    """Constants to choose from: the smallest that leave no value negative."""
+    if len(way.operands) < 3:
+        least = -(low + way.offset)
+        yield least + (-(least + way.offset)) % step
+        return
+    room = 1 << way.room
+    for plus in range(_MOST_CARRIES + 1):
+        yield -((low + way.offset + plus) // room) * room + plus
+
+
+def _coefficients(parts: Sequence[Part]) -> Ints:
+    return sum((part.coefficients * by for part, by in parts), np.zeros_like(parts[0][0].coefficients))
+
+
+def _above(parts: Sequence[Part]) -> int:
+    return 1 + max(word.depth for word, _ in parts)
 
 
 def exact(parts: Sequence[Part], bounds: Bounds, constant: int) -> Word | None:
     """The sum of the parts plus ``constant`` itself, in two's complement; None where it takes another adder."""
-    coefficients = sum((part.coefficients * by for part, by in parts), np.zeros_like(parts[0][0].coefficients))
+    coefficients = _coefficients(parts)
     low, high = (end + constant for end in bounds.of(coefficients))
     bits = FixedType.holding(low, high).bits
-    variants = [None, *(index for index, (word, _) in enumerate(parts) if word.flip)]
-    for extended in variants if len(parts) > 1 else variants[::-1]:
-        operands, rest = [], constant
-        for index, (word, by) in enumerate(parts):
-            same = by * word.sign > 0
-            flip = 0 if index == extended else word.flip  # sign-extended, it is the input itself
-            every = (1 << bits) - 1 if index == extended else word.full
-            operands.append((word, flip if same else flip ^ every, index == extended))
-            offset = 0 if index == extended else word.offset
-            rest -= offset if same else (-1 if index == extended else word.full) - offset
-        total = _balanced(operands, rest % (1 << bits), bits)
+    for way in _ways(parts, (1,)):
+        total = way.total(constant - way.offset, bits)
         if total is not None:
-            depth = 1 + max(word.depth for word, _ in parts)
-            return Word(bits, 0, 1, constant, low, high, depth, coefficients, None, total)
+            return Word(bits, 0, 1, constant, low, high, _above(parts), coefficients, None, total)
     return None
-
-
-def _balanced(operands: Sequence[tuple[Word, int, bool]], rest: int, bits: int) -> Sum | None:
-    """``operands`` and the constant ``rest`` as one adder, if there is room for it."""
-    cut = [(word, mask % (1 << bits), signed) for word, mask, signed in operands]
-    if len(cut) < 3:
-        return Sum(tuple(cut), rest)
-    plain = [index for index, (word, _, signed) in enumerate(cut) if not signed]
-    narrowest = min(plain, key=lambda index: cut[index][0].bits)
-    step = min(cut[narrowest][0].bits, bits)
-    plus = rest % (1 << step)
-    if plus > 2:
-        return None
-    word, mask, signed = cut[narrowest]
-    cut[narrowest] = (word, mask ^ (rest - plus), signed)
-    return Sum(tuple(cut), plus)
 
 
 def column(parts: Sequence[Part], bounds: Bounds, constant: int | None) -> Word:
     """Two or more parts added up, as a word of its own lattice; or any, ``constant`` more, in two's complement."""
     if constant is None:
         return _reduced(parts, 1, bounds)[0][0][0]
-    for left in (3, 2):
-        ends, made = _reduced(parts, left, bounds)
-        # a sum made here may have the other sign where the last adder has no room for three negations
-        for index in (None, *range(len(ends))):
-            if index is not None and id(ends[index][0]) not in made:
-                continue
-            last = list(ends)
-            if index is not None:
-                word, by = ends[index]
-                last[index] = (add(made[id(word)], bounds, -word.sign), by)
+    # the narrowest part in the last adder leaves most room for constants; two parts take any
+    for kept, left in ((1, 3), (0, 3), (0, 2)):
+        for last in _endings(sorted(parts, key=_order), kept, left, bounds):
             total = exact(last, bounds, constant)
             if total is not None:
                 return total
     raise AssertionError("two parts take any constant")
+
+
+def _endings(parts: Sequence[Part], kept: int, left: int, bounds: Bounds) -> Iterator[list[Part]]:
+    """Parts of the last adder, of which the first ``kept`` were not added to others; then with one otherwise made."""
+    ends, made = _reduced(parts[kept:], left - kept, bounds)
+    yield [*parts[:kept], *ends]
+    for index, (word, by) in enumerate(ends):
+        if id(word) in made:
+            # inputs whose sign bit is inverted add half a step each
+            rests = range(_MOST_CARRIES + 1)
+            rests = (*rests, *(bounds.step // 2 + rest for rest in rests))
+            for sign, carries in itertools.product((word.sign, -word.sign), rests):
+                other = add(made[id(word)], bounds, sign, carries)
+                yield [*parts[:kept], *ends[:index], (other, by), *ends[index + 1 :]]
 
 
 def _reduced(parts: Sequence[Part], left: int, bounds: Bounds) -> tuple[list[Part], dict[int, list[Part]]]:
@@ -198,7 +229,8 @@ def add_matrix(
     a column's sum, which then is in two's complement; None where any lattice will do. ``carry``: bits of a carry cell.
     """
     signals = [pipeline.signals[name] for name in inputs]
-    bounds = Bounds(np.array([signal.low for signal in signals]), np.array([signal.high for signal in signals]))
+    step = 1 if all(constant is None for constant in constants) else 1 << min(signal.bits for signal in signals)
+    bounds = Bounds(np.array([signal.low for signal in signals]), np.array([signal.high for signal in signals]), step)
     unit = np.eye(len(inputs), dtype=np.int64)
     words = [_leaf(signal, row) for signal, row in zip(signals, unit, strict=True)]
     plan = share(weights, (bounds.high - bounds.low).tolist())
