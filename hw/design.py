@@ -12,9 +12,12 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from codesign.architecture import Hardware
 from hw.emit.folded import emit_folded, fold
-from hw.emit.parallel import emit_parallel, layer_graph
+from hw.emit.parallel import LayerGraph, Ranges, emit_parallel, layer_graph
 from hw.emit.top import Ports, emit_folded_top, emit_parallel_top
 from hw.graph import Graph
 from hw.measure.delays import DelayModel
@@ -126,7 +129,10 @@ class Chain:
 
 def chain(parts: Sequence[Stage], delays: DelayModel, period_ns: float) -> Chain:
     """Emit all layers for ``period_ns``; one goes on in the cycle in which the one before ends."""
-    graphs = [layer_graph(stage, delays.carry_bits) for stage in parts]
+    graphs = list[LayerGraph]()
+    for stage, needed in zip(parts, _needed(parts), strict=True):
+        inputs = graphs[-1].outputs if graphs else Ranges.of_input(stage)
+        graphs.append(layer_graph(stage, delays.carry_bits, inputs, needed))
     delays = dataclasses.replace(delays, luts=sum(graph.luts for graph in graphs))  # larger designs have longer nets
     start = [0.0] * parts[0].n_in  # inputs come from registers outside
     files: dict[str, str] = {}
@@ -139,6 +145,14 @@ def chain(parts: Sequence[Stage], delays: DelayModel, period_ns: float) -> Chain
         used.update(layer.rtl)
         ports.append(_ports(stage, module, layer.latency))
     return Chain(files, tuple(ports), frozenset(used))
+
+
+def _needed(parts: Sequence[Stage]) -> list[NDArray[np.bool_]]:
+    """Outputs of each stage that an output of the last one hangs on."""
+    needed: list[NDArray[np.bool_]] = [np.ones(parts[-1].n_out, np.bool_)]
+    for stage in reversed(parts[1:]):
+        needed.append((stage.weights[:, needed[-1]] != 0).any(axis=1))
+    return needed[::-1]
 
 
 def _parallel(parts: Sequence[Stage], _: Hardware, delays: DelayModel, period_ns: float, header: str) -> _Built:

@@ -197,10 +197,9 @@ def _endings(parts: Sequence[Part], kept: int, left: int, bounds: Bounds) -> Ite
     for index, (word, by) in enumerate(ends):
         if id(word) in made:
             # inputs whose sign bit is inverted add half a step each
-            rests = range(_MOST_CARRIES + 1)
-            rests = (*rests, *(bounds.step // 2 + rest for rest in rests))
-            for sign, carries in itertools.product((word.sign, -word.sign), rests):
-                other = add(made[id(word)], bounds, sign, carries)
+            choices = itertools.product((word.sign, -word.sign), (0, bounds.step // 2), range(_MOST_CARRIES + 1))
+            for sign, half, carries in choices:
+                other = add(made[id(word)], bounds, sign, half + carries)
                 yield [*parts[:kept], *ends[:index], (other, by), *ends[index + 1 :]]
 
 
@@ -229,7 +228,8 @@ def add_matrix(
     a column's sum, which then is in two's complement; None where any lattice will do. ``carry``: bits of a carry cell.
     """
     signals = [pipeline.signals[name] for name in inputs]
-    step = 1 if all(constant is None for constant in constants) else 1 << min(signal.bits for signal in signals)
+    free = all(constant is None for constant in constants) or not weights.any()
+    step = 1 if free else 1 << min(signals[row].bits for row in np.flatnonzero(weights.any(axis=1)))
     bounds = Bounds(np.array([signal.low for signal in signals]), np.array([signal.high for signal in signals]), step)
     unit = np.eye(len(inputs), dtype=np.int64)
     words = [_leaf(signal, row) for signal, row in zip(signals, unit, strict=True)]
