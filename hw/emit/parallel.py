@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hw.emit.adders import Word, add_matrix
-from hw.emit.pipeline import Delays, Operand, Pipeline, Signal, arrival_ns, operand, place, render
+from hw.emit.pipeline import Delays, Operand, Pipeline, Signal, arrival_ns, operand, operation_delays, place, render
+from hw.emit.retiming import retime
 from hw.graph import FixedType
 from hw.stage import Integers, Linear, Quantize, Stage
 
@@ -98,7 +99,8 @@ def emit_parallel(
     ``start_ns``: when each input settles after the clock edge, from the layer before.
     """
     pipeline = graph.pipeline
-    placement = place(pipeline, delays, period_ns, start_ns)
+    earliest = place(pipeline, delays, period_ns, start_ns)
+    placement = retime(pipeline, earliest, operation_delays(pipeline, delays), period_ns)
     body = render(pipeline, placement)
     results = [operand(pipeline, placement, name, placement.latency) for name in pipeline.outputs]
     text = _module(graph, module, body, results, placement.latency)

@@ -102,6 +102,7 @@ class Placement:
     cycle: dict[str, int]
     settled_ns: dict[str, float]
     latency: int
+    overhead_ns: float
 
 
 def place(pipeline: Pipeline, delays: Delays, period_ns: float, start_ns: Sequence[float]) -> Placement:
@@ -110,28 +111,37 @@ def place(pipeline: Pipeline, delays: Delays, period_ns: float, start_ns: Sequen
     ``start_ns``: when each module input settles in cycle 0. An operation slower than the whole period
     gets a cycle of its own; the timing analysis after synthesis has the last word.
     """
-    pins: dict[str, int] = defaultdict(int)
-    live = list(pipeline.live())
-    for signal in live:
-        for source in signal.sources:
-            pins[source] += _pins(signal)
+    delay_ns = operation_delays(pipeline, delays)
     cycle: dict[str, int] = {}
     settled: dict[str, float] = {}
     overhead = delays.register_overhead()
     starts = iter(start_ns)
-    for signal in live:
+    for signal in pipeline.live():
         if signal.render is None:
             cycle[signal.name], settled[signal.name] = 0, max(next(starts), overhead)
             continue
-        fanout = max((pins[source] for source in signal.sources), default=1)
-        delay = _delay(signal, delays, fanout)
+        delay = delay_ns[signal.name]
         made = max((cycle[source] for source in signal.sources), default=0)
         begin = max((settled[source] for source in signal.sources if cycle[source] == made), default=overhead)
         if begin + delay > period_ns and begin > overhead:
             made, begin = made + 1, overhead
         cycle[signal.name], settled[signal.name] = made, begin + delay
     latency = max((cycle[name] for name in pipeline.outputs), default=0)
-    return Placement(cycle, settled, latency)
+    return Placement(cycle, settled, latency, overhead)
+
+
+def operation_delays(pipeline: Pipeline, delays: Delays) -> dict[str, float]:
+    """Delay of each live operation with the net into it, which the readers of its operands load."""
+    live = list(pipeline.live())
+    pins: dict[str, int] = defaultdict(int)
+    for signal in live:
+        for source in signal.sources:
+            pins[source] += _pins(signal)
+    return {
+        signal.name: _delay(signal, delays, max((pins[source] for source in signal.sources), default=1))
+        for signal in live
+        if signal.render is not None
+    }
 
 
 def _delay(signal: Signal, delays: Delays, fanout: int) -> float:
