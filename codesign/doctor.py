@@ -28,7 +28,6 @@ PACKAGES = (
     "numpy",
     "scipy",
     "scikit-learn",
-    "da4ml",
     "pymoo",
     "pydantic",
     "rich",

@@ -91,7 +91,7 @@ def main() -> int:
     what = parser.add_subparsers(dest="what", required=True)
     searching = what.add_parser("loop", help="the default search, uncached")
     searching.add_argument("--workers", type=int, default=default_workers(), help="default: one per core")
-    hardware = what.add_parser("rtl", help="parallel networks beside da4ml's")
+    hardware = what.add_parser("rtl", help="parallel networks beside those of da4ml")
     hardware.add_argument("--only", default="", metavar="TEXT", help="cases whose name contains this")
     for benchmark in (searching, hardware):
         benchmark.add_argument("--json", type=Path, required=True, metavar="FILE", help="where the figures are written")

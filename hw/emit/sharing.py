@@ -22,7 +22,7 @@ Ref = tuple[int, int]
 """A term: (index, sign); inputs come first, then the shared sums in their order."""
 
 # Equally frequent patterns are many: the search is repeated with other choices among them, more often if it is short.
-_MOST_REPEATS = 8
+_MOST_REPEATS = 16
 _TERMS_SEARCHED = 12_000
 
 
