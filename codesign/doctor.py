@@ -29,7 +29,6 @@ PACKAGES = (
     "numpy",
     "scipy",
     "scikit-learn",
-    "da4ml",
     "pymoo",
     "pydantic",
     "rich",

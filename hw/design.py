@@ -7,14 +7,17 @@ import hashlib
 import itertools
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from codesign.architecture import Hardware
 from hw.emit.folded import emit_folded, fold
-from hw.emit.parallel import emit_parallel, layer_graph
+from hw.emit.parallel import LayerGraph, Ranges, emit_parallel, layer_graph
 from hw.emit.top import Ports, emit_folded_top, emit_parallel_top
 from hw.graph import Graph
 from hw.measure.delays import DelayModel
@@ -110,24 +113,54 @@ def _assert_ports_fit(parts: Sequence[Stage]) -> None:
 _Built = tuple[dict[str, str], list[Layer], int]
 
 
-def _parallel(parts: Sequence[Stage], _: Hardware, delays: DelayModel, period_ns: float, header: str) -> _Built:
-    graphs = [layer_graph(stage) for stage in parts]
+@dataclass(frozen=True)
+class Chain:
+    """The modules of a parallel network's layers without a handshake; ``rtl``: the hand-written ones in them."""
+
+    files: Mapping[str, str]
+    ports: tuple[Ports, ...]
+    rtl: frozenset[str]
+
+    @property
+    def latency(self) -> int:
+        """Cycles from ``x`` of the first layer to ``y`` of the last."""
+        return sum(port.latency for port in self.ports)
+
+
+def chain(parts: Sequence[Stage], delays: DelayModel, period_ns: float) -> Chain:
+    """Emit all layers for ``period_ns``; one goes on in the cycle in which the one before ends."""
+    graphs = list[LayerGraph]()
+    for stage, needed in zip(parts, _needed(parts), strict=True):
+        inputs = graphs[-1].outputs if graphs else Ranges.of_input(stage)
+        graphs.append(layer_graph(stage, delays.carry_bits, inputs, needed))
     delays = dataclasses.replace(delays, luts=sum(graph.luts for graph in graphs))  # larger designs have longer nets
     start = [0.0] * parts[0].n_in  # inputs come from registers outside
     files: dict[str, str] = {}
-    layers, ports = [], []
-    used = {"cdg_flow", "cdg_fifo"}
+    ports, used = [], set[str]()
     for index, (stage, graph) in enumerate(zip(parts, graphs, strict=True)):
         module = module_name(index, stage.name)
         layer = emit_parallel(graph, module, delays, period_ns, start)
         start = list(layer.settled_ns)
         files[f"{module}.sv"] = layer.text
         used.update(layer.rtl)
-        layers.append(Layer(stage.name, "parallel", layer.latency, 1))
         ports.append(_ports(stage, module, layer.latency))
-    files[f"{TOP}.sv"] = emit_parallel_top(TOP, ports, header)
+    return Chain(files, tuple(ports), frozenset(used))
+
+
+def _needed(parts: Sequence[Stage]) -> list[NDArray[np.bool_]]:
+    """Outputs of each stage that an output of the last one hangs on."""
+    needed: list[NDArray[np.bool_]] = [np.ones(parts[-1].n_out, np.bool_)]
+    for stage in reversed(parts[1:]):
+        needed.append((stage.weights[:, needed[-1]] != 0).any(axis=1))
+    return needed[::-1]
+
+
+def _parallel(parts: Sequence[Stage], _: Hardware, delays: DelayModel, period_ns: float, header: str) -> _Built:
+    made = chain(parts, delays, period_ns)
+    layers = [Layer(stage.name, "parallel", port.latency, 1) for stage, port in zip(parts, made.ports, strict=True)]
+    files = {**made.files, f"{TOP}.sv": emit_parallel_top(TOP, made.ports, header)}
     flow = Layer("result queue", "parallel", 1, 1)
-    return files | library(used), [*layers, flow], sum(layer.latency_cycles for layer in layers) + 1
+    return files | library({*made.rtl, "cdg_flow", "cdg_fifo"}), [*layers, flow], made.latency + 1
 
 
 def _folded(parts: Sequence[Stage], hardware: Hardware, _: DelayModel, __: float, header: str) -> _Built:
@@ -157,7 +190,7 @@ def module_name(index: int, layer: str) -> str:
     return f"cdg_layer_{index}_{re.sub(r'[^A-Za-z0-9_]', '_', layer)[:_LONGEST_NAME]}"
 
 
-def library(names: set[str]) -> dict[str, str]:
+def library(names: Iterable[str]) -> dict[str, str]:
     """Texts of hand-written modules, {file name: text}."""
     folder = resources.files("hw.rtl")
     return {f"{name}.sv": folder.joinpath(f"{name}.sv").read_text() for name in sorted(names)}

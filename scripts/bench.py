@@ -1,4 +1,8 @@
-"""Benchmarks. ``loop``: the default search, uncached, in a fresh folder; each candidate trained, built and measured."""
+"""Benchmarks: of the search, and of what it makes.
+
+``loop``: the default search, uncached, in a fresh folder; each candidate trained, built and measured.
+``rtl``: our hardware beside that of others, see :mod:`bench_rtl`.
+"""
 
 from __future__ import annotations
 
@@ -83,22 +87,36 @@ def figures(run: Run, seconds: float) -> dict[str, Any]:
 
 def main() -> int:
     """Run the chosen benchmark and store its figures."""
-    parser = argparse.ArgumentParser(prog="scripts/bench", description="Measures the speed of codesign.")
-    parser.add_argument("what", choices=["loop"], help="loop: the default search, uncached")
-    parser.add_argument("--json", type=Path, required=True, metavar="FILE", help="where the figures are written")
-    parser.add_argument("--workers", type=int, default=default_workers(), help="default: one per core")
+    parser = argparse.ArgumentParser(prog="scripts/bench", description="Measures what codesign is and makes.")
+    what = parser.add_subparsers(dest="what", required=True)
+    searching = what.add_parser("loop", help="the default search, uncached")
+    searching.add_argument("--workers", type=int, default=default_workers(), help="default: one per core")
+    hardware = what.add_parser("rtl", help="parallel networks beside those of da4ml")
+    hardware.add_argument("--only", default="", metavar="TEXT", help="cases whose name contains this")
+    for benchmark in (searching, hardware):
+        benchmark.add_argument("--json", type=Path, required=True, metavar="FILE", help="where the figures are written")
     options = parser.parse_args()
     target = options.json.absolute()
     findings, machine = examine()
+    print(f"{machine.cpu}, {machine.cores} cores, {machine.memory_mib} MiB, {machine.system}")
+    if options.what == "loop":
+        values = {**loop(options.workers), "workers": options.workers}
+        summary = f"{values['candidates_per_hour']:.0f} candidates per hour"
+    else:
+        sys.path.append(str(Path(__file__).parent))  # -P leaves it out
+        from bench_rtl import rtl
+
+        values = rtl(options.only)
+        parallel = values["parallel"]
+        summary = (
+            f"LUTs {parallel['geomean_lut_ratio']:.3f} of da4ml's in geometric mean, worst "
+            f"{parallel['worst_lut_ratio']:.3f}"
+        )
     versions = {found.name: found.version for found in findings if found.place or found.name in PACKAGES}
-    values = {
-        **loop(options.workers),
-        "workers": options.workers,
-        "machine": asdict(machine),
-        "versions": {"codesign": version(), "python": platform.python_version(), **versions},
-    }
+    values["machine"] = asdict(machine)
+    values["versions"] = {"codesign": version(), "python": platform.python_version(), **versions}
     target.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
-    print(f"{values['candidates_per_hour']:.0f} candidates per hour; figures in {target}")
+    print(f"{summary}; figures in {target}")
     return 0
 
 

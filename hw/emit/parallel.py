@@ -6,12 +6,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from hw.emit.adders import Term, add_matrix
-from hw.emit.pipeline import Delays, Operand, Pipeline, Signal, arrival_ns, operand, place, render
-from hw.graph import FixedType, reach
+from hw.emit.adders import Word, add_matrix
+from hw.emit.pipeline import Delays, Operand, Pipeline, Signal, arrival_ns, operand, operation_delays, place, render
+from hw.emit.retiming import retime
+from hw.graph import FixedType
 from hw.stage import Integers, Linear, Quantize, Stage
 
+_RTL = ("cdg_staircase", "cdg_round_clip", "cdg_add2", "cdg_add3")
 # Up to this many steps a comparison per step is smaller than an adder, rounding and clipping.
 _STAIRCASE_STEPS = 3
 
@@ -23,6 +26,12 @@ class LayerGraph:
     stage: Stage
     pipeline: Pipeline
     adders: int
+
+    @property
+    def outputs(self) -> Ranges:
+        """What the outputs can be."""
+        signals = [self.pipeline.signals[name] for name in self.pipeline.outputs]
+        return Ranges(np.array([signal.low for signal in signals]), np.array([signal.high for signal in signals]))
 
     @property
     def luts(self) -> int:
@@ -39,20 +48,46 @@ class ParallelLayer:
     text: str
     latency: int
     settled_ns: tuple[float, ...]
-    rtl: tuple[str, ...]
+    rtl: set[str]
 
 
-def layer_graph(stage: Stage) -> LayerGraph:
-    """The adders and activations of ``stage``."""
+@dataclass(frozen=True)
+class Ranges:
+    """Smallest and largest value of each element of a vector."""
+
+    low: Integers
+    high: Integers
+
+    @classmethod
+    def of_input(cls, stage: Stage) -> Ranges:
+        """All values of the stage's input format."""
+        return cls(np.full(stage.n_in, stage.x_low), np.full(stage.n_in, stage.x_high))
+
+    @property
+    def varies(self) -> NDArray[np.bool_]:
+        """Elements that are no constants."""
+        return self.low < self.high
+
+
+def layer_graph(stage: Stage, carry: int, inputs: Ranges, needed: NDArray[np.bool_]) -> LayerGraph:
+    """The adders and activations of ``stage``; ``carry``: bits of a carry cell.
+
+    Constant ``inputs`` become part of the constants, and outputs that are not ``needed`` are 0, or as near as can be.
+    """
     pipeline = Pipeline()
     names = [f"x{index}" for index in range(stage.n_in)]
-    for name in names:
-        pipeline.add(Signal(name, stage.x_low, stage.x_high, (), None, 0))
-    terms = add_matrix(pipeline, names, stage.weights)
+    for name, low, high in zip(names, inputs.low.tolist(), inputs.high.tolist(), strict=True):
+        pipeline.add(Signal(name, low, high, (), None, 0))
+    fixed = np.where(inputs.varies, 0, inputs.low) @ stage.weights.astype(np.int64)
+    channels = [_Channel(stage, index, int(total)) for index, total in enumerate(fixed)]
+    constants = [None if (lattice := channel.lattice) is None else lattice.constant for channel in channels]
+    weights = np.where(inputs.varies[:, None] & needed, stage.weights, np.int8(0))
+    words = add_matrix(pipeline, names, weights, constants, carry)
     adders = len(pipeline.signals) - len(names)
-    bounds = np.full(stage.n_in, stage.x_low), np.full(stage.n_in, stage.x_high)
-    for channel, term in enumerate(terms):
-        pipeline.outputs.append(_channel(pipeline, stage, channel, term, bounds))
+    for channel, word, is_needed in zip(channels, words, needed, strict=True):
+        unneeded = max(stage.output_range[0], 0)
+        output = _activated(pipeline, channel, word) if is_needed else _constant(pipeline, channel.name, unneeded)
+        pipeline.outputs.append(output)
     return LayerGraph(stage, pipeline, adders)
 
 
@@ -64,27 +99,75 @@ def emit_parallel(
     ``start_ns``: when each input settles after the clock edge, from the layer before.
     """
     pipeline = graph.pipeline
-    placement = place(pipeline, delays, period_ns, start_ns)
+    earliest = place(pipeline, delays, period_ns, start_ns)
+    placement = retime(pipeline, earliest, operation_delays(pipeline, delays), period_ns)
     body = render(pipeline, placement)
     results = [operand(pipeline, placement, name, placement.latency) for name in pipeline.outputs]
     text = _module(graph, module, body, results, placement.latency)
-    rtl = tuple(name for name in ("cdg_staircase", "cdg_round_clip") if f"  {name} #" in body)
+    rtl = {name for name in _RTL if f"  {name} #" in body}
+    if rtl & {"cdg_add2", "cdg_add3"}:
+        rtl.add("cdg_carry")
     return ParallelLayer(text, placement.latency, tuple(arrival_ns(pipeline, placement, delays)), rtl)
 
 
-def _channel(pipeline: Pipeline, stage: Stage, channel: int, term: Term, bounds: tuple[Integers, Integers]) -> str:
+@dataclass(frozen=True)
+class _Lattice:
+    """``(sum << up) + bias`` as ``sum + constant`` above ``below`` bits that hold ``fraction``."""
+
+    constant: int
+    below: int
+    fraction: int
+
+    def value(self, total: int) -> int:
+        """The value itself."""
+        return (total << self.below) + self.fraction
+
+
+@dataclass(frozen=True)
+class _Channel:
+    """One unit of a stage; ``fixed`` is what its constant inputs add to its sum."""
+
+    stage: Stage
+    index: int
+    fixed: int
+
+    @property
+    def name(self) -> str:
+        """Name of its output."""
+        return f"y{self.index}"
+
+    @property
+    def lattice(self) -> _Lattice | None:
+        """What is added to the sum, so that nothing but wires follow; None where only thresholds do."""
+        up, bias = int(self.stage.up[self.index]), int(self.stage.bias[self.index])
+        match self.stage.activation:
+            case Linear():
+                pass
+            case Quantize(shift=shift, low=least, high=most) if most - least > _STAIRCASE_STEPS:
+                bias += 1 << (shift - 1) if shift else 0
+            case _:
+                return None
+        return _Lattice((bias >> up) + self.fixed, up, bias & ((1 << up) - 1))
+
+    def output(self, total: int) -> int:
+        """The output for a sum of the inputs that vary."""
+        return self.stage.activate_at(self.index, total + self.fixed)
+
+
+def _activated(pipeline: Pipeline, channel: _Channel, word: Word | None) -> str:
     """Append what turns the sum of one unit into its output; returns the output's name."""
-    up, bias = int(stage.up[channel]) + term.shift, int(stage.bias[channel])
-    name = f"y{channel}"
-    if term.name is None:
-        return _constant(pipeline, name, stage.activate_at(channel, 0))
-    low, high = (int(end) for end in reach(term.coefficients, *bounds))
-    match stage.activation:
-        case Linear():
-            return _offset(pipeline, name, term, up, bias, (low, high))
-        case Quantize(shift=shift, low=least, high=most) if most - least > _STAIRCASE_STEPS:
-            return _round_clip(pipeline, name, term, up, bias, (low, high), shift, (least, most))
-    return _staircase(pipeline, stage, channel, name, term, (low, high))
+    if word is None:
+        return _constant(pipeline, channel.name, channel.output(0))
+    lattice = channel.lattice
+    if lattice is None:
+        return _staircase(pipeline, channel, word)
+    if isinstance(channel.stage.activation, Linear):
+        return _widened(pipeline, channel.name, word, lattice)
+    assert isinstance(channel.stage.activation, Quantize)
+    lowest = channel.output(word.low - lattice.constant)
+    if lowest == channel.output(word.high - lattice.constant):
+        return _constant(pipeline, channel.name, lowest)
+    return _round_clip(pipeline, channel.name, word, lattice, channel.stage.activation)
 
 
 def _constant(pipeline: Pipeline, name: str, value: int) -> str:
@@ -95,37 +178,25 @@ def _constant(pipeline: Pipeline, name: str, value: int) -> str:
     return pipeline.add(Signal(name, value, value, (), statement, 0))
 
 
-def _offset(pipeline: Pipeline, name: str, term: Term, up: int, bias: int, reached: tuple[int, int]) -> str:
-    """``sign * (sum << up) + bias``."""
-    assert term.name is not None
-    ends = sorted(term.sign * (end << up) + bias for end in reached)
-    sign = "+" if term.sign > 0 else "-"
+def _widened(pipeline: Pipeline, name: str, word: Word, lattice: _Lattice) -> str:
+    """The sum with the bits below it."""
+    assert word.name is not None
 
     def statement(name: str, operands: Sequence[Operand], bits: int) -> str:
-        shifted = f"({operands[0].extended(bits)} <<< {up})" if up else operands[0].extended(bits)
-        if bias == 0 and sign == "+":
-            return f"assign {name} = {shifted};"
-        return f"assign {name} = {literal(bias, bits)} {sign} {shifted};"
+        if not lattice.below:
+            return f"assign {name} = {operands[0].extended(bits)};"
+        upper = operands[0].extended(bits - lattice.below)
+        return f"assign {name} = {{{upper}, {literal(lattice.fraction, lattice.below)}}};"
 
-    free = bias == 0 and term.sign > 0
-    return pipeline.add(Signal(name, ends[0], ends[1], (term.name,), statement, 0 if free else None))
+    return pipeline.add(Signal(name, lattice.value(word.low), lattice.value(word.high), (word.name,), statement, 0))
 
 
-def _round_clip(
-    pipeline: Pipeline,
-    name: str,
-    term: Term,
-    up: int,
-    bias: int,
-    reached: tuple[int, int],
-    shift: int,
-    limits: tuple[int, int],
-) -> str:
-    common = min(up, shift, _trailing_zeros(bias))
-    up, bias, shift = up - common, bias >> common, shift - common
-    half = 1 << (shift - 1) if shift else 0
-    centred = _offset(pipeline, f"{name}_v", term, up, bias + half, reached)
-    low, high = limits
+def _round_clip(pipeline: Pipeline, name: str, word: Word, lattice: _Lattice, activation: Quantize) -> str:
+    assert word.name is not None
+    common = min(lattice.below, activation.shift, _trailing_zeros(lattice.fraction))
+    lattice = _Lattice(lattice.constant, lattice.below - common, lattice.fraction >> common)
+    centred = _widened(pipeline, f"{name}_v", word, lattice) if lattice.below else word.name
+    shift, low, high = activation.shift - common, activation.low, activation.high
     kind = FixedType.holding(low, high)
 
     def statement(name: str, operands: Sequence[Operand], bits: int) -> str:
@@ -141,17 +212,19 @@ def _round_clip(
     return pipeline.add(Signal(name, low, high, (centred,), statement, levels))
 
 
-def _staircase(pipeline: Pipeline, stage: Stage, channel: int, name: str, term: Term, reached: tuple[int, int]) -> str:
-    """Thresholds on the sum itself, found by bisection on the exact activation: it is monotone."""
-    assert term.name is not None
-    low, high = reached
+def _staircase(pipeline: Pipeline, channel: _Channel, word: Word) -> str:
+    """Thresholds on the word itself, found by bisection on the exact activation: it is monotone."""
+    assert word.name is not None
+    source = pipeline.signals[word.name]
+    low, high = source.low, source.high
+    offset = 0 if source.signed else word.offset  # an input in two's complement is read as it is
 
     def value_at(total: int) -> int:
-        return stage.activate_at(channel, term.sign * (total << term.shift))
+        return channel.output(word.sign * (total - offset))
 
     first, last = value_at(low), value_at(high)
     if first == last:
-        return _constant(pipeline, name, first)
+        return _constant(pipeline, channel.name, first)
     step = 1 if last > first else -1
     limits = [_first_at(value_at, low, high, first, step, level) for level in range(1, abs(last - first) + 1)]
     least, most = min(first, last), max(first, last)
@@ -171,9 +244,9 @@ def _staircase(pipeline: Pipeline, stage: Stage, channel: int, name: str, term: 
         )
         return f"cdg_staircase #({parameters}) steps_{name} (.value({value}), .y({name}));"
 
-    width = pipeline.signals[term.name].bits
+    width = source.bits
     levels = 1 + (width + 3) // 5
-    return pipeline.add(Signal(name, least, most, (term.name,), statement, levels))
+    return pipeline.add(Signal(channel.name, least, most, (word.name,), statement, levels))
 
 
 def _first_at(value_at: Callable[[int], int], low: int, high: int, first: int, step: int, level: int) -> int:
@@ -199,17 +272,19 @@ def literal(value: int, bits: int) -> str:
 
 
 def _module(graph: LayerGraph, module: str, body: str, results: list[Operand], latency: int) -> str:
-    stage = graph.stage
-    used = stage.weights.any(axis=1)
+    stage, signals = graph.stage, graph.pipeline.signals
+    read = {source for signal in graph.pipeline.live() for source in signal.sources}
     width, out = stage.input_bits, stage.output_bits
-    sign = " signed" if stage.x_low < 0 else ""
-    inner = graph.pipeline.signals["x0"].bits
-    inputs = [
-        f"  wire logic{sign} [{inner - 1}:0] x{index} = x[{index * width}+:{inner}];"
-        for index in np.flatnonzero(used).tolist()
-    ]
+    inputs, unused = [], []
+    for index in range(stage.n_in):
+        signal = signals[f"x{index}"]
+        if signal.name in read:
+            sign = " signed" if signal.signed else ""
+            taken = f"x[{index * width}+:{signal.bits}]"
+            inputs.append(f"  wire logic{sign} [{signal.bits - 1}:0] {signal.name} = {taken};")
+        else:
+            unused.append(f"x[{index * width}+:{width}]")
     outputs = ",\n".join(f"      {result.extended(out)}" for result in reversed(results))
-    unused = [f"x[{index * width}+:{width}]" for index in np.flatnonzero(~used).tolist()]
     if latency == 0:
         unused.append("clk")
     waste = f"\n  wire logic unused = &{{1'b0, {', '.join(unused)}}};\n" if unused else ""

@@ -14,16 +14,16 @@ from typing import Protocol
 
 from hw.graph import FixedType
 
-# A bit of an operand enters the LUT and the carry input of its adder; a compared one every comparison.
-_ADDER_PINS = 2
+# A bit of an operand enters one LUT of its adder; a compared one every comparison.
+_ADDER_PINS = 1
 _LOGIC_PINS = 3
 
 
 class Delays(Protocol):
     """Pre-synthesis delays in ns, each with the net that leads into it; ``fanout`` counts its sink pins."""
 
-    def adder(self, width: int, fanout: int) -> float:
-        """A carry-chain adder of ``width`` bits."""
+    def adder(self, width: int, fanout: int, operands: int = 2) -> float:
+        """A carry-chain adder of ``width`` bits, of two or three operands."""
 
     def logic(self, levels: int, fanout: int) -> float:
         """``levels`` of LUTs."""
@@ -49,7 +49,8 @@ class Operand:
 class Signal:
     """One named integer: ``render(name, operands, bits)`` writes the statement that drives it.
 
-    ``render`` is None for the inputs of the module; ``levels`` of LUTs, or None for a carry-chain adder.
+    ``render`` is None for the inputs of the module; ``levels`` of LUTs, or None for a carry-chain adder of so many
+    ``operands``.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Signal:
     sources: tuple[str, ...]
     render: Callable[[str, Sequence[Operand], int], str] | None
     levels: int | None = None
+    operands: int = 2
 
     @property
     def signed(self) -> bool:
@@ -100,6 +102,7 @@ class Placement:
     cycle: dict[str, int]
     settled_ns: dict[str, float]
     latency: int
+    overhead_ns: float
 
 
 def place(pipeline: Pipeline, delays: Delays, period_ns: float, start_ns: Sequence[float]) -> Placement:
@@ -108,35 +111,48 @@ def place(pipeline: Pipeline, delays: Delays, period_ns: float, start_ns: Sequen
     ``start_ns``: when each module input settles in cycle 0. An operation slower than the whole period
     gets a cycle of its own; the timing analysis after synthesis has the last word.
     """
-    pins: dict[str, int] = defaultdict(int)
-    live = list(pipeline.live())
-    for signal in live:
-        for source in signal.sources:
-            pins[source] += _pins(pipeline.signals[source], signal)
+    delay_ns = operation_delays(pipeline, delays)
     cycle: dict[str, int] = {}
     settled: dict[str, float] = {}
     overhead = delays.register_overhead()
     starts = iter(start_ns)
-    for signal in live:
+    for signal in pipeline.live():
         if signal.render is None:
             cycle[signal.name], settled[signal.name] = 0, max(next(starts), overhead)
             continue
-        fanout = max((pins[source] for source in signal.sources), default=1)
-        delay = delays.adder(signal.bits, fanout) if signal.levels is None else delays.logic(signal.levels, fanout)
+        delay = delay_ns[signal.name]
         made = max((cycle[source] for source in signal.sources), default=0)
         begin = max((settled[source] for source in signal.sources if cycle[source] == made), default=overhead)
         if begin + delay > period_ns and begin > overhead:
             made, begin = made + 1, overhead
         cycle[signal.name], settled[signal.name] = made, begin + delay
     latency = max((cycle[name] for name in pipeline.outputs), default=0)
-    return Placement(cycle, settled, latency)
+    return Placement(cycle, settled, latency, overhead)
 
 
-def _pins(source: Signal, reader: Signal) -> int:
-    """Sink pins of the most loaded bit of ``source``: the sign, where it is extended."""
-    if reader.levels is not None:
-        return _LOGIC_PINS
-    return _ADDER_PINS * (1 + max(0, reader.bits - source.bits)) if source.signed else _ADDER_PINS
+def operation_delays(pipeline: Pipeline, delays: Delays) -> dict[str, float]:
+    """Delay of each live operation with the net into it, which the readers of its operands load."""
+    live = list(pipeline.live())
+    pins: dict[str, int] = defaultdict(int)
+    for signal in live:
+        for source in signal.sources:
+            pins[source] += _pins(signal)
+    return {
+        signal.name: _delay(signal, delays, max((pins[source] for source in signal.sources), default=1))
+        for signal in live
+        if signal.render is not None
+    }
+
+
+def _delay(signal: Signal, delays: Delays, fanout: int) -> float:
+    if signal.levels is None:
+        return delays.adder(signal.bits, fanout, signal.operands)
+    return delays.logic(signal.levels, fanout)
+
+
+def _pins(reader: Signal) -> int:
+    """Sink pins that ``reader`` puts on a bit of what it reads."""
+    return _ADDER_PINS if reader.levels is None else _LOGIC_PINS * min(reader.levels, 1)
 
 
 def arrival_ns(pipeline: Pipeline, placement: Placement, delays: Delays) -> list[float]:

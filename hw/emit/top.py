@@ -19,19 +19,7 @@ class Ports:
 def emit_parallel_top(module: str, layers: Sequence[Ports], header: str) -> str:
     """Layers without enables between registers, behind :file:`cdg_flow.sv`; latency is the layers' sum + 1."""
     latency = sum(layer.latency for layer in layers)
-    lines = [f"  wire logic [{layer.out_width - 1}:0] layer_{index}_y;" for index, layer in enumerate(layers)]
-    source = "s_axis_tdata"
-    for index, layer in enumerate(layers):
-        lines += [
-            "",
-            f"  {layer.module} layer_{index} (",
-            "      .clk(clk),",
-            f"      .x  ({source}),",
-            f"      .y  (layer_{index}_y)",
-            "  );",
-        ]
-        source = f"layer_{index}_y"
-    body = "\n".join(lines)
+    body, source = instances(layers, "s_axis_tdata")
     return f"""{_header(header)}
 module {module} (
 {_ports(layers)}
@@ -58,6 +46,22 @@ endmodule
 
 `default_nettype wire
 """
+
+
+def instances(layers: Sequence[Ports], source: str) -> tuple[str, str]:
+    """Layers one after the other, the first reading ``source``, and the name of what the last one gives."""
+    lines = [f"  wire logic [{layer.out_width - 1}:0] layer_{index}_y;" for index, layer in enumerate(layers)]
+    for index, layer in enumerate(layers):
+        lines += [
+            "",
+            f"  {layer.module} layer_{index} (",
+            "      .clk(clk),",
+            f"      .x  ({source}),",
+            f"      .y  (layer_{index}_y)",
+            "  );",
+        ]
+        source = f"layer_{index}_y"
+    return "\n".join(lines), source
 
 
 def emit_folded_top(module: str, layers: Sequence[Ports], header: str) -> str:

@@ -31,6 +31,7 @@ FANOUT_MOST = 56.0
 SIZE_EXPONENT = 0.25
 SIZE_REFERENCE = 1500
 SIZE_RANGE = (250, 16_000)
+CARRY_BITS = {"xc7": 4, "xcup": 8}
 
 
 def size_factor(luts: float) -> float:
@@ -69,6 +70,11 @@ class DelayModel:
         """The model of the part's family and grade; TargetError where there is none."""
         return replace(_model(part.family, part.speed_grade), luts=luts)
 
+    @property
+    def carry_bits(self) -> int:
+        """Bits of the family's carry cell."""
+        return CARRY_BITS[self.family]
+
     def nets(self, pins: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Delays of nets with these numbers of sink pins."""
         return (self.net_base + self.net_per_fanout * effective_fanout(pins)) * size_factor(self.luts)
@@ -77,14 +83,18 @@ class DelayModel:
         """Delay of one net between slices."""
         return float(self.nets(np.array([float(fanout)]))[0])
 
-    def adder(self, width: int, fanout: int) -> float:
-        """A ``width``-bit carry-chain adder, from its input net (included) to its slowest sum bit."""
+    def adder(self, width: int, fanout: int, operands: int = 2) -> float:
+        """A ``width``-bit carry-chain adder, from its input net (included) to its slowest sum bit.
+
+        With three operands the carry that a LUT saves goes by a net of two pins to the LUT above and its chain.
+        """
         cells = self.cells
         chain = 0.0
         if width > 1:
             chain = max(cells["carry_s_co"], cells["carry_di_co"]) + cells["carry_ci_o"]
             chain += (width - 2) * cells["carry_bit"]
-        return self.net(fanout) + cells["lut"] + max(cells["carry_s_o"], chain)
+        saved = self.net(2) + cells["lut"] if operands == 3 else 0.0
+        return self.net(fanout) + cells["lut"] + saved + max(cells["carry_s_o"], chain)
 
     def logic(self, levels: int, fanout: int) -> float:
         """``levels`` LUTs in a row: the first fed by a net of ``fanout`` pins, the others by nets of one pin."""

@@ -4,7 +4,8 @@ Nodes are net bits and, inside carry cells, the carry after each bit. An arc has
 the net at its source is routed between slices or stays within one. What shares a slice:
 
 * a LUT and the carry bit whose S it drives, when it drives nothing else (otherwise a pass-through LUT sits there);
-* a LUT6_2 and the DI of the same bit when O5 drives nothing else; any other DI comes in through the LUT;
+* a LUT6_2 and the DI of the same bit when O5 drives nothing else; any other DI comes in through the LUT, or, where
+  the LUT6_2 at S gives its O5 to something else, by the slice's own pin beside it;
 * a LUT or wide multiplexer and the register whose D it alone drives; LUTs into MUXF7-9; CO into the next CI.
 
 Carry sums leave the slice before a register takes them, as the routed designs do that the model is fitted to.
@@ -13,6 +14,7 @@ Module inputs and outputs are registered outside: a path may start and end there
 
 from __future__ import annotations
 
+import functools
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
@@ -32,6 +34,7 @@ CONTROL_PINS = {"CE", "R", "S", "CLR", "PRE"}
 REGISTERS_PER_CONTROL_PIN = 8
 REGISTER = re.compile(r"FD[RSCP]E(_1)?$")
 LUT = re.compile(r"(LUT[1-6]|LUT6_2|INV)$")
+DOUBLE_LUT = re.compile(r"LUT6_2$")
 MUX = re.compile(r"MUXF[789]$")
 CARRY = re.compile(r"CARRY[48]$")
 LUT_RAM = re.compile(r"RAM(\d+X\d+[SD]|32M|64M|32M16|64M8|32X16DR8|64X8SW)$")
@@ -118,6 +121,7 @@ class NetlistGraph:
     def _cell(self, name: str, cell: Cell) -> None:
         kind = cell["type"]
         for pattern, read in (
+            (DOUBLE_LUT, self._double_lut),
             (LUT, self._lut),
             (REGISTER, self._register),
             (CARRY, self._carry),
@@ -170,6 +174,17 @@ class NetlistGraph:
             for _, bit in self._inputs(cell):
                 self._arc(bit, output, self.delays["lut"], True, name)
 
+    def _double_lut(self, name: str, cell: Cell) -> None:
+        """Arcs of both outputs, each from the inputs that its half of the table hangs on and no others."""
+        pins = cell["connections"]
+        inputs = tuple(pins.get(f"I{index}", ["0"])[0] for index in range(6))
+        tied = tuple(None if isinstance(bit, int) else int(bit == "1") for bit in inputs)
+        for output, low in (("O6", False), ("O5", True)):
+            for bit in pins.get(output, []):
+                if isinstance(bit, int):
+                    for index in _read_inputs(_table(cell), tied, low=low):
+                        self._arc(inputs[index], bit, self.delays["lut"], True, name)
+
     def _mux(self, name: str, cell: Cell) -> None:
         kind = cell["type"].lower()
         for output in self.outputs(cell):
@@ -189,7 +204,8 @@ class NetlistGraph:
                     self._arc(s, o, delays["carry_s_o"] + through, not inside, name)
             if isinstance(di, int):
                 inside = self._same_lut(s, di)
-                self._arc(di, carry, delays["carry_di_co"] + (0.0 if inside else delays["lut"]), not inside, name)
+                through = 0.0 if inside or self._has_both_outputs(s) else delays["lut"]
+                self._arc(di, carry, delays["carry_di_co"] + through, not inside, name)
             for source, extra, routed in self._carry_in(name, pins, index):
                 self._arc(source, carry, delays["carry_bit"] + extra, routed, name)
                 if isinstance(o, int):
@@ -214,6 +230,13 @@ class NetlistGraph:
             return False
         both = self.driver[s][0] == self.driver[di][0] and self.driver[di][1] == "O5"
         return both and self.fanout(di) == 1 and self.fanout(s) == 1
+
+    def _has_both_outputs(self, s: Any) -> bool:
+        """Whether S comes from a LUT6_2 whose O5 is in use."""
+        if not isinstance(s, int) or s not in self.driver or self.fanout(s) != 1:
+            return False
+        cell = self.cells[self.driver[s][0]]
+        return cell["type"] == "LUT6_2" and any(self.pins.get(bit) for bit in cell["connections"].get("O5", []))
 
     def _lut_ram(self, name: str, cell: Cell) -> None:
         for pin, bit in self._inputs(cell):
@@ -240,6 +263,23 @@ class NetlistGraph:
         delay = self.delays["bram_registered_clock_to_out" if registered else "bram_clock_to_out"]
         for output in self.outputs(cell):
             self._start(output, delay, name)
+
+
+def _table(cell: Cell) -> int:
+    """INIT, of which Yosys writes the bits."""
+    return int(str(cell["parameters"].get("INIT", "1" * 64)), 2)
+
+
+@functools.cache
+def _read_inputs(table: int, tied: tuple[int | None, ...], *, low: bool) -> tuple[int, ...]:
+    """Inputs of a LUT6_2 that O6, or with ``low`` O5, hangs on when some are ``tied`` to a constant."""
+    count = 5 if low else 6
+    free = [index for index in range(count) if tied[index] is None]
+    base = sum((tied[index] or 0) << index for index in range(count))
+    seen = [base]
+    for index in free:
+        seen += [entry | 1 << index for entry in seen]
+    return tuple(index for index in free if any((table >> entry ^ table >> (entry ^ 1 << index)) & 1 for entry in seen))
 
 
 @dataclass(frozen=True)

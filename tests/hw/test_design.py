@@ -210,3 +210,23 @@ def test_packing_round_trips(bits: int, signed: bool) -> None:
     low, high = (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if signed else (0, (1 << bits) - 1)
     values = rng.integers(low, high + 1, (20, 7))
     assert np.array_equal(unpack(pack(values, bits), 7, bits, signed), values)
+
+
+def test_constants_and_what_nobody_reads_vanish_across_layers() -> None:
+    """Unit 0 is always 0, unit 1 is read by nobody; the sum of constants is in the last layer's numbers."""
+    trits = np.array([[0, 1, 1, 0], [0, -1, 1, 1], [0, 1, 0, -1]])
+    kind, source = FixedType(True, 2, 0), FixedType(False, 3, 0)
+    after = np.array([[1, -1], [0, 0], [1, 1], [-1, 1]])
+    tensors = {"trits": trits, "bias": np.array([9, 0, 0, 0])}
+    nodes = (
+        Node("x", Op.INPUT, None, 3, source),
+        Node("dense", Op.DENSE, "x", 4, FixedType(True, 8, 0), tensors),
+        Node("act", Op.TERNARY, "dense", 4, kind, {"threshold": np.array(3)}),
+        Node("out", Op.DENSE, "act", 2, FixedType(True, 5, 0), {"trits": after, "bias": np.array([2, 0])}),
+    )
+    built = build(Graph(nodes), PARALLEL)
+    first, last = (text for name, text in built.files.items() if name.startswith("cdg_layer_"))
+    assert "assign y0 = 1'd1;" in first
+    assert "assign y1 = 1'd0;" in first
+    assert "x[0+:2], x[2+:2]" in last  # neither is read
+    assert "[0:0] x2 = x[4+:1]" in last  # 0 or 1, in the two bits of a trit

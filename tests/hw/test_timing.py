@@ -13,6 +13,7 @@ import pytest
 from codesign.errors import DataError, TargetError, ToolRunError
 from codesign.measurement import Provenance
 from codesign.target import Part
+from hw.design import library
 from hw.measure import calibrate, yosys
 from hw.measure.delays import SIZE_RANGE, effective_fanout, size_factor
 from hw.measure.timing import DelayModel, StaticTiming, analyse
@@ -111,7 +112,8 @@ def test_both_outputs_of_a_lut6_2():
     """O6 into S and O5 into DI of the same bit stay in the slice; O5 into the next bit's DI does not."""
 
     def period(di: list) -> float:
-        lut = cell("LUT6_2", I0=2, I1="0", I2="0", I3="0", I4="0", I5="1", O6=3, O5=4)
+        both = {"INIT": "10" * 32}
+        lut = cell("LUT6_2", both, I0=2, I1="0", I2="0", I3="0", I4="0", I5="1", O6=3, O5=4)
         cells = {
             "f": register("x", 2),
             "l": lut,
@@ -124,6 +126,52 @@ def test_both_outputs_of_a_lut6_2():
     extra = constants["carry_di_co"] - constants["carry_s_co"] - constants["carry_bit"]
     expected = model(1).net(1) + constants["lut"] + extra
     assert period(["0", 4, "0", "0"]) - period([4, "0", "0", "0"]) == pytest.approx(expected)
+
+
+def sums(operands: int, width: int) -> str:
+    """A module that adds registered words of ``width`` bits into a register, with our own adders."""
+    words = ["a", "b", "c"][:operands]
+    bits = width + operands - 1
+    declared = "".join(f", input logic [{width - 1}:0] {word}" for word in words)
+    registers = "".join(
+        f"  logic [{width - 1}:0] {word}_q; always_ff @(posedge clk) {word}_q <= {word};\n" for word in words
+    )
+    given = "".join(f".{word.upper()}_W({width}), " for word in words)
+    ports = "".join(f".{word}({word}_q), " for word in words)
+    return f"""
+module top (input logic clk{declared}, output logic [{bits - 1}:0] y);
+{registers}  logic [{bits - 1}:0] sum;
+  cdg_add{operands} #({given}.Y_W({bits}), .CARRY(CARRY)) add ({ports}.y(sum));
+  always_ff @(posedge clk) y <= sum;
+endmodule
+"""
+
+
+@pytest.mark.parametrize(("part", "carry"), [(ZYNQ, 4), (ULTRASCALE, 8)])
+def test_adders_of_primitives_are_timed_as_estimated_and_as_plain_ones(part, carry, tmp_path):
+    """The carry that one LUT saves enters the next one's sum, not the carry that that one saves: no ripple of nets."""
+    plain = """
+module top (input logic clk, input logic [8:0] a, b, output logic [9:0] y);
+  logic [8:0] a_q, b_q; always_ff @(posedge clk) begin a_q <= a; b_q <= b; end
+  always_ff @(posedge clk) y <= a_q + b_q;
+endmodule
+"""
+
+    def timed(text: str, name: str) -> float:
+        files = library({"cdg_add2", "cdg_add3", "cdg_carry"}) | {"top.sv": text.replace("CARRY)", f"{carry})")}
+        build = yosys.plan(files, "top", part)
+        done = yosys.synthesize(build, tmp_path / name, timeout_s=120)
+        return analyse(done.netlist, "top", part).period_ns
+
+    two, three, reference = timed(sums(2, 9), "two"), timed(sums(3, 9), "three"), timed(plain, "plain")
+    small = model(1, part)
+    net = small.net(2) + small.cells["lut"]
+    # not the same: Yosys puts plain adders on CARRY4 in both families, and an operand on DI itself
+    assert reference - 0.3 < two < reference + 0.15
+    assert three - two == pytest.approx(net, abs=0.15)
+    # the lowest sum bits are S itself: where it leaves the slice and drives the chain too, that is a LUT more
+    estimate = small.adder(11, 1, 3) + small.register_overhead()
+    assert estimate - 0.15 < three < estimate + net + 0.15
 
 
 def test_ports_are_registered_outside():

@@ -42,6 +42,14 @@ CASES = [
     ("cdg_round_clip", {"IN_W": 8, "SHIFT": 1, "OUT_W": 4, "OUT_SIGNED": 0, "LO": 3, "HI": 12}),
     ("cdg_staircase", {"IN_W": 7, "OUT_W": 2, "COUNT": 3, "THRESHOLDS": 30 << 14 | 1 << 7 | -5 & 0x7F, "BASE": 0}),
     ("cdg_rom_column", {"DEPTH": 30, "WORDS": 0x2B7E_1516}),
+    ("cdg_carry", {"W": 13}),
+    ("cdg_add2", {"A_W": 17, "B_W": 9, "Y_W": 18, "B_INV": 0x1FF, "PLUS": 1}),
+    ("cdg_add2", {"A_W": 12, "B_W": 12, "Y_W": 14, "A_SIGNED": 1, "A_INV": 0x3FFF, "PLUS": 0x2A5B}),
+    ("cdg_add3", {"A_W": 16, "B_W": 16, "C_W": 16, "Y_W": 18}),
+    (
+        "cdg_add3",
+        {"A_W": 14, "B_W": 11, "C_W": 3, "Y_W": 14, "B_SIGNED": 1, "A_INV": 0x3FFF, "C_INV": 0x2A87, "PLUS": 2},
+    ),
     ("cdg_skid", {"WIDTH": 9}),
     ("cdg_fifo", {"WIDTH": 9, "DEPTH": 8}),
     ("cdg_flow", {"WIDTH": 9, "LATENCY": 0}),
@@ -63,6 +71,7 @@ CASES = [
     ("cdg_counters", {"IN_FLIGHT": 4}),
 ]
 BENCHES = {
+    "cdg_add2": "bench_add3",
     "cdg_skid": "bench_stream",
     "cdg_fifo": "bench_stream",
     "cdg_accelerator_ip": "bench_accelerator",

@@ -1,0 +1,107 @@
+// y = A + B + C + PLUS modulo 2^Y_W, in one LUT6_2 per bit: O6 is the sum of the three bits and of
+// the carry saved by the bit below, O5 the carry saved for the bit above, which enters its LUT and
+// its carry chain. An operand X is x extended by its sign (X_SIGNED) or by zeros, with the bits of
+// X_INV inverted: that negates it, takes its sign bit for 2^(X_W-1) more, or adds a constant above
+// its width. Bits with less than two operands are left to synthesis.
+`default_nettype none
+
+module cdg_add3 #(
+    parameter int A_W = 8,
+    parameter int B_W = 8,
+    parameter int C_W = 8,
+    parameter int Y_W = 10,
+    parameter bit A_SIGNED = 1'b0,
+    parameter bit B_SIGNED = 1'b0,
+    parameter bit C_SIGNED = 1'b0,
+    parameter logic [Y_W-1:0] A_INV = '0,
+    parameter logic [Y_W-1:0] B_INV = '0,
+    parameter logic [Y_W-1:0] C_INV = '0,
+    parameter int PLUS = 0,
+    parameter int CARRY = 4
+) (
+    input  wire logic [A_W-1:0] a,
+    input  wire logic [B_W-1:0] b,
+    input  wire logic [C_W-1:0] c,
+    output logic      [Y_W-1:0] y
+);
+  if (A_W < 1 || B_W < 1 || C_W < 1 || A_W > Y_W || B_W > Y_W || C_W > Y_W) begin : gen_check
+    $error("cdg_add3: operands must have 1 to Y_W bits");
+  end
+  if (CARRY != 4 && CARRY != 8) begin : gen_check_carry
+    $error("cdg_add3: CARRY must be 4 or 8");
+  end
+  if (PLUS < 0 || PLUS > 2) begin : gen_check_plus
+    $error("cdg_add3: PLUS must be 0, 1 or 2");
+  end
+
+  logic [Y_W-1:0] a_all, b_all, c_all;
+
+  if (A_SIGNED) begin : gen_a_signed
+    assign a_all = Y_W'($signed(a));
+  end else begin : gen_a_plain
+    assign a_all = Y_W'(a);
+  end
+  if (B_SIGNED) begin : gen_b_signed
+    assign b_all = Y_W'($signed(b));
+  end else begin : gen_b_plain
+    assign b_all = Y_W'(b);
+  end
+  if (C_SIGNED) begin : gen_c_signed
+    assign c_all = Y_W'($signed(c));
+  end else begin : gen_c_plain
+    assign c_all = Y_W'(c);
+  end
+
+`ifdef SYNTHESIS
+  logic [Y_W:0] saved;
+  logic [Y_W-1:0] s;
+
+  // Through the LUT of bit 0 rather than the chain, where the first sum bit would be an inverted one.
+  assign saved[0] = PLUS != 0;
+
+  for (genvar i = 0; i < Y_W; i++) begin : gen_bit
+    localparam bit HAS_A = A_SIGNED || i < A_W;
+    localparam bit HAS_B = B_SIGNED || i < B_W;
+    localparam bit HAS_C = C_SIGNED || i < C_W;
+    if ((HAS_A && HAS_B) || (HAS_A && HAS_C) || (HAS_B && HAS_C)) begin : gen_lut
+      // Inverting an input swaps the halves of its pairs of entries.
+      localparam logic [7:0] M0 = 8'b1110_1000;
+      localparam logic [7:0] M1 = A_INV[i] ? {M0[6], M0[7], M0[4], M0[5], M0[2], M0[3], M0[0], M0[1]} : M0;
+      localparam logic [7:0] M2 = B_INV[i] ? {M1[5:4], M1[7:6], M1[1:0], M1[3:2]} : M1;
+      localparam logic [7:0] MAJORITY = C_INV[i] ? {M2[3:0], M2[7:4]} : M2;
+      localparam logic [7:0] ODD = 8'b1001_0110 ^ {8{A_INV[i] ^ B_INV[i] ^ C_INV[i]}};
+      LUT6_2 #(
+          .INIT({{2{~ODD, ODD}}, {4{MAJORITY}}})
+      ) lut (
+          .I0(a_all[i]),
+          .I1(b_all[i]),
+          .I2(c_all[i]),
+          .I3(saved[i]),
+          .I4(1'b0),
+          .I5(1'b1),
+          .O6(s[i]),
+          .O5(saved[i+1])
+      );
+    end else begin : gen_few
+      logic [2:0] bits;
+      assign bits = {a_all[i] ^ A_INV[i], b_all[i] ^ B_INV[i], c_all[i] ^ C_INV[i]};
+      assign s[i] = ^bits ^ saved[i];
+      assign saved[i+1] = (bits[0] & bits[1]) | (bits[2] & (bits[0] | bits[1]));
+    end
+  end
+
+  cdg_carry #(
+      .W    (Y_W),
+      .CARRY(CARRY)
+  ) chain (
+      .ci(1'(PLUS == 2)),
+      .s (s),
+      .di(saved[Y_W-1:0]),
+      .o (y)
+  );
+`else
+  assign y = (a_all ^ A_INV) + (b_all ^ B_INV) + (c_all ^ C_INV) + Y_W'(PLUS);
+`endif
+endmodule
+
+`default_nettype wire

@@ -1,0 +1,78 @@
+"""The other side of ``bench rtl``: da4ml's own Verilog for a Graph, pipelined to a given number of cycles."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+import numpy as np
+from da4ml.codegen.rtl.verilog import pipeline_logic_gen
+from da4ml.trace import FixedVariableArray, HWConfig, comb_trace
+from da4ml.trace.pipeline import to_pipeline
+
+from hw.graph import Graph, Ints, Node, Op
+
+TOP = "da4ml_network"
+# da4ml's delays count adders: cut-offs between half an adder and the whole depth give all pipelines it can make
+STEP = 0.25
+
+
+@dataclass(frozen=True)
+class Traced:
+    """A network as da4ml's combinational logic, of which pipelines are cut."""
+
+    comb: Any
+    adders: int
+
+    def run(self, x: Ints) -> Ints:
+        """Its outputs for input integers (n, inputs)."""
+        return np.array([[int(value) for value in self.comb(row.astype(np.float64))] for row in x], np.int64)
+
+    def pipelines(self) -> Mapping[int, Any]:
+        """Pipelines by their number of combinational stages, from sweeping the cut-off downwards."""
+        depth = max(self.comb.out_latency)
+        found: dict[int, Any] = {}
+        for cutoff in np.arange(depth + 1, STEP, -STEP):
+            pipeline = to_pipeline(self.comb, float(cutoff), verbose=False)
+            found.setdefault(len(pipeline.solutions), pipeline)
+        return found
+
+
+def trace(graph: Graph) -> Traced:
+    """Let da4ml find the adders of ``graph`` with its own defaults; a ternary activation is two of its comparisons."""
+    kind = graph.input.type
+    size = graph.input.size
+    low, high = np.full(size, float(kind.low)), np.full(size, float(kind.high))
+    inputs = FixedVariableArray.from_lhs(low, high, np.ones(size), HWConfig(1, -1, -1), 0.0, {})
+    values = inputs
+    for node in list(graph.nodes)[1:]:
+        values = _apply(node, values)
+    comb = comb_trace(inputs, values)
+    return Traced(comb, sum(op.opcode in (0, 1) for op in comb.ops))
+
+
+def _apply(node: Node, values: Any) -> Any:
+    tensors = node.tensors
+    match node.op:
+        case Op.DENSE:
+            return values @ tensors["trits"].astype(np.float32) + tensors["bias"].astype(np.float64)
+        case Op.AFFINE:
+            return values * 2.0 ** tensors["shift"] + tensors["bias"].astype(np.float64)
+        case Op.TERNARY:
+            limit = int(tensors["threshold"])
+            above, below = (values >= limit).ravel(), (values <= -limit).ravel()
+            pairs = zip(above._vars, below._vars, strict=True)  # arrays of bits do not subtract
+            return FixedVariableArray(np.array([high - low for high, low in pairs]), {})
+        case Op.QUANTIZE if int(tensors["shift"]) == 0 and int(tensors["low"]) == node.type.low == 0:
+            return values  # the quantizer of the input, which comes quantized
+        case _:
+            raise AssertionError(f"{node.op} does not occur in this bench")
+
+
+def files(pipeline: Any) -> dict[str, str]:
+    """Its Verilog, {file name: text}, with the modules of da4ml that it uses."""
+    made = {f"{name}.v": text for name, text in pipeline_logic_gen(pipeline, TOP).items()}
+    folder = resources.files("da4ml").joinpath("codegen/rtl/verilog/source")
+    return made | {f"{name}.v": folder.joinpath(f"{name}.v").read_text() for name in ("shift_adder", "negative")}
