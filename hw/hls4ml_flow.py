@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codesign.errors import ModelError, ToolRunError
-from hw.accepted import require_chain
+from hw.accepted import require_supported
 from hw.graph import FixedType
 from hw.measure.tools import check_disk
 from hw.onnx_check import require_quantizers
@@ -46,7 +46,7 @@ def parse(model: Any, part: str, clock_mhz: float) -> Any:
     _require_keras_2(model)
     try:
         with _quiet():
-            require_chain(model)
+            require_supported(model)
             _register()
             return _convert(model, BACKEND, part, clock_mhz, None)
     except ModelError:

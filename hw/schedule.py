@@ -114,9 +114,8 @@ def _is_relu(node: Node, reach: Mapping[str, tuple[Ints, Ints]]) -> bool:
     """Whether ``node`` takes away what is negative and nothing else."""
     if node.op is not Op.QUANTIZE:
         return False
-    assert node.source is not None
     shift, low, high = (int(node.tensors[name]) for name in ("shift", "low", "high"))
-    return shift == 0 and low == 0 and high >= reach[node.source][1].max()
+    return shift == 0 and low == 0 and high >= reach[node.sources[0]][1].max()
 
 
 def _activation(node: Node) -> Activation:
