@@ -137,7 +137,8 @@ def reach(
 
     def extreme(with_plus: Ints, with_minus: Ints) -> Ints:
         sums: Ints = weighted(op, tensors, plus, with_plus) + weighted(op, tensors, minus, with_minus)
-        return sums[0] + bias
+        total: Ints = sums[0] + bias
+        return total
 
     return extreme(lows[0], highs[0]), extreme(highs[0], lows[0])
 

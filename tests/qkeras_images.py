@@ -137,7 +137,8 @@ CONSTRUCTS: dict[str, Callable[[], Any]] = {
     ),
     "overlapping max pooling": lambda: model((6, 7, 2), layer("MaxPooling2D", 3, 2, "same", name="p")),
     "signed max pooling": lambda: model(
-        (5, 5, 2), conv("c", 3), act("a", q("quantized_bits(3,2,alpha=1)")), layer("MaxPooling2D", 2, 1, "same", name="p")
+        (5, 5, 2), conv("c", 3), act("a", q("quantized_bits(3,2,alpha=1)")),
+        layer("MaxPooling2D", 2, 1, "same", name="p"),
     ),
     "average pooling": lambda: model((6, 7, 2), layer("AveragePooling2D", 2, name="p"), relu("a", 2, 1)),
     "global average": lambda: model(
