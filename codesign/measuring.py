@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -27,6 +28,9 @@ from hw.project import project
 
 REPORT = "report.json"
 VECTORS, SEED = 1280, 1
+BEATS = 16_384
+"""Of images so many pixels are compared, in whole images and at least a few."""
+_FEWEST_VECTORS = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,18 +74,20 @@ class Subject:
         return subject
 
     def vectors(self) -> Ints:
-        """Input integers (n, inputs) that every level is compared on."""
-        return random_vectors(self.graph, VECTORS, SEED)
+        """Input integers (n, inputs) that every level is compared on: fewer of images, which are many beats each."""
+        beats = math.prod(self.graph.input.dims[:-1])
+        return random_vectors(self.graph, min(VECTORS, max(_FEWEST_VECTORS, BEATS // beats)), SEED)
 
     def predict(self, x: NDArray[Any]) -> NDArray[np.float64]:
-        """Logits (n, outputs) of real inputs (n, inputs), quantized as the model's first layer does."""
+        """Logits (n, outputs) of real inputs (n, inputs) or of the model's own shape, quantized as its first layer does."""
         node = self.graph.input
         x = x.astype(np.float32)  # as Keras does, which decides between two halves
         if np.isnan(x).any():
             raise InputError("inputs hold NaN, which no integer stands for; remove these samples")
-        if x.ndim != 2 or x.shape[1] != node.size:
-            raise InputError(f"inputs must have shape (n, {node.size}), not {x.shape}")
-        scaled = np.rint(np.ldexp(x.astype(np.float64), node.type.frac))
+        dims = [extent for extent in node.dims if extent > 1]
+        if x.ndim < 2 or (x.shape[1:] != (node.size,) and [extent for extent in x.shape[1:] if extent > 1] != dims):
+            raise InputError(f"inputs must have shape (n, {', '.join(map(str, node.dims))}), not {x.shape}")
+        scaled = np.rint(np.ldexp(x.reshape(len(x), -1).astype(np.float64), node.type.frac))
         integers = np.clip(scaled, node.type.low, node.type.high).astype(np.int64)
         return self.graph.output.type.to_real(self.graph.run(integers))
 
@@ -200,7 +206,7 @@ def _why(subject: Subject, differing: float, first: str) -> list[str]:
 
     reasons = known_differences(subject.model) or ["no construct known to differ was found: please report this model"]
     return [
-        f"hls4ml's own C simulation differs from QKeras on {differing:.0f} of {VECTORS} vectors, first at {first}; "
+        f"hls4ml's own C simulation differs from QKeras on {differing:.0f} of {len(subject.vectors())} vectors, first at {first}; "
         "RTL and QKeras agree",
         *reasons,
     ]

@@ -115,7 +115,7 @@ def parse_onnx(path: Path, part: str, clock_mhz: float) -> Any:
 
 
 def c_simulation(model: Any, x: NDArray[np.float32], folder: Path, part: str, clock_mhz: float) -> NDArray[np.float64]:
-    """Logits of hls4ml's compiled C simulation (Vitis backend, g++) for real inputs ``x`` (n, features).
+    """Logits of hls4ml's compiled C simulation (Vitis backend, g++) for real inputs ``x`` (n, ...) of its shape.
 
     Writes the HLS project into ``folder``. Raises ToolRunError when it cannot be made or run.
     """

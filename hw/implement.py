@@ -110,7 +110,7 @@ def hold_c_simulation(model: Any, graph: Graph, x: Ints, folder: Path, target: T
 
     ``details`` has the first difference. Raises ToolRunError where the C simulation cannot be made.
     """
-    real = graph.input.type.to_real(x).astype(np.float32)
+    real = graph.input.type.to_real(x).astype(np.float32).reshape(-1, *model.inputs[0].shape[1:])
     found = c_simulation(model, real, folder, target.part.name, target.clock_mhz)
     expected = graph.output.type.to_real(graph.run(x))
     if found.shape != expected.shape:
