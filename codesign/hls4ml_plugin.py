@@ -69,7 +69,9 @@ class CodesignBackend(parser_backend()):  # type: ignore[misc]
             key = next(iter(others))
             raise InputError(f"{key} = {others[key]!r} is no option of the codesign backend; {nearest(key, known)}")
         if io_type not in ("io_parallel", "io_stream"):
-            raise InputError(f"io_type = {io_type!r} is not built; use 'io_parallel' or 'io_stream', which mean the same")
+            raise InputError(
+                f"io_type = {io_type!r} is not built; use 'io_parallel' or 'io_stream', which mean the same"
+            )
         if part and board:
             raise InputError(f"part = {part!r} and board = {board!r} exclude each other; give one")
         _target(part or PART, board, clock_period)  # what cannot be built is refused now

@@ -6,7 +6,7 @@ import json
 import math
 import shutil
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Self
@@ -20,11 +20,14 @@ from codesign.errors import InputError, MismatchError, ModelError, ToolRunError
 from codesign.measurement import Measurement
 from codesign.target import BOARD, CLOCK_MHZ, Target
 from hw.design import Design, design
+from hw.emit.folded import Folding
+from hw.fitting import fitted
 from hw.graph import Graph, Ints
 from hw.implement import PERIOD_SHARE, Announce, hold_c_simulation, implement, random_vectors
 from hw.measure.delays import DelayModel
 from hw.measure.plan import write_files
 from hw.project import project
+from hw.solver import Goal, Solution
 
 REPORT = "report.json"
 VECTORS, SEED = 1280, 1
@@ -35,13 +38,28 @@ _FEWEST_VECTORS = 16
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """A network to measure: its integer graph, the hardware asked for, and the Keras model if it came from one."""
+    """A network to measure: its integer graph, the hardware asked for, and the Keras model if it came from one.
+
+    ``solution``: how far each part is folded, where a goal was given instead of one folding for all.
+    """
 
     name: str
     graph: Graph
     hardware: Hardware
     target: Target
     model: Any = None
+    goal: Goal | None = None
+    solution: Solution | None = None
+
+    @property
+    def foldings(self) -> dict[int, Folding] | None:
+        """Of each part, where there was a goal."""
+        return self.solution.foldings if self.solution else None
+
+    def solved(self, goal: Goal) -> Subject:
+        """The same network, folded for ``goal``; TargetError where the part cannot meet it."""
+        solution = fitted(self.graph, goal, self.target, self.target.period_ns * PERIOD_SHARE)
+        return replace(self, goal=goal, solution=solution, hardware=Hardware("folded", solution.interval))
 
     @classmethod
     def from_keras(cls, model: Any, hardware: Hardware, target: Target, name: str) -> Self:
@@ -79,7 +97,7 @@ class Subject:
         return random_vectors(self.graph, min(VECTORS, max(_FEWEST_VECTORS, BEATS // beats)), SEED)
 
     def predict(self, x: NDArray[Any]) -> NDArray[np.float64]:
-        """Logits (n, outputs) of real inputs (n, inputs) or of the model's own shape, quantized as its first layer does."""
+        """Logits (n, outputs) of real inputs (n, inputs) or (n, *shape), quantized as the model's first layer does."""
         node = self.graph.input
         x = x.astype(np.float32)  # as Keras does, which decides between two halves
         if np.isnan(x).any():
@@ -94,7 +112,7 @@ class Subject:
     def first_design(self) -> Design:
         """The design for the clock, before synthesis has told whether it needs more registers."""
         delays = DelayModel.for_part(self.target.part)
-        return design(self.graph, self.hardware, delays, self.target.period_ns * PERIOD_SHARE)
+        return design(self.graph, self.hardware, delays, self.target.period_ns * PERIOD_SHARE, self.foldings)
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,12 +151,14 @@ def measure(
     part: str | None = None,
     clock_mhz: float = CLOCK_MHZ,
     folding: int | None = None,
+    goal: Goal | None = None,
     out: str | Path | None = None,
     stage: Announce = lambda _: nullcontext(),
 ) -> Measured:
     """Measure a QKeras model, or the file of one (.keras, .h5, .onnx), on a board (default: pynq-z1) or part.
 
     ``folding``: target initiation interval of each layer in cycles; without it the network is fully parallel.
+    ``goal``: instead, what mode and folding of every layer are found for (:class:`hw.solver.Goal`).
     ``out``: a folder for RTL, golden vectors, README and report. ``stage`` is entered around each stage.
     Raises ModelError naming the layer that cannot be built exactly, MismatchError at a differing bit.
     """
@@ -148,6 +168,8 @@ def measure(
     target = load_target(board if board or part else BOARD, part, clock_mhz)
     with stage("lowering"):
         subject = _subject(model, hardware, target)
+        if goal is not None:
+            subject = subject.solved(goal)
     return measure_subject(subject, out=None if out is None else Path(out), c_simulation=True, stage=stage)
 
 
@@ -164,12 +186,13 @@ def measure_subject(
     with TemporaryDirectory(prefix="codesign-") as scratch:
         folder = Path(scratch)
         try:
-            built = implement(subject.graph, subject.hardware, subject.target, x, folder, stage=stage)
+            hardware, foldings = subject.hardware, subject.foldings
+            built = implement(subject.graph, hardware, subject.target, x, folder, foldings=foldings, stage=stage)
         except MismatchError:
             if out is not None:
                 shutil.copytree(folder, out / "failed", dirs_exist_ok=True)
             raise
-        figures, notes = built.measurement, []
+        figures, notes = built.measurement, _predicted(subject)
         if c_simulation and subject.model is None:
             notes.append("hls4ml's C simulation was not compared: it is only made of Keras models")
         elif c_simulation:
@@ -198,15 +221,25 @@ def _write(subject: Subject, built: Design, folder: Path) -> None:
     write_files(folder, project(subject.name, built, subject.graph, subject.vectors()))
 
 
+def _predicted(subject: Subject) -> list[str]:
+    """What the folding was chosen by."""
+    if subject.goal is None or subject.solution is None:
+        return []
+    lut, bram = (subject.solution.total(name) for name in ("lut", "bram"))
+    binds = f"; {subject.solution.binds} binds" if subject.solution.binds else ""
+    return [f"{subject.goal.words()}: predicted {lut:.0f} LUT, {bram:g} BRAM36{binds}"]
+
+
 def _why(subject: Subject, differing: float, first: str) -> list[str]:
     """Notes on a C simulation that differs: where first, and what in the model hls4ml is known to convert inexactly."""
     if not differing:
         return []
     from hw.hls4ml_differences import known_differences
 
+    count = len(subject.vectors())
     reasons = known_differences(subject.model) or ["no construct known to differ was found: please report this model"]
     return [
-        f"hls4ml's own C simulation differs from QKeras on {differing:.0f} of {len(subject.vectors())} vectors, first at {first}; "
+        f"hls4ml's own C simulation differs from QKeras on {differing:.0f} of {count} vectors, first at {first}; "
         "RTL and QKeras agree",
         *reasons,
     ]

@@ -85,13 +85,16 @@ class Design:
         return hashlib.sha256(json.dumps(dict(self.files), sort_keys=True).encode()).hexdigest()
 
 
-def design(graph: Graph, hardware: Hardware, delays: DelayModel, period_ns: float) -> Design:
-    """Emit ``graph``; in parallel mode registers are placed so that ``delays`` meets ``period_ns``.
+def design(
+    graph: Graph, hardware: Hardware, delays: DelayModel, period_ns: float, foldings: Foldings | None = None
+) -> Design:
+    """Emit ``graph``; in parallel layers registers are placed so that ``delays`` meets ``period_ns``.
 
-    Raises ModelError where the graph cannot be built.
+    ``foldings``: those of the parts (:func:`hw.parts.parts`), by index, instead of what ``hardware`` says of all; the
+    others then are parallel. Raises ModelError where the graph cannot be built.
     """
-    if streams(graph):
-        return _streaming(graph, hardware, delays, period_ns)
+    if foldings is not None or streams(graph):
+        return _streaming(graph, hardware, delays, period_ns, foldings)
     chain = stages(graph)
     _assert_ports_fit(chain)
     header = (
@@ -115,10 +118,12 @@ def design(graph: Graph, hardware: Hardware, delays: DelayModel, period_ns: floa
     )
 
 
-def _streaming(graph: Graph, hardware: Hardware, delays: DelayModel, period_ns: float) -> Design:
-    """A network of images or branches."""
+def _streaming(
+    graph: Graph, hardware: Hardware, delays: DelayModel, period_ns: float, given: Foldings | None
+) -> Design:
+    """A network of images or branches, or one whose layers are folded differently."""
     chain, kind = parts(graph), graph.input.type
-    foldings = _foldings(chain, hardware)
+    foldings = _foldings(chain, hardware) if given is None else given
     names = [module_name(index, part.name).removeprefix("cdg_") for index, part in enumerate(chain)]
     source = Values(kind.bits, kind.signed, False, kind.low, kind.high)
     last = chain[-1]
