@@ -8,10 +8,14 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from codesign.errors import CodesignError, InputError
 from codesign.place import PROGRAM, require_one_place
 from codesign.target import BOARD, CLOCK_MHZ
+
+if TYPE_CHECKING:
+    from hw.solver import Goal
 
 _INTERRUPTED = 130
 _PIPE_CLOSED = 141
@@ -81,10 +85,16 @@ def _parser() -> argparse.ArgumentParser:
     where.add_argument("--board", metavar="BOARD", help=f"default: {BOARD}")
     where.add_argument("--part", metavar="PART", help="instead of a board: a bare part")
     measure.add_argument("--clock", type=float, default=CLOCK_MHZ, metavar="MHZ", help="default: %(default)g")
-    measure.add_argument(
+    pace = measure.add_mutually_exclusive_group()
+    pace.add_argument(
         "--folding", type=_count, metavar="CYCLES",
         help="fold each layer to this initiation interval (default: fully parallel)",
     )  # fmt: skip
+    pace.add_argument("--interval", type=_count, metavar="CYCLES", help="find each layer's folding for this interval")
+    pace.add_argument("--latency", type=_count, metavar="CYCLES", help="find each layer's folding for this latency")
+    pace.add_argument(
+        "--fit", type=_percent, metavar="PERCENT", help="as fast as fits this share of the part's LUTs and block RAMs"
+    )
     measure.add_argument("--out", type=Path, metavar="DIR", help="keep RTL, golden vectors, README and report here")
     measure.add_argument(
         "--via", default="rtl", metavar="LIST",
@@ -151,6 +161,16 @@ def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
     return int(text)
+
+
+def _percent(text: str) -> float:
+    try:
+        value = float(text.removesuffix("%"))
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= 100:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a share of the part: give a number above 0, up to 100")
+    return value
 
 
 def _init(options: argparse.Namespace) -> int:
@@ -227,10 +247,20 @@ def _measure(options: argparse.Namespace) -> int:
     with measured_words.announcing() as stage:
         result = measure(
             options.model, board=options.board, part=options.part, clock_mhz=options.clock, folding=options.folding,
-            out=options.out, via=options.via.split(","), stage=stage,
+            goal=_goal(options), out=options.out, via=options.via.split(","), stage=stage,
         )  # fmt: skip
     measured_words.print_measured(result, options.out, as_json=options.json)
     return 1 if result.failed else 0
+
+
+def _goal(options: argparse.Namespace) -> Goal | None:
+    from hw.solver import Goal
+
+    if options.fit is not None:
+        return Goal(share=options.fit / 100)
+    if options.interval or options.latency:
+        return Goal(interval=options.interval, latency=options.latency)
+    return None
 
 
 def _build(options: argparse.Namespace) -> int:

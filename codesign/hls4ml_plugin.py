@@ -31,6 +31,7 @@ from hw.onnx_check import hold_onnx
 NAME = "Codesign"
 PART, CLOCK_PERIOD_NS = "xc7z020clg400-1", 10
 _STRATEGIES: Mapping[str, Mode] = {"latency": "parallel", "distributed_arithmetic": "parallel", "resource": "folded"}
+_WEIGHTED = ("Dense", "Conv1D", "Conv2D", "DepthwiseConv1D", "DepthwiseConv2D")
 _SUBJECT = "_codesign_subject"
 
 
@@ -67,9 +68,9 @@ class CodesignBackend(parser_backend()):  # type: ignore[misc]
             known = ("part", "board", "clock_period", "io_type")
             key = next(iter(others))
             raise InputError(f"{key} = {others[key]!r} is no option of the codesign backend; {nearest(key, known)}")
-        if io_type != "io_parallel":
+        if io_type not in ("io_parallel", "io_stream"):
             raise InputError(
-                f"io_type = {io_type!r} is not built: a whole input vector arrives in one word; use 'io_parallel'"
+                f"io_type = {io_type!r} is not built; use 'io_parallel' or 'io_stream', which mean the same"
             )
         if part and board:
             raise InputError(f"part = {part!r} and board = {board!r} exclude each other; give one")
@@ -82,7 +83,7 @@ class CodesignBackend(parser_backend()):  # type: ignore[misc]
         _subject(model)
 
     def predict(self, model: Any, x: NDArray[Any]) -> NDArray[np.float32]:
-        """Logits (n, outputs) of real inputs (n, inputs), by the integer network that the RTL equals bit for bit."""
+        """Logits (n, outputs) of real inputs (n, ...), by the integer network that the RTL equals bit for bit."""
         return _subject(model).predict(np.asarray(x)).astype(np.float32)
 
     def build(self, model: Any, csim: bool = False, synth: bool = True, **others: Any) -> dict[str, Any]:
@@ -138,11 +139,11 @@ def hardware_of(model: Any) -> Hardware:
     """
     found = {}
     for layer in model.get_layers():
-        if layer.class_name == "Dense":
+        if layer.class_name in _WEIGHTED:
             strategy = str(model.config.get_strategy(layer)).lower()
             found[layer.name] = strategy, int(model.config.get_reuse_factor(layer))
     if not found:
-        raise ModelError("the model has no dense layer; there is nothing to build")
+        raise ModelError("the model has no layer with weights; there is nothing to build")
     for name, (strategy, reuse) in found.items():
         if strategy not in _STRATEGIES:
             raise ModelError(f"layer {name!r}: Strategy {strategy!r} is not built; {nearest(strategy, _STRATEGIES)}")

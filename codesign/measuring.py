@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Self
@@ -22,6 +23,8 @@ from codesign.instruments import CSIM, HLS, RTL, Reading, attempt, require, take
 from codesign.measurement import Measurement
 from codesign.target import BOARD, CLOCK_MHZ, Target
 from hw.design import Design, design
+from hw.emit.folded import Folding
+from hw.fitting import fitted
 from hw.graph import Graph, Ints
 from hw.implement import (
     PERIOD_SHARE,
@@ -34,20 +37,39 @@ from hw.implement import (
 from hw.measure.delays import DelayModel
 from hw.measure.plan import write_files
 from hw.project import project
+from hw.solver import Goal, Solution
 
 REPORT, INSTRUMENTS = "report.json", "instruments"
 VECTORS, SEED = 1280, 1
+BEATS = 16_384
+"""Of images so many pixels are compared, in whole images and at least a few."""
+_FEWEST_VECTORS = 16
 
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """A network to measure: its integer graph, the hardware asked for, and the Keras model if it came from one."""
+    """A network to measure: its integer graph, the hardware asked for, and the Keras model if it came from one.
+
+    ``solution``: how far each part is folded, where a goal was given instead of one folding for all.
+    """
 
     name: str
     graph: Graph
     hardware: Hardware
     target: Target
     model: Any = None
+    goal: Goal | None = None
+    solution: Solution | None = None
+
+    @property
+    def foldings(self) -> dict[int, Folding] | None:
+        """Of each part, where there was a goal."""
+        return self.solution.foldings if self.solution else None
+
+    def solved(self, goal: Goal) -> Subject:
+        """The same network, folded for ``goal``; TargetError where the part cannot meet it."""
+        solution = fitted(self.graph, goal, self.target, self.target.period_ns * PERIOD_SHARE)
+        return replace(self, goal=goal, solution=solution, hardware=Hardware("folded", solution.interval))
 
     @classmethod
     def from_keras(cls, model: Any, hardware: Hardware, target: Target, name: str) -> Self:
@@ -80,25 +102,27 @@ class Subject:
         return subject
 
     def vectors(self) -> Ints:
-        """Input integers (n, inputs) that every level is compared on."""
-        return random_vectors(self.graph, VECTORS, SEED)
+        """Input integers (n, inputs) that every level is compared on: fewer of images, which are many beats each."""
+        beats = math.prod(self.graph.input.dims[:-1])
+        return random_vectors(self.graph, min(VECTORS, max(_FEWEST_VECTORS, BEATS // beats)), SEED)
 
     def predict(self, x: NDArray[Any]) -> NDArray[np.float64]:
-        """Logits (n, outputs) of real inputs (n, inputs), quantized as the model's first layer does."""
+        """Logits (n, outputs) of real inputs (n, inputs) or (n, *shape), quantized as the model's first layer does."""
         node = self.graph.input
         x = x.astype(np.float32)  # as Keras does, which decides between two halves
         if np.isnan(x).any():
             raise InputError("inputs hold NaN, which no integer stands for; remove these samples")
-        if x.ndim != 2 or x.shape[1] != node.size:
-            raise InputError(f"inputs must have shape (n, {node.size}), not {x.shape}")
-        scaled = np.rint(np.ldexp(x.astype(np.float64), node.type.frac))
+        dims = [extent for extent in node.dims if extent > 1]
+        if x.ndim < 2 or (x.shape[1:] != (node.size,) and [extent for extent in x.shape[1:] if extent > 1] != dims):
+            raise InputError(f"inputs must have shape (n, {', '.join(map(str, node.dims))}), not {x.shape}")
+        scaled = np.rint(np.ldexp(x.reshape(len(x), -1).astype(np.float64), node.type.frac))
         integers = np.clip(scaled, node.type.low, node.type.high).astype(np.int64)
         return self.graph.output.type.to_real(self.graph.run(integers))
 
     def first_design(self) -> Design:
         """The design for the clock, before synthesis has told whether it needs more registers."""
         delays = DelayModel.for_part(self.target.part)
-        return design(self.graph, self.hardware, delays, self.target.period_ns * PERIOD_SHARE)
+        return design(self.graph, self.hardware, delays, self.target.period_ns * PERIOD_SHARE, self.foldings)
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,6 +173,7 @@ def measure(
     part: str | None = None,
     clock_mhz: float = CLOCK_MHZ,
     folding: int | None = None,
+    goal: Goal | None = None,
     out: str | Path | None = None,
     via: Sequence[str] = (RTL,),
     stage: Announce = lambda _: nullcontext(),
@@ -156,6 +181,7 @@ def measure(
     """Measure a QKeras model, or the file of one (.keras, .h5, .onnx), on a board (default: pynq-z1) or part.
 
     ``folding``: target initiation interval of each layer in cycles; without it the network is fully parallel.
+    ``goal``: instead, what mode and folding of every layer are found for (:class:`hw.solver.Goal`).
     ``out``: a folder for RTL, golden vectors, README and report. ``via``: other instruments that shall measure it too,
     of ``rtl`` (always), ``vivado``, ``vivado-routed``, ``nextpnr`` and ``hls``; one that fails is a reading that says
     so. ``stage`` is entered around each stage. Raises ToolMissingError where a tool of them is not here, ModelError
@@ -168,6 +194,8 @@ def measure(
     require(via, target)
     with stage("lowering"):
         subject = _subject(model, hardware, target)
+        if goal is not None:
+            subject = subject.solved(goal)
     return measure_subject(subject, out=None if out is None else Path(out), c_simulation=True, via=via, stage=stage)
 
 
@@ -193,10 +221,10 @@ def measure_subject(
         seconds = time.monotonic() - begun
         places = Path(scratch) if out is None else out / INSTRUMENTS
         readings = list(take(via, built, subject.target, places, stage))
-        figures, notes = built.measurement, list[str]()
+        figures, notes = built.measurement, _predicted(subject)
         if c_simulation or HLS in via:
-            simulated, notes = _c_simulation(subject, places / HLS if HLS in via else Path(scratch, HLS), via, stage)
-            figures = figures.merged([simulated.figures])
+            simulated, said = _c_simulation(subject, places / HLS if HLS in via else Path(scratch, HLS), via, stage)
+            figures, notes = figures.merged([simulated.figures]), notes + said
             if HLS in via:
                 readings += [simulated, *take_hls(places / HLS, subject.target, stage)]
     measured = Measured(subject, built.design, figures, tuple(notes), seconds, tuple(readings))
@@ -208,7 +236,10 @@ def measure_subject(
 
 def _implement(subject: Subject, folder: Path, out: Path | None, stage: Announce) -> Implementation:
     try:
-        return implement(subject.graph, subject.hardware, subject.target, subject.vectors(), folder, stage=stage)
+        return implement(
+            subject.graph, subject.hardware, subject.target, subject.vectors(), folder,
+            foldings=subject.foldings, stage=stage,
+        )  # fmt: skip
     except MismatchError:
         if out is not None:
             shutil.copytree(folder, out / "failed", dirs_exist_ok=True)
@@ -245,15 +276,25 @@ def _write(subject: Subject, built: Design, folder: Path) -> None:
     write_files(folder, project(subject.name, built, subject.graph, subject.vectors()))
 
 
+def _predicted(subject: Subject) -> list[str]:
+    """What the folding was chosen by."""
+    if subject.goal is None or subject.solution is None:
+        return []
+    lut, bram = (subject.solution.total(name) for name in ("lut", "bram"))
+    binds = f"; {subject.solution.binds} binds" if subject.solution.binds else ""
+    return [f"{subject.goal.words()}: predicted {lut:.0f} LUT, {bram:g} BRAM36{binds}"]
+
+
 def _why(subject: Subject, differing: float, first: str) -> list[str]:
     """Notes on a C simulation that differs: where first, and what in the model hls4ml is known to convert inexactly."""
     if not differing:
         return []
     from hw.hls4ml_differences import known_differences
 
+    count = len(subject.vectors())
     reasons = known_differences(subject.model) or ["no construct known to differ was found: please report this model"]
     return [
-        f"hls4ml's own C simulation differs from QKeras on {differing:.0f} of {VECTORS} vectors, first at {first}; "
+        f"hls4ml's own C simulation differs from QKeras on {differing:.0f} of {count} vectors, first at {first}; "
         "RTL and QKeras agree",
         *reasons,
     ]

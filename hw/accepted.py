@@ -9,23 +9,39 @@ from typing import Any
 from codesign.errors import ModelError
 
 SUPPORTED = (
-    "QDense (ternary or binary kernel, any power-of-two alpha, any exact bias), BatchNormalization whose folded scale "
-    "is a power of two or its negative, relu, quantized_relu, quantized_bits, ternary and binary activations, linear, "
-    "Dropout"
+    "QDense, QConv1D, QConv2D, QDepthwiseConv2D (ternary or binary kernel, any power-of-two alpha, any exact bias), "
+    "BatchNormalization whose folded scale is a power of two or its negative, "
+    "relu, quantized_relu, quantized_bits, ternary and binary activations, linear, "
+    "Dropout, MaxPooling, AveragePooling and their global forms, Flatten, Reshape, ZeroPadding, Add, Concatenate"
 )
-_CLASSES = ("InputLayer", "QActivation", "QDense", "Dense", "BatchNormalization", "Activation", "Dropout")
+_WEIGHTED = (
+    *("QDense", "Dense", "QConv1D", "Conv1D", "QConv2D", "Conv2D"),
+    *("QDepthwiseConv2D", "DepthwiseConv2D", "DepthwiseConv1D"),
+)
+_POOLS = tuple(f"{kind}Pooling{rank}D" for kind in ("Max", "Average", "GlobalMax", "GlobalAverage") for rank in (1, 2))
+_JOINS = ("Add", "Concatenate")
+_CLASSES = (
+    *("InputLayer", "QActivation", "BatchNormalization", "Activation", "Dropout"),
+    *_WEIGHTED,
+    *_POOLS,
+    *_JOINS,
+    *("Flatten", "Reshape", "ZeroPadding1D", "ZeroPadding2D"),
+)
 _QUANTIZERS = ("quantized_relu", "quantized_bits", "ternary", "binary")
 _FUNCTIONS = ("linear", "relu")
 _HINTS = {
     "softmax": "; leave it out: the largest output is the same without it",
     "Softmax": "; leave it out: the largest output is the same without it",
     "ReLU": "; use Activation('relu')",
-    "Flatten": "; flatten the data instead: the network reads vectors",
+    "QAveragePooling2D": "; use AveragePooling2D with a QActivation behind it",
+    "QGlobalAveragePooling2D": "; use GlobalAveragePooling2D with a QActivation behind it",
+    "SeparableConv2D": "; use QDepthwiseConv2D and QConv2D with a kernel of 1",
+    "QSeparableConv2D": "; use QDepthwiseConv2D and QConv2D with a kernel of 1",
 }
 
 
-def require_chain(model: Any) -> None:
-    """Raise ModelError, naming the layer, unless ``model`` is a chain of supported layers over a vector."""
+def require_supported(model: Any) -> None:
+    """Raise ModelError, naming the layer, unless ``model`` is of supported layers from one input to one output."""
     name = type(model).__name__
     config = json.loads(model.to_json())["config"]
     if "layers" not in config:
@@ -40,28 +56,36 @@ def require_chain(model: Any) -> None:
                 )
     for layer in layers:
         _require_class(layer)
+        _require_geometry(layer)
     if "input_layers" in config:
-        _require_single_readers(layers)
-    _require_vector(model)
+        _require_one_call(layers)
+    _require_shape(model)
     _require_plain_input(model.layers)
 
 
-def _require_single_readers(layers: Sequence[Mapping[str, Any]]) -> None:
-    before: str | None = None
+def inbound(model: Any) -> dict[str, list[str]]:
+    """Names of the layers that each layer of ``model`` reads, in order."""
+    config = json.loads(model.to_json())["config"]
+    if "input_layers" in config:
+        layers = config["layers"]
+        return {
+            layer["config"]["name"]: [call[0] for node in layer["inbound_nodes"] for call in node] for layer in layers
+        }
+    names = [layer.name for layer in model.layers]
+    return {name: [before] if before else [] for before, name in zip(["", *names], names, strict=False)}
+
+
+def _require_one_call(layers: Sequence[Mapping[str, Any]]) -> None:
     for layer in layers:
         name, calls = layer["config"]["name"], layer["inbound_nodes"]
         if len(calls) > 1:
             raise ModelError(f"layer {name!r} is used {len(calls)} times; give each place a layer of its own")
         sources = [call[0] for call in calls[0]] if calls else []
-        if sources != ([before] if before else []):
-            raise ModelError(
-                f"layer {name!r} ({layer['class_name']}) reads {', '.join(sources) or 'nothing'} where a chain would "
-                f"read {before}: only chains of layers are supported"
-            )
-        before = name
+        if len(sources) > 1 and layer["class_name"] not in _JOINS:
+            raise ModelError(f"layer {name!r} ({layer['class_name']}) reads {', '.join(sources)}; let it read one")
 
 
-def _require_vector(model: Any) -> None:
+def _require_shape(model: Any) -> None:
     if not model.inputs:
         raise ModelError(f"model {model.name!r} has no input shape yet; call it once or begin it with keras.Input")
     shape = tuple(model.inputs[0].shape)[1:]
@@ -69,8 +93,25 @@ def _require_vector(model: Any) -> None:
         raise ModelError(
             f"the input has the dynamic shape {shape}; give every dimension a size: hardware has as many wires"
         )
-    if len(shape) != 1:
-        raise ModelError(f"the input has shape {shape}; only vectors are supported: flatten the data first")
+    if not 1 <= len(shape) <= 3:
+        raise ModelError(f"the input has shape {shape}; give a vector, (steps, channels) or (rows, columns, channels)")
+
+
+def _require_geometry(layer: Mapping[str, Any]) -> None:
+    """Refuse what hls4ml would misread or the hardware has no order for."""
+    name, kind, config = layer["config"]["name"], layer["class_name"], layer["config"]
+    if config.get("data_format") == "channels_first":
+        raise ModelError(f"layer {name!r} ({kind}) has data_format='channels_first'; use channels_last")
+    for key in ("dilation_rate", "groups"):
+        given = config.get(key, 1)
+        if any(value != 1 for value in (given if isinstance(given, list | tuple) else [given])):
+            raise ModelError(f"layer {name!r} ({kind}) has {key}={given}; only 1 is built")
+    if config.get("padding") not in (None, "valid", "same") and kind in (*_WEIGHTED, *_POOLS):
+        raise ModelError(f"layer {name!r} ({kind}) has padding={config['padding']!r}; use 'valid' or 'same'")
+    if config.get("keepdims"):
+        raise ModelError(f"layer {name!r} ({kind}) has keepdims=True, which hls4ml drops; use a Reshape behind it")
+    if kind == "Concatenate" and config.get("axis", -1) != -1:
+        raise ModelError(f"layer {name!r} concatenates along axis {config['axis']}; channels are the last: use axis=-1")
 
 
 def _require_class(layer: Mapping[str, Any]) -> None:

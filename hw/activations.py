@@ -24,7 +24,7 @@ def add_activation(layer: Any, chain: Chain) -> None:
         _add_onnx(layer.name, precision.hls_type, chain)
     elif str(layer.get_attr("activation")).lower() == "relu":  # ONNX models say ReLU
         # the whole of a format that nothing exceeds: such a bound costs no hardware
-        kind = FixedType.holding(0, int(np.maximum(chain.reach[-1][1].max(), 0)), chain.last.type.frac)
+        kind = FixedType.holding(0, int(np.maximum(chain.bounds[1].max(), 0)), chain.last.type.frac)
         tensors = {"shift": np.array(0), "low": np.array(0), "high": np.array(kind.high)}
         chain.add(layer.name, Op.QUANTIZE, kind, tensors)
     elif layer.get_attr("activation") != "linear":
@@ -83,8 +83,8 @@ def _quantize(name: str, kind: FixedType, chain: Chain, *, narrow: bool) -> None
     low = kind.low + int(narrow and kind.signed)
     shift = chain.last.type.frac - kind.frac
     if shift < 0:  # the activation's step is finer than what it reads: widen first, exactly
-        size = chain.last.size
-        tensors = {"shift": np.full(size, -shift), "bias": np.zeros(size, np.int64)}
+        channels = chain.last.dims[-1]
+        tensors = {"shift": np.full(channels, -shift), "bias": np.zeros(channels, np.int64)}
         chain.add(f"{name}{INNER}widened", Op.AFFINE, kind.frac, tensors)
         shift = 0
     tensors = {"shift": np.array(shift), "low": np.array(low), "high": np.array(kind.high)}

@@ -1,48 +1,113 @@
-"""The Graph while it is being lowered: its nodes so far and what values their elements can take."""
+"""The Graph while it is being lowered: its nodes so far, the values they can take, and where reading has got to."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from hw.graph import FixedType, Ints, Node, Op
+from codesign.errors import ModelError
+from hw.graph import FixedType, Graph, Ints, Node
+from hw.operations import JOINS, LINEAR, Op
 
 
 class Chain:
-    """The nodes so far, the reach of the last one's elements, and the name under which hls4ml hands that on."""
+    """Nodes by name, in order, with their reach; ``last`` is the one that the next node reads.
 
-    def __init__(self) -> None:
-        self.nodes: list[Node] = []
-        self.reach: list[tuple[Ints, Ints]] = []
-        self.read = ""
+    hls4ml hands values on under names of its own: ``begin`` goes where a layer reads, ``end`` names what it gives.
+    """
+
+    def __init__(self, read: Iterable[str] = ()) -> None:
+        """``read``: every name that layers read, as often as they do."""
+        self._nodes: dict[str, Node] = {}
+        self._reach: dict[str, tuple[Ints, Ints]] = {}
+        self._places: dict[str, str] = {}
+        self._readers = Counter(read)
+        self._last = ""
+
+    def __contains__(self, name: str) -> bool:
+        """Whether there is a node of that name."""
+        return name in self._nodes
 
     @property
     def last(self) -> Node:
         """The node whose values the next one reads."""
-        return self.nodes[-1]
+        return self._nodes[self._last]
 
-    def add(self, name: str, op: Op, kind: FixedType | int, tensors: Mapping[str, Ints]) -> None:
-        """Append a node; ``kind`` may be fractional bits only: the type then is the narrowest that always holds."""
+    @property
+    def bounds(self) -> tuple[Ints, Ints]:
+        """Smallest and largest values of the last node, element by element."""
+        return self._reach[self._last]
+
+    @property
+    def graph(self) -> Graph:
+        """All nodes."""
+        return Graph(tuple(self._nodes.values()))
+
+    def begin(self, names: Sequence[str]) -> list[Node]:
+        """Read these from here on; returns their nodes, of which the first is the last one now."""
+        nodes = [self._nodes[self._places[name]] for name in names]
+        self._last = nodes[0].name
+        return nodes
+
+    def end(self, name: str) -> None:
+        """What the last node gives is handed on under this name."""
+        self._places[name] = self._last
+
+    def input(self, node: Node) -> None:
+        """The first node."""
+        self._put(node, (np.full(node.dims, node.type.low), np.full(node.dims, node.type.high)))
+
+    def add(
+        self,
+        name: str,
+        op: Op,
+        kind: FixedType | int,
+        tensors: Mapping[str, Ints],
+        *,
+        dims: tuple[int, ...] | None = None,
+        sources: Sequence[Node] = (),
+    ) -> None:
+        """Append a node; ``kind`` may be fractional bits only: the type then is the narrowest that always holds.
+
+        ``dims`` is its shape where that is not the last node's or the units of a dense layer, ``sources`` what it
+        reads where that is not the last node.
+        """
+        read = [node.name for node in sources] or [self._last]
+        if dims is None:
+            dims = (tensors["trits"].shape[1],) if op is Op.DENSE else self.last.dims
         known = kind if isinstance(kind, FixedType) else FixedType(False, 1, kind)
-        size = tensors["trits"].shape[1] if op is Op.DENSE else self.last.size
-        node = Node(name, op, self.last.name, size, known, tensors)
-        low, high = node.reach(*self.reach[-1])
+        node = Node(name, op, tuple(read) if op in JOINS else read[0], dims, known, tensors)
+        low, high = node.reach(*(self._reach[source] for source in read))
         if not isinstance(kind, FixedType):
-            node = Node(
-                name, op, self.last.name, size, FixedType.holding(int(low.min()), int(high.max()), kind), tensors
-            )
-        self.nodes.append(node)
-        self.reach.append((low, high))
+            node = dataclasses.replace(node, type=FixedType.holding(int(low.min()), int(high.max()), kind))
+        self._put(node, (low, high))
 
     def retype_input(self, kind: FixedType) -> None:
         """Let the input, the only node so far, bring values of this type."""
-        (node,) = self.nodes
-        self.nodes = [dataclasses.replace(node, type=kind)]
-        self.reach = [(np.full(node.size, kind.low), np.full(node.size, kind.high))]
+        node = dataclasses.replace(self.last, type=kind)
+        self.input(node)
 
     def take(self) -> Node:
-        """Remove and return the last node."""
-        self.reach.pop()
-        return self.nodes.pop()
+        """Remove and return the last node, whose sums nothing else reads; ModelError where something does."""
+        node = self.last
+        shared = [place for place, name in self._places.items() if name == node.name and self._readers[place] > 1]
+        if shared:
+            raise ModelError(
+                f"the sums of layer {node.layer!r} are read by several layers, of which one scales them by 0 or less; "
+                "scale by positive powers of two, or give each its own layer"
+            )
+        del self._nodes[node.name], self._reach[node.name]
+        self._last = node.sources[0]
+        return node
+
+    @property
+    def dense_last(self) -> bool:
+        """Whether the last node has weights that could take signs."""
+        return self.last.op in LINEAR
+
+    def _put(self, node: Node, reach: tuple[Ints, Ints]) -> None:
+        self._nodes[node.name], self._reach[node.name] = node, reach
+        self._last = node.name

@@ -16,11 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codesign.architecture import Hardware
+from codesign.errors import ModelError
+from hw.cycles import Network
 from hw.emit.folded import emit_folded, fold
 from hw.emit.parallel import LayerGraph, Ranges, emit_parallel, layer_graph
+from hw.emit.streaming import Foldings, emit_streaming
 from hw.emit.top import Ports, emit_folded_top, emit_parallel_top
 from hw.graph import Graph
 from hw.measure.delays import DelayModel
+from hw.parts import Part, Values, parts, streams
 from hw.schedule import stages
 from hw.stage import Stage
 
@@ -32,7 +36,10 @@ _LONGEST_NAME = 64
 
 @dataclass(frozen=True)
 class Layer:
-    """One stage of the schedule. ``pe`` and ``simd`` are 0 in parallel mode."""
+    """One stage of the schedule; ``pe`` and ``simd`` are 0 where it is not folded.
+
+    Of a layer on images: cycles of a whole frame, from its first beat to its last, and between frames, alone.
+    """
 
     name: str
     mode: str
@@ -46,8 +53,10 @@ class Layer:
 class Design:
     """RTL as {file name: text} with its static schedule.
 
-    ``s_axis_tdata`` holds ``inputs`` elements of ``input_bits``, ``m_axis_tdata`` ``outputs`` of
-    ``output_bits``, element i at bit i * width; signs as given.
+    A frame of ``inputs`` elements of ``input_bits`` arrives in ``input_beats`` equal beats of ``s_axis_tdata``, one of
+    ``outputs`` elements of ``output_bits`` leaves in ``output_beats`` of ``m_axis_tdata``; element i of a beat is at
+    bit i * width; signs as given. ``latency_cycles``: from the first beat in to the last one out. ``network`` has the
+    cycles of every beat, where a frame has several.
     """
 
     files: Mapping[str, str]
@@ -61,6 +70,9 @@ class Design:
     outputs: int
     output_bits: int
     output_signed: bool
+    input_beats: int = 1
+    output_beats: int = 1
+    network: Network | None = None
 
     def schedule(self) -> dict[str, Any]:
         """Cycles of the whole and of each layer, known before simulation; plain JSON values."""
@@ -76,32 +88,102 @@ class Design:
         return hashlib.sha256(json.dumps(dict(self.files), sort_keys=True).encode()).hexdigest()
 
 
-def design(graph: Graph, hardware: Hardware, delays: DelayModel, period_ns: float) -> Design:
-    """Emit ``graph``; in parallel mode registers are placed so that ``delays`` meets ``period_ns``.
+def design(
+    graph: Graph, hardware: Hardware, delays: DelayModel, period_ns: float, foldings: Foldings | None = None
+) -> Design:
+    """Emit ``graph``; in parallel layers registers are placed so that ``delays`` meets ``period_ns``.
 
-    Raises ModelError where the graph cannot be built.
+    ``foldings``: those of the parts (:func:`hw.parts.parts`), by index, instead of what ``hardware`` says of all; the
+    others then are parallel. Raises ModelError where the graph cannot be built.
     """
-    parts = stages(graph)
-    _assert_ports_fit(parts)
+    if foldings is not None or streams(graph):
+        return _streaming(graph, hardware, delays, period_ns, foldings)
+    chain = stages(graph)
+    _assert_ports_fit(chain)
     header = (
-        f"Ternary network {graph.digest()[:16]}: {hardware.mode}, {parts[0].n_in} inputs, {parts[-1].n_out} outputs."
+        f"Ternary network {graph.digest()[:16]}: {hardware.mode}, {chain[0].n_in} inputs, {chain[-1].n_out} outputs."
     )
     build = _parallel if hardware.mode == "parallel" else _folded
-    files, layers, latency = build(parts, hardware, delays, period_ns, header)
-    last = parts[-1]
+    files, layers, latency = build(chain, hardware, delays, period_ns, header)
+    first, last = chain[0], chain[-1]
     return Design(
         files=dict(sorted(files.items())),
         top=TOP,
         latency_cycles=latency,
         interval_cycles=max(layer.interval_cycles for layer in layers),
         layers=tuple(layers),
-        inputs=parts[0].n_in,
-        input_bits=parts[0].input_bits,
-        input_signed=parts[0].input_signed,
+        inputs=first.n_in,
+        input_bits=first.input_bits,
+        input_signed=first.input_signed,
         outputs=last.n_out,
         output_bits=last.output_bits,
         output_signed=last.output_signed,
     )
+
+
+def _streaming(
+    graph: Graph, hardware: Hardware, delays: DelayModel, period_ns: float, given: Foldings | None
+) -> Design:
+    """A network of images or branches, or one whose layers are folded differently."""
+    chain, kind = parts(graph), graph.input.type
+    foldings = _foldings(chain, hardware) if given is None else given
+    names = [module_name(index, part.name).removeprefix("cdg_") for index, part in enumerate(chain)]
+    source = Values(kind.bits, kind.signed, False, kind.low, kind.high)
+    last = chain[-1]
+    header = (
+        f"Ternary network {graph.digest()[:16]}: {hardware.mode}, {_shape(graph.input.dims)} inputs, "
+        f"{_shape(last.dims)} outputs."
+    )
+    built = emit_streaming(chain, names, source, foldings, delays, period_ns, TOP, header)
+    return Design(
+        files=dict(sorted((dict(built.files) | library(set(built.rtl))).items())),
+        top=TOP,
+        latency_cycles=built.network.latency(),
+        interval_cycles=built.network.interval(),
+        layers=tuple(
+            Layer(
+                part.name,
+                "folded" if index in foldings else "parallel" if part.weighted else "streaming",
+                cycles.latency,
+                cycles.interval,
+                foldings[index].pe if index in foldings else 0,
+                foldings[index].simd if index in foldings else 0,
+            )
+            for index, (part, cycles) in enumerate(zip(chain, built.parts, strict=True))
+        ),
+        inputs=graph.input.size,
+        input_bits=source.bits,
+        input_signed=source.signed,
+        outputs=graph.output.size,
+        output_bits=last.values.bits,
+        output_signed=last.values.signed,
+        input_beats=built.network.beats_in,
+        output_beats=built.network.beats_out,
+        network=built.network,
+    )
+
+
+def _shape(dims: Sequence[int]) -> str:
+    return " x ".join(map(str, dims))
+
+
+def _foldings(chain: Sequence[Part], hardware: Hardware) -> Foldings:
+    """Of every layer with weights, so that it takes ``hardware.folding`` cycles per frame or fewer."""
+    if hardware.mode == "parallel":
+        return {}
+    found = {}
+    for index, part in enumerate(chain):
+        if not part.weighted or part.depthwise:  # of a depthwise layer's weights nearly all are zero: they are wires
+            continue
+        assert part.stage is not None
+        target = hardware.folding // part.vectors
+        if target < 1:
+            raise ModelError(
+                f"layer {part.name!r} computes {part.vectors} pixels per frame, one after the other; folding = "
+                f"{hardware.folding} cycles are too few: use {part.vectors} or more, or parallel"
+            )
+        found[index] = fold(part.stage.n_in, part.stage.n_out, target)
+    return found
 
 
 def _assert_ports_fit(parts: Sequence[Stage]) -> None:

@@ -6,42 +6,23 @@ Every tensor is an integer array beside a :class:`FixedType`; the real value of 
 
 from __future__ import annotations
 
-import enum
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Ints = NDArray[np.int64]
+from hw.operations import TENSORS, Ints, Op, compute, round_half_even
+from hw.operations import reach as reach_of
+
+__all__ = ["INNER", "FixedType", "Graph", "Ints", "Node", "Op", "reach", "round_half_even"]
 
 INNER = "::"
 """Stands in the names of nodes inside a layer, whose values no layer of the model gives: ``dense::sum``."""
-
-
-class Op(enum.StrEnum):
-    """What a node computes from its one input; see :func:`_compute` for the exact arithmetic."""
-
-    INPUT = "input"
-    DENSE = "dense"
-    AFFINE = "affine"
-    QUANTIZE = "quantize"
-    TERNARY = "ternary"
-    BINARY = "binary"
-
-
-TENSORS: Mapping[Op, tuple[str, ...]] = {
-    Op.INPUT: (),
-    Op.DENSE: ("trits", "bias"),
-    Op.AFFINE: ("shift", "bias"),
-    Op.QUANTIZE: ("shift", "low", "high"),
-    Op.TERNARY: ("threshold",),
-    Op.BINARY: (),
-}
-"""Names of the integer tensors each operation carries."""
 
 
 @dataclass(frozen=True)
@@ -86,20 +67,23 @@ class FixedType:
 
 @dataclass(frozen=True, eq=False)
 class Node:
-    """One operation: ``tensors`` are read-only int64 arrays, named as in :data:`TENSORS`.
+    """One operation: ``tensors`` are read-only int64 arrays, named as in :data:`hw.operations.TENSORS`.
 
-    ``size`` is the length of the output vector, ``type`` the type of its elements.
+    ``source`` names the node it reads: none for the input, several for a join. ``shape`` is that of its output: the
+    length of a vector, or (rows, columns, channels); ``type`` is the type of its elements.
     """
 
     name: str
     op: Op
-    source: str | None
-    size: int
+    source: str | tuple[str, ...] | None
+    shape: int | tuple[int, ...]
     type: FixedType
     tensors: Mapping[str, Ints] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Freeze the tensors and hold the node against its operation's list."""
+        if len(self.dims) not in (1, 3) or min(self.dims) < 1:
+            raise ValueError(f"{self.name}: shape {self.dims} is neither a vector's nor (rows, columns, channels)")
         if tuple(self.tensors) != TENSORS[self.op]:
             raise ValueError(f"{self.name}: {self.op.value} carries {TENSORS[self.op]}, not {tuple(self.tensors)}")
         frozen = {}
@@ -107,6 +91,23 @@ class Node:
             frozen[name] = np.array(tensor, dtype=np.int64)
             frozen[name].setflags(write=False)
         object.__setattr__(self, "tensors", frozen)
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Names of the nodes it reads, in order."""
+        if self.source is None:
+            return ()
+        return (self.source,) if isinstance(self.source, str) else self.source
+
+    @property
+    def dims(self) -> tuple[int, ...]:
+        """The output's shape: one dimension of a vector, three of an image."""
+        return (self.shape,) if isinstance(self.shape, int) else self.shape
+
+    @property
+    def size(self) -> int:
+        """Elements of the output."""
+        return math.prod(self.dims)
 
     @property
     def layer(self) -> str:
@@ -118,20 +119,21 @@ class Node:
         """Whether the node's values are those of no layer."""
         return INNER in self.name
 
-    def reach(self, low: Ints, high: Ints) -> tuple[Ints, Ints]:
-        """Smallest and largest value of every element, for a source between ``low`` and ``high`` (both per element)."""
-        if self.op is Op.DENSE:
-            least, most = reach(self.tensors["trits"], low, high)
-            return least + self.tensors["bias"], most + self.tensors["bias"]
-        return _compute(self, low), _compute(self, high)  # every other operation is monotone, element by element
+    def reach(self, *ends: tuple[Ints, Ints]) -> tuple[Ints, Ints]:
+        """Smallest and largest value of every element, for sources between ``ends`` (low and high, per element)."""
+        return reach_of(self.op, self.tensors, self.dims, ends)
+
+    def compute(self, sources: Sequence[Ints]) -> Ints:
+        """Output integers (n, *shape) for those of the sources."""
+        return compute(self.op, self.tensors, self.dims, sources)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
         return {
             "name": self.name,
             "op": self.op.value,
-            "source": self.source,
-            "size": self.size,
+            "source": list(self.source) if isinstance(self.source, tuple) else self.source,
+            **({"size": self.size} if len(self.dims) == 1 else {"shape": list(self.dims)}),
             "type": {"signed": self.type.signed, "bits": self.type.bits, "frac": self.type.frac},
             "tensors": {name: tensor.tolist() for name, tensor in self.tensors.items()},
         }
@@ -142,8 +144,8 @@ class Node:
         return cls(
             name=values["name"],
             op=Op(values["op"]),
-            source=values["source"],
-            size=values["size"],
+            source=tuple(values["source"]) if isinstance(values["source"], list) else values["source"],
+            shape=values["size"] if "size" in values else tuple(values["shape"]),
             type=FixedType(**values["type"]),
             tensors={name: np.array(tensor, np.int64) for name, tensor in values["tensors"].items()},
         )
@@ -156,13 +158,14 @@ class Graph:
     nodes: tuple[Node, ...]
 
     def __post_init__(self) -> None:
-        """Reject a graph whose nodes do not chain."""
+        """Reject a graph whose nodes read what is not there."""
         known: set[str] = set()
         for index, node in enumerate(self.nodes):
             if (node.op is Op.INPUT) != (index == 0) or (node.source is None) != (index == 0):
                 raise ValueError(f"{node.name}: exactly the first node is an input")
-            if node.source is not None and node.source not in known:
-                raise ValueError(f"{node.name}: reads {node.source!r}, which no node before it computes")
+            for source in node.sources:
+                if source not in known:
+                    raise ValueError(f"{node.name}: reads {source!r}, which no node before it computes")
             if node.name in known:
                 raise ValueError(f"{node.name}: two nodes of that name")
             known.add(node.name)
@@ -182,31 +185,33 @@ class Graph:
         return self.nodes[-1]
 
     def trace(self, x: Ints) -> dict[str, Ints]:
-        """Every node's integers for input integers ``x`` of shape (n, size); ValueError when out of range."""
+        """Every node's integers (n, *shape) for input integers (n, size); ValueError when out of range."""
         x = np.asarray(x)
         if x.ndim != 2 or x.shape[1] != self.input.size or not np.issubdtype(x.dtype, np.integer):
             raise ValueError(f"input must be integers of shape (n, {self.input.size}), not {x.dtype} {x.shape}")
         kind = self.input.type
         if x.size and (x.min() < kind.low or x.max() > kind.high):
             raise ValueError(f"input values {x.min()}..{x.max()} exceed {kind.low}..{kind.high}")
-        values = {self.input.name: x.astype(np.int64)}
+        values = {self.input.name: x.astype(np.int64).reshape(len(x), *self.input.dims)}
         for node in self.nodes[1:]:
-            assert node.source is not None
-            values[node.name] = _compute(node, values[node.source])
+            values[node.name] = node.compute([values[source] for source in node.sources])
         return values
 
     def reach(self) -> dict[str, tuple[Ints, Ints]]:
         """Smallest and largest value of every element of every node, whatever the input."""
-        kind, size = self.input.type, self.input.size
-        found = {self.input.name: (np.full(size, kind.low), np.full(size, kind.high))}
+        kind, dims = self.input.type, self.input.dims
+        found = {self.input.name: (np.full(dims, kind.low), np.full(dims, kind.high))}
         for node in self.nodes[1:]:
-            assert node.source is not None
-            found[node.name] = node.reach(*found[node.source])
+            found[node.name] = node.reach(*(found[source] for source in node.sources))
         return found
 
     def run(self, x: Ints) -> Ints:
         """Output integers of shape (n, output size) for input integers ``x`` of shape (n, input size)."""
-        return self.trace(x)[self.output.name]
+        return self.trace(x)[self.output.name].reshape(len(x), -1)
+
+    def readers(self, name: str) -> tuple[Node, ...]:
+        """The nodes that read the node ``name``."""
+        return tuple(node for node in self.nodes if name in node.sources)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values; trits are stored as -1, 0, 1."""
@@ -228,31 +233,3 @@ def reach(coefficients: Ints, low: Ints, high: Ints) -> tuple[Ints, Ints]:
     """Smallest and largest ``x @ coefficients`` for ``low <= x <= high``, element by element; (rows,) or (rows, n)."""
     plus, minus = np.maximum(coefficients, 0), np.minimum(coefficients, 0)
     return low @ plus + high @ minus, high @ plus + low @ minus
-
-
-def round_half_even(values: Ints, shift: int) -> Ints:
-    """``values / 2**shift`` rounded to the nearest integer, ties to even: tf.round, exactly."""
-    if shift == 0:
-        return values
-    floor = values >> shift
-    odd = floor & 1
-    return (values + (1 << (shift - 1)) - 1 + odd) >> shift
-
-
-def _compute(node: Node, x: Ints) -> Ints:
-    tensors = node.tensors
-    match node.op:
-        case Op.DENSE:
-            return x @ tensors["trits"] + tensors["bias"]
-        case Op.AFFINE:
-            return (x << tensors["shift"]) + tensors["bias"]
-        case Op.QUANTIZE:
-            rounded = round_half_even(x, int(tensors["shift"]))
-            return np.clip(rounded, int(tensors["low"]), int(tensors["high"]))
-        case Op.TERNARY:
-            threshold = int(tensors["threshold"])
-            return (x >= threshold).astype(np.int64) - (x <= -threshold).astype(np.int64)
-        case Op.BINARY:
-            return np.where(x >= 0, np.int64(1), np.int64(-1))
-        case Op.INPUT:
-            raise AssertionError("the input node computes nothing")

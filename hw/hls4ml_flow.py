@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from codesign.architecture import Hardware
 from codesign.errors import ModelError, ToolRunError
-from hw.accepted import require_chain
+from hw.accepted import require_supported
 from hw.graph import FixedType
 from hw.measure.tools import check_disk
 from hw.onnx_check import require_quantizers
@@ -47,7 +47,7 @@ def parse(model: Any, part: str, clock_mhz: float) -> Any:
     _require_keras_2(model)
     try:
         with _quiet():
-            require_chain(model)
+            require_supported(model)
             _register()
             return _convert(model, BACKEND, part, clock_mhz)
     except ModelError:
@@ -118,7 +118,7 @@ def parse_onnx(path: Path, part: str, clock_mhz: float) -> Any:
 def c_simulation(
     model: Any, x: NDArray[np.float32], folder: Path, part: str, clock_mhz: float, hardware: Hardware | None = None
 ) -> NDArray[np.float64]:
-    """Logits of hls4ml's compiled C simulation (Vitis backend, g++) for real inputs ``x`` (n, features).
+    """Logits of hls4ml's compiled C simulation (Vitis backend, g++) for real inputs ``x`` (n, ...) of its shape.
 
     Writes the HLS project into ``folder``: with strategy Latency, or Resource and a reuse factor of its folding where
     ``hardware`` is folded. Raises ToolRunError when it cannot be made or run.

@@ -16,6 +16,7 @@ from codesign.errors import ModelError
 from codesign.measurement import Figure, Measurement, Provenance
 from codesign.target import Target
 from hw.design import Design, design
+from hw.emit.streaming import Foldings
 from hw.graph import Graph, Ints
 from hw.hls4ml_flow import c_simulation
 from hw.measure import verilator, yosys
@@ -48,15 +49,16 @@ def implement(
     x: Ints,
     folder: Path,
     *,
+    foldings: Foldings | None = None,
     stage: Announce = lambda _: nullcontext(),
 ) -> Implementation:
     """Build ``graph`` for ``target`` in ``folder`` and hold its RTL against it on input integers ``x`` (n, inputs).
 
     In parallel mode registers are placed so that the timing model meets the clock; where the netlist misses it, again
     with more of them, and the fastest is kept. Raises ModelError where the graph cannot be built, MismatchError at the
-    first differing bit, ToolRunError when a tool fails.
+    first differing bit, ToolRunError when a tool fails. ``foldings`` as in :func:`hw.design.design`.
     """
-    best = _fastest(graph, hardware, target, folder, stage)
+    best = _fastest(graph, hardware, target, folder, foldings, stage)
     with stage("simulation"):
         cycles = verilator.simulate(best.design, x, graph.run(x), folder / "sim", timeout_s=TOOL_SECONDS)
     figures = best.figures.merged([best.timing.measurement(), cycles])
@@ -71,13 +73,15 @@ class _Attempt:
     netlist: Path
 
 
-def _fastest(graph: Graph, hardware: Hardware, target: Target, folder: Path, stage: Announce) -> _Attempt:
+def _fastest(
+    graph: Graph, hardware: Hardware, target: Target, folder: Path, foldings: Foldings | None, stage: Announce
+) -> _Attempt:
     """The first design that meets the clock, or else the fastest of those tried: more registers do not always help."""
     delays = DelayModel.for_part(target.part)
     share, tried = PERIOD_SHARE, list[_Attempt]()
-    for number in range(_ATTEMPTS if hardware.mode == "parallel" else 1):
+    for number in range(_ATTEMPTS if hardware.mode == "parallel" or foldings is not None else 1):
         with stage("emission"):
-            built = design(graph, hardware, delays, target.period_ns * share)
+            built = design(graph, hardware, delays, target.period_ns * share, foldings)
         if any(built.digest() == attempt.design.digest() for attempt in tried):
             break
         tried.append(_synthesize(built, target, folder / f"synthesis-{number}", stage))
@@ -114,7 +118,7 @@ def hold_c_simulation(
 
     ``details`` has the first difference. Raises ToolRunError where the C simulation cannot be made.
     """
-    real = graph.input.type.to_real(x).astype(np.float32)
+    real = graph.input.type.to_real(x).astype(np.float32).reshape(-1, *model.inputs[0].shape[1:])
     found = c_simulation(model, real, folder, target.part.name, target.clock_mhz, hardware)
     expected = graph.output.type.to_real(graph.run(x))
     if found.shape != expected.shape:

@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codesign.errors import MismatchError, ModelError
-from hw.accepted import SUPPORTED
+from hw.accepted import inbound
 from hw.activations import add_activation
 from hw.chain import Chain
 from hw.graph import INNER, FixedType, Graph, Ints, Node, Op
+from hw.images import add_structure, image, linear_of
 
 Floats = NDArray[np.float64]
 
@@ -22,41 +23,56 @@ _WIDEST = 60  # int64 with room for a sum of two
 
 def lower(model_graph: Any) -> Graph:
     """The integer network hls4ml understood; ModelError names the layer that cannot be exact."""
-    chain = Chain()
-    for layer in model_graph.get_layers():
-        if chain.nodes and layer.inputs != [chain.read]:
-            raise ModelError(f"layer {layer.name!r} reads {layer.inputs}: only chains of layers are supported")
-        _lower_layer(layer, chain)
-        (chain.read,) = layer.outputs
-    return Graph(tuple(chain.nodes))
-
-
-def _lower_layer(layer: Any, chain: Chain) -> None:
-    match layer.class_name:
-        case "Input":
+    layers = list(model_graph.get_layers())
+    chain = Chain(name for layer in layers if layer.class_name != "Input" for name in layer.inputs)
+    for layer in layers:
+        if layer.class_name == "Input":
             _input(layer, chain)
+        else:
+            _lower_layer(layer, chain, chain.begin(layer.inputs))
+        (given,) = layer.outputs
+        chain.end(given)
+    return chain.graph
+
+
+def _lower_layer(layer: Any, chain: Chain, sources: list[Node]) -> None:
+    match layer.class_name:
         case "Dense":
-            _dense(layer, chain)
+            _weighted(layer, chain)
+        case "Conv1D" | "Conv2D" | "DepthwiseConv1D" | "DepthwiseConv2D":
+            _weighted(layer, chain)
         case "BatchNormalization" | "ApplyAlpha":
             _affine(layer, chain)
         case "Activation" | "TernaryTanh" | "BinaryTanh":
             add_activation(layer, chain)
-        case kind:
-            raise ModelError(f"layer {layer.name!r} ({kind}) is not supported; supported: {SUPPORTED}")
+        case _:
+            add_structure(layer, chain, sources)
 
 
 def _input(layer: Any, chain: Chain) -> None:
     precision = layer.get_output_variable().type.precision
-    shape = layer.get_output_variable().shape
-    if len(shape) != 1:
-        raise ModelError(f"input {layer.name!r} has shape {tuple(shape)}; only vectors are supported: flatten it first")
+    dims = tuple(int(extent) for extent in layer.get_output_variable().shape)
     kind = FixedType(bool(precision.signed), int(precision.width), int(precision.width - precision.integer))
-    size = int(shape[0])
-    chain.nodes.append(Node(layer.name, Op.INPUT, None, size, kind))
-    chain.reach.append((np.full(size, kind.low), np.full(size, kind.high)))
+    chain.input(Node(layer.name, Op.INPUT, None, image(dims), kind))
 
 
-def _dense(layer: Any, chain: Chain) -> None:
+def _weighted(layer: Any, chain: Chain) -> None:
+    """A dense layer or a convolution: ternary sums, and a bias that may be on a finer lattice."""
+    op, trits, shape, dims = linear_of(layer, _trits(layer), chain.last.dims)
+    bias = np.asarray(layer.weights["bias"].data, np.float64).reshape(-1)
+    frac = chain.last.type.frac
+    finer = _frac_bits(layer.name, "bias", bias, frac) - frac
+    # where alpha is taken out of the kernel, the layer's output is the ApplyAlpha (or what that was fused into)
+    name = f"{layer.name}{INNER}sum" if finer or _alpha(layer) else layer.name
+    offsets = np.zeros(len(bias), np.int64) if finer else _integers(layer.name, bias, frac)
+    chain.add(name, op, frac, {"trits": trits, "bias": offsets, **shape}, dims=dims)
+    if finer:
+        name = f"{layer.name}{INNER}bias" if _alpha(layer) else layer.name
+        tensors = {"shift": np.full(len(bias), finer), "bias": _integers(layer.name, bias, frac + finer)}
+        chain.add(name, Op.AFFINE, frac + finer, tensors)
+
+
+def _trits(layer: Any) -> Ints:
     weights = np.asarray(layer.weights["weight"].data, np.float64)
     if type(layer.weights["weight"].type.precision).__name__ == "XnorPrecisionType":
         weights = 2 * weights - 1  # hls4ml holds binary kernels as 0 for -1, 1 for +1
@@ -66,18 +82,7 @@ def _dense(layer: Any, chain: Chain) -> None:
             f"layer {layer.name!r} ({layer.class_name}) has weight {value:g}, which is not -1, 0 or +1; "
             "quantize its kernel with ternary(alpha=1) or binary(alpha=1)"
         )
-    trits = weights.astype(np.int64)
-    bias = np.asarray(layer.weights["bias"].data, np.float64).reshape(-1)
-    frac = chain.last.type.frac
-    finer = _frac_bits(layer.name, "bias", bias, frac) - frac
-    # where alpha is taken out of the kernel, the layer's output is the ApplyAlpha (or what that was fused into)
-    name = f"{layer.name}{INNER}sum" if finer or _alpha(layer) else layer.name
-    offsets = np.zeros(len(bias), np.int64) if finer else _integers(layer.name, bias, frac)
-    chain.add(name, Op.DENSE, frac, {"trits": trits, "bias": offsets})
-    if finer:
-        name = f"{layer.name}{INNER}bias" if _alpha(layer) else layer.name
-        tensors = {"shift": np.full(len(bias), finer), "bias": _integers(layer.name, bias, frac + finer)}
-        chain.add(name, Op.AFFINE, frac + finer, tensors)
+    return weights.astype(np.int64)
 
 
 def _alpha(layer: Any) -> bool:
@@ -93,9 +98,9 @@ def _alpha(layer: Any) -> bool:
 def _affine(layer: Any, chain: Chain) -> None:
     scale = np.asarray(layer.weights["scale"].data, np.float64).reshape(-1)
     offset = np.asarray(layer.weights["bias"].data, np.float64).reshape(-1)
-    low, high = chain.reach[-1]
+    low, high = _of_channels(chain)
     _absorb_signs(layer, np.where(low == high, 1.0, scale), chain)
-    low, high = chain.reach[-1]
+    low, high = _of_channels(chain)
     fixed = low == high  # such a channel is what it is, whatever it is scaled by
     offset = np.where(fixed, offset + scale * chain.last.type.to_real(low), offset)
     mantissa, exponent = np.frexp(np.abs(scale))
@@ -115,8 +120,14 @@ def _affine(layer: Any, chain: Chain) -> None:
             f"layer {layer.name!r} scales its channels too differently: 2**{power.min()} to 2**{power.max()}"
         )
     dense = layer.name.removesuffix("_alpha")  # whose scale hls4ml took out under that name
-    name = dense if any(node.name == f"{dense}{INNER}sum" for node in chain.nodes) else layer.name
+    name = dense if f"{dense}{INNER}sum" in chain else layer.name
     chain.add(name, Op.AFFINE, frac, {"shift": shift, "bias": bias})
+
+
+def _of_channels(chain: Chain) -> tuple[Ints, Ints]:
+    """Smallest and largest value of each channel of the last node."""
+    low, high = (end.reshape(-1, end.shape[-1]) for end in chain.bounds)
+    return low.min(axis=0), high.max(axis=0)
 
 
 def _absorb_signs(layer: Any, scale: Floats, chain: Chain) -> None:
@@ -126,18 +137,26 @@ def _absorb_signs(layer: Any, scale: Floats, chain: Chain) -> None:
     taken = []
     while chain.last.op is Op.AFFINE:
         taken.append(chain.take())
-    if chain.last.op is not Op.DENSE:
+    if not chain.dense_last:
         channel = np.flatnonzero(scale <= 0)[0]
         raise ModelError(
             f"layer {layer.name!r} ({layer.class_name}) scales channel {channel} by {scale[channel]:g} after "
-            f"{chain.last.name!r}, which is no dense layer; put it behind one"
+            f"{chain.last.name!r}, which has no weights; put it behind a layer that has"
         )
     taken.append(chain.take())
     sign = np.sign(scale).astype(np.int64)
     for node in reversed(taken):
-        tensors = {key: tensor if key == "shift" else tensor * sign for key, tensor in node.tensors.items()}
+        tensors = {key: tensor * _signs(sign, key, tensor) for key, tensor in node.tensors.items()}
         name = node.name if node.inner else f"{node.name}{INNER}signed"
-        chain.add(name, node.op, node.type.frac, tensors)
+        chain.add(name, node.op, node.type.frac, tensors, dims=node.dims)
+
+
+def _signs(sign: Ints, key: str, tensor: Ints) -> Ints:
+    """What a tensor of a node with ``sign`` per output is multiplied with."""
+    if key not in ("trits", "bias"):
+        return np.ones(1, np.int64)
+    depthwise = tensor.ndim == 4 and tensor.shape[-1] != len(sign)
+    return sign.reshape(tensor.shape[2:]) if depthwise else sign
 
 
 def _frac_bits(name: str, what: str, values: Floats, least: int) -> int:
@@ -166,36 +185,43 @@ def self_check(model: Any, graph: Graph, x: Ints) -> None:
     _require_float32(graph)
     # layers without a node of their own are not compared; the last one is, whatever the graph's last node is called
     owned = _outputs({layer.name for layer in model.layers}, graph) | {model.layers[-1].name: graph.output}
-    values = graph.input.type.to_real(x).astype(np.float32)
+    real = graph.input.type.to_real(x).astype(np.float32)
     trace = graph.trace(x)
+    sources = inbound(model)
+    values = {graph.input.name: real.reshape(-1, *model.inputs[0].shape[1:])}
     for layer in model.layers:
         if layer.name == graph.input.name:
             continue
-        values = layer(values)
+        given = [values[name] for name in sources[layer.name] or [graph.input.name]]
+        values[layer.name] = layer(given if len(given) > 1 else given[0])
         node = owned.get(layer.name)
-        if node is None:
-            continue
-        expected = node.type.to_real(trace[node.name])
-        found = np.asarray(values, np.float64)
-        if expected.shape != found.shape:
-            raise MismatchError(f"layer {layer.name!r} gives values of shape {found.shape}, the graph {expected.shape}")
-        if not np.array_equal(expected, found):
-            sample, unit = np.argwhere(expected != found)[0]
-            raise MismatchError(
-                f"layer {layer.name!r} differs first: sample {sample}, unit {unit}: "
-                f"QKeras {found[sample, unit]!r}, graph {expected[sample, unit]!r}"
-            )
+        if node is not None:
+            found = np.asarray(values[layer.name], np.float64).reshape(len(x), -1)
+            _compare(layer.name, node.type.to_real(trace[node.name]).reshape(len(x), -1), found)
+
+
+def _compare(layer: str, expected: Floats, found: Floats) -> None:
+    if expected.shape != found.shape:
+        raise MismatchError(f"layer {layer!r} gives values of shape {found.shape}, the graph {expected.shape}")
+    if not np.array_equal(expected, found):
+        sample, unit = np.argwhere(expected != found)[0]
+        raise MismatchError(
+            f"layer {layer!r} differs first: sample {sample}, unit {unit}: "
+            f"QKeras {found[sample, unit]!r}, graph {expected[sample, unit]!r}"
+        )
 
 
 def _outputs(layers: set[str], graph: Graph) -> dict[str, Node]:
     """The node that gives each layer's output: its own, or the last of those that hls4ml split from it."""
     owned: dict[str, Node] = {}
-    owner = ""
     for node in graph.nodes[1:]:
         base = node.layer
-        if base in layers:
-            owner = base
-        elif not (owner and base.startswith(f"{owner}_")):
+        owner = (
+            base
+            if base in layers
+            else max((name for name in layers if base.startswith(f"{name}_")), key=len, default="")
+        )
+        if not owner:
             raise MismatchError(f"no layer of the model is called {base!r}: nothing to compare with")
         if not node.inner:
             owned[owner] = node
@@ -205,28 +231,35 @@ def _outputs(layers: set[str], graph: Graph) -> dict[str, Node]:
 def _require_float32(graph: Graph) -> None:
     """ModelError where a float32 of QKeras could have to round, element by element on its own lattice."""
     reach = graph.reach()
-    coarse = np.zeros(graph.input.size, np.int64)  # bits by which an element's own lattice is coarser than its type's
-    largest = np.zeros(graph.input.size, np.int64)
-    for source, node in zip(graph.nodes, graph.nodes[1:], strict=False):
+    # bits by which an element's own lattice is coarser than its type's
+    coarseness = {graph.input.name: np.zeros(graph.input.dims, np.int64)}
+    types = {node.name: node.type for node in graph}
+    for node in graph.nodes[1:]:
+        coarse, source = coarseness[node.sources[0]], types[node.sources[0]]
+        largest, none = _largest(reach[node.name]), np.zeros(node.dims, np.int64)
         match node.op:
-            case Op.DENSE:
-                coarse, largest = np.zeros(node.size, np.int64), _largest(reach[node.name])
             case Op.AFFINE:
-                coarse = np.minimum(coarse + node.tensors["shift"], _trailing_zeros(node.tensors["bias"]))
-                largest = _largest(reach[node.name])
-            case _:  # QKeras computes x + (activation(x) - x), and the latter is on both lattices. With alpha=None x
-                # here is tanh(x): never above 1, so that float32 gives -1, 0 and +1 back whatever it rounds between.
-                step = max(0, source.type.frac - node.type.frac)
-                finer = max(0, node.type.frac - source.type.frac)
-                coarse, largest = np.minimum(coarse + finer, step), (largest << finer) + (1 << step)
-        bits = np.array([value.bit_length() for value in (largest >> coarse).tolist()])
+                own = coarse = np.minimum(coarse + node.tensors["shift"], _trailing_zeros(node.tensors["bias"]))
+            case Op.RESHAPE:
+                own = coarse = coarse.reshape(node.dims)
+            case Op.QUANTIZE | Op.TERNARY | Op.BINARY:  # QKeras computes x + (activation(x) - x), and the latter is on
+                # both lattices. With alpha=None x here is tanh(x): never above 1, so that float32 gives -1, 0 and +1
+                # back whatever it rounds between.
+                step, finer = max(0, source.frac - node.type.frac), max(0, node.type.frac - source.frac)
+                own, largest = (
+                    np.minimum(coarse + finer, step),
+                    (_largest(reach[node.sources[0]]) << finer) + (1 << step),
+                )
+                coarse = none
+            case _:
+                own = coarse = none
+        coarseness[node.name] = coarse
+        bits = np.array([value.bit_length() for value in (largest >> own).reshape(-1).tolist()])
         if bits.max() > _FLOAT32_BITS:
             raise ModelError(
                 f"layer {node.name!r} needs {bits.max()} bits for unit {bits.argmax()}; float32 QKeras is exact up to "
                 f"{_FLOAT32_BITS}"
             )
-        if node.op not in (Op.DENSE, Op.AFFINE):
-            coarse, largest = np.zeros(node.size, np.int64), _largest(reach[node.name])
 
 
 def _largest(reach: tuple[Ints, Ints]) -> Ints:

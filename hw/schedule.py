@@ -25,7 +25,7 @@ def stages(graph: Graph) -> tuple[Stage, ...]:
             groups.append([node])
         elif groups:
             groups[-1].append(node)
-        elif not _is_identity(node, before):
+        elif not is_identity(node, before):
             raise ModelError(
                 f"layer {node.name!r} ({node.op.value}) changes the quantized input before the first dense layer; "
                 "leave it out, or let the input's own quantizer give these values"
@@ -35,11 +35,12 @@ def stages(graph: Graph) -> tuple[Stage, ...]:
     reach = graph.reach()
     found: list[Stage] = []
     for group in groups:
-        found.append(_stage(group, _format(found[-1] if found else graph.input), reach))
+        dense, source = group[0], format_of(found[-1] if found else graph.input)
+        found.append(make_stage(dense.layer, dense.tensors["trits"], dense.tensors["bias"], group[1:], source, reach))
     return tuple(found)
 
 
-class _Format(TypedDict):
+class Format(TypedDict):
     """What a stage reads."""
 
     input_bits: int
@@ -49,11 +50,11 @@ class _Format(TypedDict):
     input_high: int
 
 
-def _format(source: Stage | Node) -> _Format:
+def format_of(source: Stage | Node) -> Format:
     """What the stage before gives; its node of the graph may be of a wider type, as one with a relu before it is."""
     if isinstance(source, Node):
         kind = source.type
-        return _Format(
+        return Format(
             input_bits=kind.bits,
             input_signed=kind.signed,
             input_ternary=False,
@@ -61,7 +62,7 @@ def _format(source: Stage | Node) -> _Format:
             input_high=kind.high,
         )
     low, high = source.output_range
-    return _Format(
+    return Format(
         input_bits=source.output_bits,
         input_signed=source.output_signed,
         input_ternary=source.output_ternary,
@@ -70,24 +71,31 @@ def _format(source: Stage | Node) -> _Format:
     )
 
 
-def _is_identity(node: Node, source: Node) -> bool:
+def is_identity(node: Node, source: Node) -> bool:
     """Whether quantizing to the input's own type, all of it, changes nothing."""
     whole = node.op is Op.QUANTIZE and int(node.tensors["low"]) == node.type.low
     return whole and node.type == source.type
 
 
-def _stage(nodes: Sequence[Node], source: _Format, reach: Mapping[str, tuple[Ints, Ints]]) -> Stage:
-    dense = nodes[0]
-    affine = list(itertools.takewhile(lambda node: node.op is Op.AFFINE, nodes[1:]))
-    rest = _without_relu(nodes[1 + len(affine) :], reach)
+def make_stage(
+    name: str,
+    weights: Ints,
+    bias: Ints,
+    following: Sequence[Node],
+    source: Format,
+    reach: Mapping[str, tuple[Ints, Ints]],
+) -> Stage:
+    """Sums with ``weights`` (inputs, outputs) and ``bias``, and what follows: scales, then at most one activation."""
+    affine = list(itertools.takewhile(lambda node: node.op is Op.AFFINE, following))
+    rest = _without_relu(following[len(affine) :], reach)
     affine += rest[:-1]
-    up, bias = np.zeros(dense.size, np.int64), dense.tensors["bias"]
+    up = np.zeros(weights.shape[1], np.int64)
     for node in affine:
         shift = node.tensors["shift"]
         up, bias = up + shift, (bias << shift) + node.tensors["bias"]
     return Stage(
-        name=dense.layer,
-        weights=dense.tensors["trits"].astype(np.int8),
+        name=name,
+        weights=weights.astype(np.int8),
         **source,
         up=up,
         bias=bias,
@@ -104,19 +112,18 @@ def _without_relu(nodes: Sequence[Node], reach: Mapping[str, tuple[Ints, Ints]])
         return list(nodes)
     first, *between, last = nodes
     shifts = all(node.op is Op.AFFINE and not node.tensors["bias"].any() for node in between)
-    if not (_is_relu(first, reach) and shifts and last.op is Op.QUANTIZE):
+    if not (is_relu(first, reach) and shifts and last.op is Op.QUANTIZE):
         raise ModelError(f"layer {nodes[1].name!r} follows the activation {first.name!r}; put a dense layer between")
     low = np.maximum(last.tensors["low"], 0)
     return [*between, dataclasses.replace(last, tensors={**last.tensors, "low": low})]
 
 
-def _is_relu(node: Node, reach: Mapping[str, tuple[Ints, Ints]]) -> bool:
+def is_relu(node: Node, reach: Mapping[str, tuple[Ints, Ints]]) -> bool:
     """Whether ``node`` takes away what is negative and nothing else."""
     if node.op is not Op.QUANTIZE:
         return False
-    assert node.source is not None
     shift, low, high = (int(node.tensors[name]) for name in ("shift", "low", "high"))
-    return shift == 0 and low == 0 and high >= reach[node.source][1].max()
+    return shift == 0 and low == 0 and high >= reach[node.sources[0]][1].max()
 
 
 def _activation(node: Node) -> Activation:

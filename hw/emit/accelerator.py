@@ -54,6 +54,8 @@ def accelerator(design: Design, graph: Graph, build_id: str) -> Accelerator:
     """
     if not re.fullmatch(r"[0-9a-f]{32,}", build_id):
         raise InputError(f"build id {build_id!r} does not begin with 32 hexadecimal digits; give a SHA-256 digest")
+    if design.input_beats * design.output_beats > 1:
+        raise ModelError("the accelerator is built around networks of vectors only, not of images: use the bare RTL")
     build_id = build_id[:32]
     layout = host_format(design, graph)
     registers = (*constants(build_id, _shapes(layout)), *CONTROLS, *COUNTERS)

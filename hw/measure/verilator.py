@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from codesign.errors import MismatchError, StorageError, ToolRunError
 from codesign.measurement import Figure, Measurement, Provenance
+from hw.cycles import Frames
 from hw.design import Design
 from hw.measure.plan import write_files
 from hw.measure.tools import Tool, find_cxx, find_verilator, run_tool
@@ -33,10 +34,11 @@ _RUNTIME_SOURCES = ("verilated.cpp", "verilated_threads.cpp")
 
 @dataclass(frozen=True)
 class Cycles:
-    """What one run of the driver printed: smallest and largest, in clock cycles."""
+    """What one run of the driver printed: smallest and largest, in clock cycles; and when frames began and ended."""
 
     latency: tuple[int, int]
     interval: tuple[int, int]
+    frames: Frames
 
 
 def simulate(design: Design, x: Ints, expected: Ints, folder: Path, *, timeout_s: float) -> Measurement:
@@ -47,14 +49,17 @@ def simulate(design: Design, x: Ints, expected: Ints, folder: Path, *, timeout_s
     first differing bit, or where cycles disagree with the static schedule; ToolRunError when a tool fails.
     """
     binary = build(design, folder, timeout_s=timeout_s)
-    packed = pack(x, design.input_bits)
+    packed = pack(x.reshape(len(x) * design.input_beats, -1), design.input_bits)
     write_files(folder, {"inputs.bin": packed.tobytes()})
     cycles = {}
     for mode, count in (("single", min(len(x), _SINGLE_VECTORS)), ("flood", len(x)), ("stall", len(x))):
         outputs, cycles[mode] = _run(design, binary, folder, mode, count, timeout_s)
         _compare(outputs, expected[:count], mode)
     _hold("latency", design.latency_cycles, cycles["single"].latency)
-    _hold("interval", design.interval_cycles, cycles["flood"].interval)
+    if design.network:
+        _hold_frames(design.network.run(len(x)), cycles["flood"].frames)
+    else:
+        _hold("interval", design.interval_cycles, cycles["flood"].interval)
     version = find_verilator().version
 
     def figure(value: float, unit: str) -> Figure:
@@ -145,16 +150,21 @@ def _words(bits: int) -> int:
 
 def _run(design: Design, binary: Path, folder: Path, mode: str, count: int, timeout_s: float) -> tuple[Ints, Cycles]:
     log = folder / f"{mode}.log"
-    argv = [str(binary), "inputs.bin", "outputs.bin", str(count), mode]
+    gap = design.network.gap(design.latency_cycles) if design.network else 0
+    numbers = (count, mode, design.input_beats, design.output_beats, gap)
+    argv = [str(binary), "inputs.bin", "outputs.bin", *map(str, numbers)]
     text = run_tool(argv, cwd=folder, timeout_s=timeout_s, env={}, log=log)
     found = re.search(r"latency (\d+) (\d+) interval (\d+) (\d+)", text)
     if not found:
         raise ToolRunError(f"the simulation printed no cycles ({mode} vectors)", text)
-    numbers = [int(number) for number in found.groups()]
-    width = _words(design.outputs * design.output_bits)
-    words = np.frombuffer((folder / "outputs.bin").read_bytes(), "<u4").reshape(count, width)
-    outputs = unpack(words, design.outputs, design.output_bits, design.output_signed)
-    return outputs, Cycles((numbers[0], numbers[1]), (numbers[2], numbers[3]))
+    least, most, shortest, longest = (int(number) for number in found.groups())
+    frames = [(int(begun), int(done)) for begun, done in re.findall(r"^(\d+) (\d+)$", text, re.MULTILINE)]
+    times = Frames(tuple(begun for begun, _ in frames), tuple(done for _, done in frames))
+    elements = design.outputs // design.output_beats
+    words = np.frombuffer((folder / "outputs.bin").read_bytes(), "<u4")
+    words = words.reshape(count * design.output_beats, _words(elements * design.output_bits))
+    outputs = unpack(words, elements, design.output_bits, design.output_signed)
+    return outputs.reshape(count, -1), Cycles((least, most), (shortest, longest), times)
 
 
 def _compare(found: Ints, expected: Ints, mode: str) -> None:
@@ -170,6 +180,15 @@ def _compare(found: Ints, expected: Ints, mode: str) -> None:
 def _hold(name: str, scheduled: int, simulated: Sequence[int]) -> None:
     if set(simulated) != {scheduled}:
         raise MismatchError(f"{name} is scheduled as {scheduled} cycles, simulated as {simulated[0]} to {simulated[1]}")
+
+
+def _hold_frames(scheduled: Frames, simulated: Frames) -> None:
+    """Every frame of an unbroken stream must begin and end when the schedule says."""
+    for what in ("begun", "done"):
+        expected, found = getattr(scheduled, what), getattr(simulated, what)
+        for frame, (before, cycle) in enumerate(zip(expected, found, strict=True)):
+            if before != cycle:
+                raise MismatchError(f"frame {frame} is scheduled to be {what} in cycle {before}, simulated: {cycle}")
 
 
 def _root(verilator: Tool, folder: Path) -> str:

@@ -1,5 +1,5 @@
 // First-in first-out queue in distributed RAM. Fall-through: a word written in one cycle is offered
-// in the next. DEPTH is a power of two.
+// in the next.
 `default_nettype none
 
 module cdg_fifo #(
@@ -15,19 +15,29 @@ module cdg_fifo #(
     input  wire logic             m_ready,
     output logic      [WIDTH-1:0] m_data
 );
-  localparam int ADDR_W = $clog2(DEPTH);
+  localparam int ADDR_W = DEPTH > 1 ? $clog2(DEPTH) : 1;
+  localparam logic [ADDR_W-1:0] LAST = ADDR_W'(DEPTH - 1);
 
   if (WIDTH < 1) begin : gen_check_width
     $error("cdg_fifo: WIDTH must be at least 1");
   end
-  if (DEPTH < 2 || DEPTH != (1 << ADDR_W)) begin : gen_check_depth
-    $error("cdg_fifo: DEPTH must be a power of two, at least 2");
+  if (DEPTH < 1) begin : gen_check_depth
+    $error("cdg_fifo: DEPTH must be at least 1");
   end
 
   (* ram_style = "distributed" *) logic [WIDTH-1:0] mem[0:DEPTH-1];
 
-  // One more bit than the address tells a full queue from an empty one.
-  logic [ADDR_W:0] write_q, read_q;
+  // One more bit than the address, which changes with every round, tells a full queue from an empty
+  // one.
+  logic [ADDR_W:0] write_q, read_q, write_next, read_next;
+
+  if (DEPTH == 1 << ADDR_W) begin : gen_power_of_two
+    assign write_next = write_q + 1'b1;
+    assign read_next  = read_q + 1'b1;
+  end else begin : gen_any_depth
+    assign write_next = write_q[ADDR_W-1:0] == LAST ? {!write_q[ADDR_W], {ADDR_W{1'b0}}} : write_q + 1'b1;
+    assign read_next  = read_q[ADDR_W-1:0] == LAST ? {!read_q[ADDR_W], {ADDR_W{1'b0}}} : read_q + 1'b1;
+  end
 
   assign s_ready = (write_q ^ read_q) != {1'b1, {ADDR_W{1'b0}}};
   assign m_valid = write_q != read_q;
@@ -42,8 +52,8 @@ module cdg_fifo #(
       write_q <= '0;
       read_q  <= '0;
     end else begin
-      if (s_valid && s_ready) write_q <= write_q + 1'b1;
-      if (m_valid && m_ready) read_q <= read_q + 1'b1;
+      if (s_valid && s_ready) write_q <= write_next;
+      if (m_valid && m_ready) read_q <= read_next;
     end
   end
 endmodule

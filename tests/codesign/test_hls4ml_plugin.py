@@ -70,7 +70,7 @@ def test_layers_that_are_to_be_folded_differently_are_refused(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"io_type": "io_stream"}, InputError, "io_type = 'io_stream' is not built"),
+        ({"io_type": "io_serial"}, InputError, "io_type = 'io_serial' is not built; use 'io_parallel' or 'io_stream'"),
         ({"clock_uncertainty": "12%"}, InputError, "clock_uncertainty = '12%' is no option of the codesign backend"),
         ({"clock_period": -1}, InputError, "clock_period = -1 is not a positive number of nanoseconds"),
         ({"part": "xc7z021"}, TargetError, "unknown part 'xc7z021'"),

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from codesign.errors import ModelError
-from hw.accepted import require_chain
+from hw.accepted import require_supported
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:The `keras.constraints.serialize:UserWarning"),
@@ -75,12 +75,19 @@ def two_outputs() -> Any:
     return keras.Model(a, [dense(4, "d")(x), dense(4, "e")(x)], name="mine")
 
 
-def residual() -> Any:
+def conv(name: str, rank: int = 2, **arguments: Any) -> Any:
+    from quant.tf import qkeras
+
+    quantizer = qkeras.ternary(alpha=1)
+    return getattr(qkeras, f"QConv{rank}D")(2, 3, kernel_quantizer=quantizer, use_bias=False, name=name, **arguments)
+
+
+def joined_rows() -> Any:
     from quant.tf import keras
 
-    a = keras.Input((6,), name="a")
+    a = keras.Input((4, 4, 2), name="a")
     x = quantized(a)
-    return keras.Model(a, keras_layer("Add", name="add")([dense(6, "d")(x), x]), name="mine")
+    return keras.Model(a, keras_layer("Concatenate", axis=1, name="rows")([x, x]), name="mine")
 
 
 def used_twice() -> Any:
@@ -101,10 +108,6 @@ def unbuilt() -> Any:
 CASES: dict[str, tuple[Callable[[], Any], str]] = {
     "two inputs": (two_inputs, "model 'mine' has 2 inputs (a, b); build one of each"),
     "two outputs": (two_outputs, "model 'mine' has 2 outputs (d, e); build one of each"),
-    "residual": (
-        residual,
-        "layer 'add' (Add) is not supported; supported: QDense",
-    ),
     "used twice": (used_twice, "layer 'd' is used 2 times; give each place a layer of its own"),
     "nested": (nested, "layer 'mine' (Functional) is not supported; supported: QDense"),
     "unbuilt": (unbuilt, "model 'mine' has no input shape yet; call it once or begin it with keras.Input"),
@@ -112,9 +115,33 @@ CASES: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: chain(dense(4, "d"), shape=(None, 6)),
         "the input has the dynamic shape (None, 6); give every dimension a size: hardware has as many wires",
     ),
-    "matrix": (
-        lambda: chain(dense(4, "d"), shape=(5, 6)),
-        "the input has shape (5, 6); only vectors are supported: flatten the data first",
+    "four dimensions": (
+        lambda: chain(dense(4, "d"), shape=(2, 3, 5, 6)),
+        "the input has shape (2, 3, 5, 6); give a vector, (steps, channels) or (rows, columns, channels)",
+    ),
+    "channels first": (
+        lambda: chain(conv("c", data_format="channels_first"), shape=(3, 6, 6)),
+        "layer 'c' (QConv2D) has data_format='channels_first'; use channels_last",
+    ),
+    "dilation": (
+        lambda: chain(conv("c", dilation_rate=2), shape=(9, 9, 2)),
+        "layer 'c' (QConv2D) has dilation_rate=[2, 2]; only 1 is built",
+    ),
+    "causal padding": (
+        lambda: chain(conv("c", rank=1, padding="causal"), shape=(9, 2)),
+        "layer 'c' (QConv1D) has padding='causal'; use 'valid' or 'same'",
+    ),
+    "rows joined": (
+        joined_rows,
+        "layer 'rows' concatenates along axis 1; channels are the last: use axis=-1",
+    ),
+    "kept dimensions": (
+        lambda: chain(keras_layer("GlobalMaxPooling2D", keepdims=True, name="g"), shape=(4, 4, 2)),
+        "layer 'g' (GlobalMaxPooling2D) has keepdims=True, which hls4ml drops; use a Reshape behind it",
+    ),
+    "separable": (
+        lambda: chain(keras_layer("SeparableConv2D", 2, 3, name="s"), shape=(9, 9, 2)),
+        "layer 's' (SeparableConv2D) is not supported; use QDepthwiseConv2D and QConv2D with a kernel of 1",
     ),
     "softmax": (
         lambda: chain(dense(4, "d"), keras_layer("Activation", "softmax", name="soft")),
@@ -131,11 +158,7 @@ CASES: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "sigmoid": (
         lambda: chain(dense(4, "d", activation="sigmoid")),
-        "layer 'd' (QDense, activation 'sigmoid') is not supported; supported: QDense (ternary or binary kernel",
-    ),
-    "flatten": (
-        lambda: chain(dense(4, "d"), keras_layer("Flatten", name="flat")),
-        "layer 'flat' (Flatten) is not supported; flatten the data instead: the network reads vectors",
+        "layer 'd' (QDense, activation 'sigmoid') is not supported; supported: QDense, QConv1D",
     ),
     "relu with a limit": (
         lambda: chain(dense(4, "d"), keras_layer("ReLU", 6.0, name="r")),
@@ -193,13 +216,13 @@ CASES: dict[str, tuple[Callable[[], Any], str]] = {
 def test_what_hls4ml_would_misread_is_refused(name: str) -> None:
     model, message = CASES[name]
     with pytest.raises(ModelError, match=re.escape(message)):
-        require_chain(model())
+        require_supported(model())
 
 
 def test_a_chain_is_accepted_functional_and_sequential() -> None:
     from quant.tf import keras, qkeras
 
     tail = (dense(4, "d"), keras_layer("BatchNormalization", name="n"), keras_layer("Dropout", 0.1, name="drop"))
-    require_chain(chain(*tail))
+    require_supported(chain(*tail))
     layers = [keras.Input((6,)), qkeras.QActivation("quantized_bits(4,0)", name="q"), dense(4, "e", activation="relu")]
-    require_chain(keras.Sequential(layers))
+    require_supported(keras.Sequential(layers))

@@ -119,7 +119,7 @@ REFUSED = {
     ),
     "negative scale after an activation": (
         lambda: (dense("d"), act("a", "quantized_relu(3,1)"), norm("n", [1.0, -1.0, 1.0, 1.0], 0.0)),
-        "layer 'n' (BatchNormalization) scales channel 1 by -1 after 'a', which is no dense layer",
+        "layer 'n' (BatchNormalization) scales channel 1 by -1 after 'a', which has no weights",
     ),
     "ternary output": (
         lambda: (dense("d"), act("a", "ternary(alpha=0.75,threshold=0.3)")),

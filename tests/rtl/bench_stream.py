@@ -21,7 +21,8 @@ async def passes_a_word_per_cycle_after_one(dut):
     stream = Stream(dut)
     await stream.run(range(40))
     assert set(stream.latencies) == {1}
-    assert set(stream.intervals) == {1}
+    # a single place is free again in the cycle after its word has left
+    assert set(stream.intervals) == {2 if parameters().get("DEPTH") == 1 else 1}
 
 
 @cocotb.test()

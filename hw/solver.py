@@ -1,0 +1,299 @@
+"""How far each layer is folded: mode, PE and SIMD of every part for a target, a budget, or as fast as fits.
+
+Each part alone has a list of choices, none better than another in cycles, LUTs and block RAM at once. For a rate every
+part takes its cheapest choice that keeps it, so that all are as slow as they may be; the fastest rate within a budget
+is found by bisection over the rates that choices have. A latency is shared out between the parts that work while pixels
+arrive and those that begin when all are there.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from codesign.errors import TargetError
+from hw.emit.folded import MERGED_STEPS, Folding
+from hw.emit.modules import earns_block_ram
+from hw.emit.rom import Rom
+from hw.graph import Graph
+from hw.parts import Part, beats_of
+from hw.parts import parts as parts_of
+
+_SHARE = 24
+"""Rates tried when a latency is shared out."""
+_HANDOVER = 24
+"""Cycles a part adds to a latency beside its steps: registers, adder trees, queues."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One way to build a part; ``folding`` None: in parallel. Cycles a frame; predicted LUTs and 36 Kb block RAMs."""
+
+    folding: Folding | None
+    cycles: int
+    lut: float
+    bram: float
+
+
+@dataclass(frozen=True)
+class Solution:
+    """A choice for every part, and the resource whose budget is used the most: None where there is no budget."""
+
+    choices: tuple[Choice, ...]
+    binds: str | None
+
+    @property
+    def interval(self) -> int:
+        """Cycles between frames that the slowest part needs."""
+        return max(choice.cycles for choice in self.choices)
+
+    @property
+    def foldings(self) -> dict[int, Folding]:
+        """Of the folded parts, by index."""
+        return {index: choice.folding for index, choice in enumerate(self.choices) if choice.folding}
+
+    def total(self, resource: str) -> float:
+        """Predicted LUTs (``lut``) or block RAMs (``bram``)."""
+        return float(sum(getattr(choice, resource) for choice in self.choices))
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What a network is folded for: a frame every ``interval`` cycles, a ``latency`` of cycles, or as fast as fits.
+
+    ``share`` is the part of the device's LUTs and block RAMs that it may take.
+    """
+
+    interval: int | None = None
+    latency: int | None = None
+    share: float = 1.0
+
+    def words(self) -> str:
+        """In a few words."""
+        if self.interval:
+            return f"folded for a frame every {self.interval} cycles"
+        if self.latency:
+            return f"folded for a latency of {self.latency} cycles"
+        return f"folded to be as fast as fits {100 * self.share:g} % of the part"
+
+    def solve(self, graph: Graph, resources: Mapping[str, int]) -> Solution:
+        """The folding of every part of ``graph`` within ``resources``; TargetError where there is none."""
+        chain = parts_of(graph)
+        budget = {name: self.share * resources[name] for name in _WORDS if name in resources}
+        if self.interval:
+            return at_rate(chain, self.interval, budget)
+        return at_latency(chain, self.latency, budget) if self.latency else as_fast_as_fits(chain, budget)
+
+
+def at_rate(parts: Sequence[Part], interval: int, budget: Mapping[str, float]) -> Solution:
+    """The cheapest network that takes a frame every ``interval`` cycles.
+
+    ``budget``: the most of ``lut`` and ``bram``, either may be missing. Raises TargetError naming the layer that cannot
+    be so fast, or the resource that does not suffice, with the nearest target that can be met.
+    """
+    every = [choices(part) for part in parts]
+    for part, some in zip(parts, every, strict=True):
+        least = min(choice.cycles for choice in some)
+        if least > interval:
+            raise TargetError(
+                f"layer {part.name!r} takes {least} cycles per frame at least, more than the {interval} asked for: the "
+                f"fastest interval of this network is {_fastest(every)} cycles"
+            )
+    found = _chosen(every, interval, budget)
+    for resource, most in budget.items():
+        if found.total(resource) > most:
+            raise TargetError(
+                f"a frame every {interval} cycles takes {found.total(resource):.0f} {_WORDS[resource]}, of which "
+                f"layer {_largest(parts, found, resource)!r} takes the most; {most:g} are allowed: "
+                f"{_nearest(every, budget)}"
+            )
+    return found
+
+
+def as_fast_as_fits(parts: Sequence[Part], budget: Mapping[str, float]) -> Solution:
+    """The network of the shortest interval within the budget; TargetError where nothing fits."""
+    every = [choices(part) for part in parts]
+    interval = _fitting(every, budget)
+    if interval is None:
+        slowest = _chosen(every, max(choice.cycles for some in every for choice in some), budget)
+        resource = max(budget, key=lambda name: slowest.total(name) - budget[name])
+        raise TargetError(
+            f"even folded as far as possible the network takes {slowest.total(resource):.0f} {_WORDS[resource]}, of "
+            f"which layer {_largest(parts, slowest, resource)!r} takes the most; {budget[resource]:g} are allowed"
+        )
+    return _chosen(every, interval, budget)
+
+
+def at_latency(parts: Sequence[Part], latency: int, budget: Mapping[str, float]) -> Solution:
+    """The cheapest network whose frames take about ``latency`` cycles; the cycle model tells what they take exactly.
+
+    Raises TargetError as :func:`at_rate`.
+    """
+    every = [choices(part) for part in parts]
+    late = [index for index, part in enumerate(parts) if index and part.vectors == 1 and part.weighted]
+    early = [index for index in range(len(parts)) if index not in late]
+    fastest = max(min(choice.cycles for choice in every[index]) for index in early) if early else 0
+    spent = _HANDOVER * len(parts)
+    best: Solution | None = None
+    for interval in np.unique(np.geomspace(max(1, fastest), max(fastest + 1, latency), _SHARE).astype(int)).tolist():
+        rest = (latency - interval - spent) // max(1, len(late))
+        limits = [rest if index in late else interval for index in range(len(parts))]
+        if any(min(choice.cycles for choice in some) > limit for some, limit in zip(every, limits, strict=True)):
+            continue
+        found = _limited(every, limits, budget)
+        if best is None or found.total("lut") < best.total("lut"):
+            best = found
+    if best is None:
+        least = fastest + spent + sum(min(choice.cycles for choice in every[index]) for index in late)
+        raise TargetError(f"a latency of {latency} cycles cannot be met: about {least} are needed; ask for more")
+    for resource, most in budget.items():
+        if best.total(resource) > most:
+            raise TargetError(
+                f"a latency of {latency} cycles takes {best.total(resource):.0f} {_WORDS[resource]}, of which layer "
+                f"{_largest(parts, best, resource)!r} takes the most; {most:g} are allowed: ask for a longer latency"
+            )
+    return best
+
+
+_WORDS = {"lut": "LUTs", "bram": "block RAMs"}
+
+
+def choices(part: Part) -> list[Choice]:
+    """All sensible ways to build a part, the slowest first; one where it has no weights to share."""
+    moves = len(part.window.moves) if part.window else beats_of(part.reads)
+    around = _window_cost(part)
+    if part.stage is None:
+        return [Choice(None, moves, *around)]
+    beats = max(moves, part.vectors)
+    parallel = Choice(None, beats, around[0] + parallel_lut(part), around[1])
+    if not part.weighted or part.depthwise:
+        return [parallel]
+    found = [parallel]
+    stage = part.stage
+    for pe, simd in itertools.product(_shares(stage.n_out), _shares(stage.n_in)):
+        folding = Folding(pe, simd)
+        lut, bram = folded_cost(part, folding)
+        latency = folding.latency(
+            stage.n_in, stage.n_out, ternary_input=stage.input_ternary, thresholded=stage.output_ternary
+        )
+        each = folding.interval(stage.n_in, stage.n_out, latency)
+        found.append(Choice(folding, max(moves, part.vectors * each), around[0] + lut, around[1] + bram))
+    return _worth(found)
+
+
+def _shares(count: int) -> list[int]:
+    """Sizes that divide ``count`` into equal groups as well as can be."""
+    return sorted({-(-count // groups) for groups in range(1, count + 1)})
+
+
+def _worth(found: Sequence[Choice]) -> list[Choice]:
+    """Without those that another one beats in cycles, LUTs and block RAM."""
+    kept: list[Choice] = []
+    for choice in sorted(found, key=lambda choice: (choice.cycles, choice.lut, choice.bram)):
+        if not any(better.lut <= choice.lut and better.bram <= choice.bram for better in kept):
+            kept.append(choice)
+    return kept[::-1]
+
+
+def parallel_lut(part: Part) -> float:
+    """LUTs of the adder graph: an adder less than weights per output, of which sharing saves its part."""
+    stage = part.stage
+    assert stage is not None
+    weights = int(np.abs(stage.weights).sum())
+    adders = max(0, weights - stage.n_out) * (_UNSHARED if weights > 4 * stage.n_out else 1.0)
+    bits = stage.input_bits + math.log2(max(2.0, weights / stage.n_out)) / 2
+    return adders * bits + stage.n_out * _LUT_ACTIVATION
+
+
+def folded_cost(part: Part, folding: Folding) -> tuple[float, float]:
+    """LUTs and block RAMs of a folded stage."""
+    stage = part.stage
+    assert stage is not None
+    pe, simd, steps = folding.pe, folding.simd, folding.steps(stage.n_in, stage.n_out)
+    lane = _LUT_TERNARY if stage.input_ternary else _LUT_BIT * (stage.input_bits + 1)
+    lut = pe * (simd * lane + _LUT_CHANNEL) + _LUT_FIXED
+    if simd < stage.n_in:
+        lut += stage.n_in * stage.input_bits * _LUT_SLICED
+    rom, bram = Rom("", (0,) * steps, pe * simd * 2), 0.0
+    if steps > MERGED_STEPS and rom.earns_block_ram:
+        bram = blocks(rom.width, steps)
+    elif steps > MERGED_STEPS:
+        lut += rom.width * math.ceil(steps / 64)
+    return lut, bram
+
+
+def blocks(width: int, words: int) -> float:
+    """36 Kb block RAMs of a table, in halves: the fewest over the shapes that they have."""
+    shapes = ((36, 512), (18, 1024), (9, 2048), (4, 4096), (2, 8192), (1, 16384))
+    return min(math.ceil(width / bits) * math.ceil(words / depth) for bits, depth in shapes) / 2
+
+
+def _window_cost(part: Part) -> tuple[float, float]:
+    window = part.window
+    if window is None or window.is_pixel or window.is_image:
+        return _LUT_STREAM, 0.0
+    lut, width = _LUT_WINDOW, (window.rows - 1) * window.dims[2] * part.joined.bits
+    words = window.padding[2] + window.dims[1] + window.padding[3]
+    if part.largest:
+        lut += window.rows * window.columns * window.dims[2] * part.joined.bits
+    if width == 0:
+        return lut, 0.0
+    if earns_block_ram(width, words):
+        return lut, math.ceil(width / 72) * math.ceil(words / 512)
+    return lut + width * 4 / 3 * math.ceil(words / 64) * (0.5 if words <= 32 else 1.0), 0.0
+
+
+# fitted to folded layers of 25 to 400 inputs, 6 to 64 outputs, 2 to 8 bits, as Yosys maps them
+_LUT_TERNARY, _LUT_BIT, _LUT_CHANNEL, _LUT_SLICED, _LUT_FIXED = 6.0, 1.6, 25.0, 0.33, 30.0
+_LUT_WINDOW, _LUT_STREAM, _LUT_ACTIVATION, _UNSHARED = 30.0, 10.0, 6.0, 0.5
+
+
+def _cost(choice: Choice, budget: Mapping[str, float]) -> float:
+    """The share of the budget that it takes, or LUTs with a block RAM for what it weighs on the smallest part."""
+    lut, bram = budget.get("lut", 53_200.0), budget.get("bram", 140.0)
+    return choice.lut / max(lut, 1.0) + choice.bram / max(bram, 1.0)
+
+
+def _limited(every: Sequence[Sequence[Choice]], limits: Sequence[int], budget: Mapping[str, float]) -> Solution:
+    chosen = tuple(
+        min((choice for choice in some if choice.cycles <= limit), key=lambda choice: _cost(choice, budget))
+        for some, limit in zip(every, limits, strict=True)
+    )
+    found = Solution(chosen, None)
+    shares = {name: found.total(name) / most for name, most in budget.items() if most > 0}
+    return Solution(chosen, max(shares, key=lambda name: shares[name]) if shares else None)
+
+
+def _chosen(every: Sequence[Sequence[Choice]], interval: int, budget: Mapping[str, float]) -> Solution:
+    return _limited(every, [interval] * len(every), budget)
+
+
+def _fastest(every: Sequence[Sequence[Choice]]) -> int:
+    return max(min(choice.cycles for choice in some) for some in every)
+
+
+def _fitting(every: Sequence[Sequence[Choice]], budget: Mapping[str, float]) -> int | None:
+    """The shortest interval whose cheapest choices fit."""
+    least = _fastest(every)
+    intervals = sorted({choice.cycles for some in every for choice in some if choice.cycles >= least} | {least})
+    low, high = 0, len(intervals)
+    while low < high:
+        middle = (low + high) // 2
+        found = _chosen(every, intervals[middle], budget)
+        fits = all(found.total(name) <= most for name, most in budget.items())
+        low, high = (low, middle) if fits else (middle + 1, high)
+    return intervals[low] if low < len(intervals) else None
+
+
+def _nearest(every: Sequence[Sequence[Choice]], budget: Mapping[str, float]) -> str:
+    interval = _fitting(every, budget)
+    return "nothing fits" if interval is None else f"the nearest that fits is a frame every {interval} cycles"
+
+
+def _largest(parts: Sequence[Part], found: Solution, resource: str) -> str:
+    amounts = [getattr(choice, resource) for choice in found.choices]
+    return parts[amounts.index(max(amounts))].name

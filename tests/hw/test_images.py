@@ -1,0 +1,116 @@
+"""Convolution, pooling and joins: QKeras through hls4ml to the Graph, equal layer by layer; and what is refused."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from qkeras_images import CONSTRUCTS, conv, dense, drawn, layer, lenet, model, relu
+from qkeras_layers import lowered, norm, tools
+
+from codesign.errors import ModelError
+from hw.graph import FixedType, Graph, Node, Op
+
+pytestmark = [
+    # QKeras draws the initial weights of all its layers from one initializer, serializes quantizers as constraints,
+    # and reads their names with an old call of pyparsing
+    pytest.mark.filterwarnings("ignore:The initializer HeNormal is unseeded:UserWarning"),
+    pytest.mark.filterwarnings("ignore:The `keras.constraints.serialize:UserWarning"),
+    pytest.mark.filterwarnings("ignore:'[a-zA-Z]+' deprecated:DeprecationWarning"),
+]
+
+
+def exact(network: Any, count: int = 60) -> Graph:
+    """The graph of ``network``, held against QKeras layer by layer, at the end, and against its own JSON."""
+    graph = lowered(network)
+    kind = graph.input.type
+    x = np.random.default_rng(3).integers(kind.low, kind.high + 1, (count, graph.input.size))
+    tools()[1].self_check(network, graph, x)
+    real = kind.to_real(x).astype(np.float32).reshape(-1, *network.inputs[0].shape[1:])
+    found = network(real, training=False).numpy().reshape(count, -1)
+    assert np.array_equal(found, graph.output.type.to_real(graph.run(x)))
+    again = Graph.from_json(json.loads(json.dumps(graph.to_json())))
+    assert again.digest() == graph.digest()
+    assert np.array_equal(again.run(x), graph.run(x))
+    return graph
+
+
+@pytest.mark.parametrize("name", CONSTRUCTS)
+def test_layers_on_images_are_exact(name: str) -> None:
+    graph = exact(drawn(CONSTRUCTS[name](), seed=len(name)))
+    values = graph.trace(np.random.default_rng(1).integers(0, 8, (40, graph.input.size)))
+    for node_name, (low, high) in graph.reach().items():  # the reach that every width is taken from
+        assert (low <= values[node_name].min(axis=0)).all()
+        assert (values[node_name].max(axis=0) <= high).all()
+
+
+def test_lenet_is_exact() -> None:
+    assert [node.dims for node in exact(lenet(), 4) if node.op is Op.MAXPOOL] == [(14, 14, 6), (5, 5, 16)]
+
+
+def shared_sums(x: Any) -> Any:
+    sums = dense("d", 4)(x)
+    return layer("Add", name="sum")([norm("n", -1.0, 0.0)(sums), sums])
+
+
+REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
+    "odd average": (
+        lambda: model((6, 6, 2), layer("AveragePooling2D", 3, name="p")),
+        "layer 'p' averages 9 values, which is no power of two",
+    ),
+    "average at the border": (
+        lambda: model((5, 5, 2), layer("AveragePooling2D", 2, padding="same", name="p")),
+        "layer 'p' averages fewer values at the border (padding='same'); use padding='valid'",
+    ),
+    "shapes that do not add": (
+        lambda: model(
+            (4, 4, 2), lambda x: layer("Add", name="sum")([conv("c", 3, padding="same")(x), conv("e", 1, 1)(x)])
+        ),
+        "layer 'sum' adds shapes [(4, 4, 3), (4, 4, 1)]; give both the same: nothing is broadcast",
+    ),
+    "product": (
+        lambda: model((4,), lambda x: layer("Multiply", name="m")([dense("d", 3)(x), dense("e", 3)(x)])),
+        "layer 'm' (Multiply) is not supported",
+    ),
+    "wide kernel": (
+        lambda: drawn(model((4, 4, 2), conv("c", 3, kernel_quantizer="quantized_bits(4,0,alpha=1)"), relu("a"))),
+        "layer 'c' (Conv2D) has weight",
+    ),
+    "sums that two read": (
+        lambda: drawn(model((5,), shared_sums)),
+        "the sums of layer 'd' are read by several layers, of which one scales them by 0 or less",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_exact_is_refused(name: str) -> None:
+    make, message = REFUSED[name]
+    with pytest.raises(ModelError, match=re.escape(message)):
+        lowered(make())
+
+
+def test_an_image_by_hand() -> None:
+    trits = np.zeros((2, 2, 1, 2), np.int64)
+    trits[0, 0, 0, 0], trits[1, 1, 0, 0], trits[0, 1, 0, 1] = 1, -1, 1
+    geometry = {"stride": np.array([1, 1]), "padding": np.array([0, 1, 0, 1])}
+    kind = FixedType(True, 8, 0)
+    nodes = (
+        Node("x", Op.INPUT, None, (2, 2, 1), FixedType(False, 4, 0)),
+        Node("c", Op.CONV, "x", (2, 2, 2), kind, {"trits": trits, "bias": np.array([0, 1]), **geometry}),
+        Node("p", Op.MAXPOOL, "c", (1, 1, 2), kind, {"window": np.array([2, 2]), **geometry, "padding": np.zeros(4)}),
+    )
+    trace = Graph(nodes).trace(np.array([[1, 2, 3, 4]]))
+    assert trace["c"][0].tolist() == [[[1 - 4, 1 + 2], [2, 1]], [[3, 1 + 4], [4, 1]]]
+    assert trace["p"].tolist() == [[[[4, 5]]]]
+
+
+def test_a_shape_of_two_dimensions_is_none() -> None:
+    with pytest.raises(
+        ValueError, match=re.escape("x: shape (2, 3) is neither a vector's nor (rows, columns, channels)")
+    ):
+        Node("x", Op.INPUT, None, (2, 3), FixedType(False, 4, 0))
