@@ -34,7 +34,6 @@ from quant.scaling import InputFormat, fit
 __all__ = ["Evaluator", "describe", "lower_bound"]
 
 BATCH_SIZE = 32
-LEARNING_RATE = 0.02
 _SAMPLES, _RANDOM = 768, 512
 
 
@@ -166,7 +165,6 @@ class Evaluator:
             input_format,
             epochs=self.study.search.epochs,
             batch_size=BATCH_SIZE,
-            learning_rate=LEARNING_RATE,
             seed=_seed(architecture, self.study.study.seed),
         )
         return canonical.canonicalize(trained, architecture, input_format), input_format

@@ -18,6 +18,7 @@ from codesign.measurement import Measurement
 from codesign.place import PROGRAM
 from codesign.record import Final, Record
 from codesign.run import Run, archive_front, open_for_search, snapshot, study_constraints
+from codesign.searched_space import searched_space
 from codesign.store import Store
 from codesign.study import Study
 from codesign.task import Task
@@ -25,7 +26,6 @@ from codesign.workers import Outcome, default_workers
 from nas.indicators import Point, hypervolume
 from nas.nsga2 import Search, Told, failed
 from nas.objectives import OBJECTIVES, values, violations
-from nas.spaces import SPACES
 
 EVALUATION = "codesign.evaluate"
 """The module that describes, bounds and evaluates candidates: see :class:`codesign.jobs.Evaluation`."""
@@ -78,8 +78,7 @@ class _Loop:
         self.clock = study.target.clock_mhz
         self.constraints = study_constraints(study, task)
         self.archive = {record.digest: record for record in store.records()}
-        space = SPACES[study.search.space](task.inputs, task.outputs)
-        self.space = space.with_choices(study.space.choices())
+        self.space = searched_space(study, task.inputs, task.outputs)
         self.nsga2 = Search(
             self.space,
             len(study.search.objectives),

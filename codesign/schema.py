@@ -7,9 +7,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from codesign.architecture import ACTIVATIONS, Mode
+from codesign.architecture import ACTIVATIONS, LEARNING_RATE, THRESHOLD, THRESHOLDS, Mode, Optimizer, Weights
 from codesign.errors import nearest
 from codesign.target import BOARD, CLOCK_MHZ
+from nas.space import Choice
 from nas.spaces import FOLDINGS, INPUT_BITS, WIDTHS
 from quant.names import KERAS_FILES
 
@@ -148,7 +149,7 @@ ObjectiveName = Literal["error", "latency", "interval", "lut", "ff", "bram", "ds
 class SearchSection(_Section):
     """[search]: how it is searched."""
 
-    space: Literal["mlp"] = _key("mlp", "family of networks", '"mlp" (ternary multi-layer perceptrons)')
+    space: Literal["mlp"] = _key("mlp", "family of networks", '"mlp" (multi-layer perceptrons)')
     objectives: tuple[ObjectiveName, ...] = _key(
         ("error", "latency", "lut"),
         "what is made small",
@@ -167,6 +168,11 @@ Width = Annotated[int, Field(ge=1, le=1024)]
 Bits = Annotated[int, Field(ge=1, le=8)]
 ActivationBits = Literal["ternary", 2, 3, 4]
 Folding = Annotated[int, Field(ge=2, le=4096)]
+Threshold = Annotated[float, Field(ge=THRESHOLDS[0], le=THRESHOLDS[1])]
+Sparsity = Annotated[float, Field(ge=0, le=100)]
+Rate = Annotated[float, Field(gt=0, le=1)]
+PerLayer = Literal["width", "activation_bits"]
+_NO_GENES = ("depth", "activation_bits", "per_layer")
 
 
 class SpaceSection(_Section):
@@ -199,6 +205,29 @@ class SpaceSection(_Section):
         "a list of whole numbers from 2 to 4096",
         min_length=1,
     )
+    weights: tuple[Weights, ...] = _key(
+        ("ternary",), "kernels of -1, 0, +1 or of -1, +1", 'a list of "ternary", "binary"', min_length=1
+    )
+    threshold: tuple[Threshold, ...] = _key(
+        (THRESHOLD,),
+        "ternary weights are 0 below this times their unit's mean magnitude",
+        "a list of numbers from 0.3 to 1.5",
+        min_length=1,
+    )
+    sparsity: tuple[Sparsity, ...] = _key(
+        (0.0,), "pressure on ternary weights to be 0", "a list of numbers from 0 to 100", min_length=1
+    )
+    learning_rate: tuple[Rate, ...] = _key(
+        (LEARNING_RATE,), "of training, before its schedule", "a list of numbers above 0, at most 1", min_length=1
+    )
+    optimizer: tuple[Optimizer, ...] = _key(
+        ("adam",), "that trains the weights", 'a list of "adam", "sgd", "rmsprop"', min_length=1
+    )
+    per_layer: tuple[PerLayer, ...] = _key(
+        ("width",),
+        "what each hidden layer has a choice of its own for; the rest is one choice for all",
+        'a list of "width", "activation_bits"',
+    )
 
     @model_validator(mode="after")
     def _depth_ascends(self) -> Self:
@@ -206,10 +235,15 @@ class SpaceSection(_Section):
             raise ValueError(f"depth = {toml_value(self.depth)} must be [fewest, most]")
         return self
 
-    def choices(self) -> dict[str, tuple[str | int | bool, ...]]:
+    def tied(self) -> tuple[str, ...]:
+        """Gene keys that have one choice for all layers."""
+        keys = {"width": "width", "activation_bits": "activation"}
+        return tuple(key for name, key in keys.items() if name not in self.per_layer)
+
+    def choices(self) -> dict[str, tuple[Choice, ...]]:
         """Choices by the gene keys of ``nas.spaces.mlp``."""
-        values: dict[str, tuple[str | int | bool, ...]] = {
-            key: getattr(self, key) for key in type(self).model_fields if key not in ("depth", "activation_bits")
+        values: dict[str, tuple[Choice, ...]] = {
+            key: getattr(self, key) for key in type(self).model_fields if key not in _NO_GENES
         }
         values["depth"] = tuple(range(self.depth[0], self.depth[1] + 1))
         wanted = {str(bits) for bits in self.activation_bits}

@@ -18,12 +18,11 @@ from pymoo.core.repair import Repair
 from pymoo.core.sampling import Sampling
 from pymoo.core.termination import NoTermination
 
+from nas.operators import crossed, mutated, stratified
 from nas.space import Genome, Space
 
 FAILED_VIOLATION = 1e6
 """Constraint violation of a candidate that could not be measured: behind every one that merely misses a budget."""
-_STEP_SHARE = 0.7  # of the mutations of ordered genes go to a neighbouring choice, the others anywhere
-_ATTEMPTS = 100  # random genomes per wanted one before the first generation stays smaller, as pymoo does in mating
 
 Matrix = NDArray[Any]
 
@@ -62,7 +61,7 @@ class Search:
         self._algorithm = NSGA2(
             pop_size=population,
             sampling=_StratifiedSampling(space),
-            crossover=_ActiveUniformCrossover(space),
+            crossover=_UniformCrossover(space),
             mutation=_ChoiceMutation(space),
             repair=_SpaceRepair(space),
             eliminate_duplicates=_NeverTwice(self._seen),
@@ -126,65 +125,36 @@ class _NeverTwice(DuplicateElimination):  # type: ignore[misc]  # pymoo is untyp
 
 
 class _StratifiedSampling(Sampling):  # type: ignore[misc]  # pymoo is untyped
-    """A Latin hypercube over the choices: each choice of a gene as often as every other; then distinct random ones."""
+    """See :func:`nas.operators.stratified`."""
 
     def __init__(self, space: Space) -> None:
         super().__init__()
         self._space = space
 
     def _do(self, _problem: Problem, n_samples: int, *_: Any, random_state: np.random.Generator, **__: Any) -> Matrix:
-        columns = [
-            random_state.permutation(np.arange(n_samples) * len(gene.choices) // n_samples)
-            for gene in self._space.genes
-        ]
-        found = dict.fromkeys(self._space.repair(row) for row in np.column_stack(columns))
-        for _attempt in range(_ATTEMPTS * n_samples):
-            if len(found) >= n_samples:
-                break
-            found.setdefault(self._space.sample(random_state))
-        return np.array(list(found), dtype=int)
+        return np.array(stratified(self._space, n_samples, random_state), dtype=int)
 
 
-class _ActiveUniformCrossover(Crossover):  # type: ignore[misc]  # pymoo is untyped
-    """Uniform crossover that takes a gene from the parent where it means something, if only one has it active."""
+class _UniformCrossover(Crossover):  # type: ignore[misc]  # pymoo is untyped
+    """Each gene that leaves a choice is exchanged with probability one half."""
 
     def __init__(self, space: Space) -> None:
         super().__init__(n_parents=2, n_offsprings=2)
         self._space = space
 
     def _do(self, _problem: Problem, X: Matrix, *_: Any, random_state: np.random.Generator, **__: Any) -> Matrix:  # noqa: N803  # pymoo's name
-        active = np.array([[self._space.active(row) for row in parent] for parent in X])
-        swap = random_state.random(X.shape[1:]) < 0.5
-        children = np.where(swap, X[::-1], X)
-        from_active = np.where(swap, active[::-1], active)
-        return np.where(from_active, children, np.where(swap, X, X[::-1]))
+        swap = np.zeros(X.shape[1:], dtype=bool)
+        swap[:, self._space.free] = random_state.random((X.shape[1], len(self._space.free))) < 0.5
+        pairs = [crossed(self._space, *couple) for couple in zip(X[0].tolist(), X[1].tolist(), swap, strict=True)]
+        return np.array(list(zip(*pairs, strict=True)), dtype=int)
 
 
 class _ChoiceMutation(Mutation):  # type: ignore[misc]  # pymoo is untyped
-    """Changes each gene with probability 1/genes: ordered ones mostly by one step, others to any other choice.
-
-    Genes that become active are drawn at random, as the 0 that repair left in them is nobody's choice.
-    """
+    """See :func:`nas.operators.mutated`."""
 
     def __init__(self, space: Space) -> None:
         super().__init__()
         self._space = space
 
     def _do(self, _problem: Problem, X: Matrix, *_: Any, random_state: np.random.Generator, **__: Any) -> Matrix:  # noqa: N803  # pymoo's name
-        return np.array([self._mutated(row, random_state) for row in X], dtype=int)
-
-    def _mutated(self, row: Matrix, rng: np.random.Generator) -> Matrix:
-        genes = self._space.genes
-        mutant = row.copy()
-        for position in np.flatnonzero(rng.random(len(genes)) < 1 / len(genes)):
-            gene, old = genes[position], int(row[position])
-            others = [index for index in range(len(gene.choices)) if index != old]
-            if gene.ordered and rng.random() < _STEP_SHARE:
-                others = [index for index in others if abs(index - old) == 1]
-            if others:
-                mutant[position] = others[int(rng.integers(len(others)))]
-        before: Matrix = np.array(self._space.active(row.tolist()))
-        after: Matrix = np.array(self._space.active(mutant.tolist()))
-        for position in np.flatnonzero(after & ~before):
-            mutant[position] = rng.integers(len(genes[position].choices))
-        return mutant
+        return np.array([mutated(self._space, row, random_state) for row in X.tolist()], dtype=int)

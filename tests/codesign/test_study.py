@@ -72,6 +72,10 @@ BAD = {
     "[space]\nactivation_bits = [5]": 'space.activation_bits = [5] is not a list of "ternary", 2, 3, 4',
     '[space]\nmode = "folded"': 'space.mode = "folded" is not a list of "parallel", "folded"',
     '[study]\nname = "../x"': 'study.name = "../x" is not a name of letters, digits, . _ -',
+    "[space]\nthreshold = [0.2]": "space.threshold = [0.2] is not a list of numbers from 0.3 to 1.5",
+    '[space]\nweights = ["quaternary"]': 'space.weights = ["quaternary"] is not a list of "ternary", "binary"',
+    "[space]\nlearning_rate = [0]": "space.learning_rate = [0] is not a list of numbers above 0, at most 1",
+    '[space]\nper_layer = ["depth"]': 'space.per_layer = ["depth"] is not a list of "width", "activation_bits"',
     "[[space]]\nwidth = [3]": "space = [{width = [3]}] is not a section; write [space] above its keys",
 }
 
@@ -197,7 +201,7 @@ def test_choices_fit_the_genes_of_the_space():
     space = mlp(64, 10).with_choices(parse_study("[space]\nactivation_bits = [4, 2]", "x").space.choices())
     genes = {gene.name: gene.choices for gene in space.genes}
     assert genes["depth"] == (1, 2, 3)
-    assert genes["activation"] == ("2", "4")
+    assert genes["activation_1"] == ("2", "4")
 
 
 @given(st.recursive(st.text() | st.integers() | st.booleans(), lambda values: st.lists(values), max_leaves=5))
