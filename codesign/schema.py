@@ -11,19 +11,26 @@ from codesign.architecture import ACTIVATIONS, LEARNING_RATE, THRESHOLD, THRESHO
 from codesign.errors import nearest
 from codesign.target import BOARD, CLOCK_MHZ
 from nas.space import Choice
-from nas.spaces import FOLDINGS, INPUT_BITS, WIDTHS
+from nas.spaces import FOLDINGS, INPUT_BITS, SPACES, WIDTHS
 from quant.names import KERAS_FILES
 
 DATASETS = ("digits", *KERAS_FILES)
 OPENML = "openml:"
 _SHARE = r"^(100(\.0+)?|\d{1,2}(\.\d+)?)%$"
 _TEXT = r"^[^\x00]+$"  # no path has a NUL
+_SPACE = rf"^({'|'.join(SPACES)}|[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*)$"
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 
 
 def _key(default: Any, meaning: str, expects: str, *, example: str = "", **bounds: Any) -> Any:
     """A field: ``expects`` completes "... is not" in errors; ``example`` is shown where there is no default."""
     return Field(default, description=meaning, json_schema_extra={"expects": expects, "example": example}, **bounds)
+
+
+def _frozen(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _frozen(inner) for key, inner in value.items()}
+    return tuple(value) if isinstance(value, list) else value
 
 
 class _Section(BaseModel):
@@ -34,7 +41,7 @@ class _Section(BaseModel):
     def _arrays_are_tuples(cls, values: Any) -> Any:
         if not isinstance(values, dict):
             return values
-        return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+        return {key: _frozen(value) for key, value in values.items()}
 
     @model_validator(mode="after")
     def _choices_differ(self) -> Self:
@@ -149,7 +156,12 @@ ObjectiveName = Literal["error", "latency", "interval", "lut", "ff", "bram", "ds
 class SearchSection(_Section):
     """[search]: how it is searched."""
 
-    space: Literal["mlp"] = _key("mlp", "family of networks", '"mlp" (multi-layer perceptrons)')
+    space: str = _key(
+        "mlp",
+        "family of networks",
+        '"mlp" (multi-layer perceptrons), or MODULE:FUNCTION that makes a space of your own',
+        pattern=_SPACE,
+    )
     objectives: tuple[ObjectiveName, ...] = _key(
         ("error", "latency", "lut"),
         "what is made small",
@@ -172,7 +184,8 @@ Threshold = Annotated[float, Field(ge=THRESHOLDS[0], le=THRESHOLDS[1])]
 Sparsity = Annotated[float, Field(ge=0, le=100)]
 Rate = Annotated[float, Field(gt=0, le=1)]
 PerLayer = Literal["width", "activation_bits"]
-_NO_GENES = ("depth", "activation_bits", "per_layer")
+GeneKey = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+_NO_GENES = ("depth", "activation_bits", "per_layer", "genes")
 
 
 class SpaceSection(_Section):
@@ -227,6 +240,9 @@ class SpaceSection(_Section):
         ("width",),
         "what each hidden layer has a choice of its own for; the rest is one choice for all",
         'a list of "width", "activation_bits"',
+    )
+    genes: dict[GeneKey, tuple[str | int | bool | float, ...]] = _key(
+        {}, "choices of the genes of a space of your own, by key", "a table of lists, such as {taper = [1, 2]}"
     )
 
     @model_validator(mode="after")

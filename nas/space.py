@@ -141,6 +141,52 @@ class Space:
                 genes[gene.name] = replace(gene, choices=tuple(choices.get(gene.key, gene.choices)))
         return replace(self, genes=tuple(genes.values()))
 
+    def with_genes(
+        self,
+        genes: Sequence[Gene],
+        apply: Callable[[Architecture, Mapping[str, Choice]], Architecture],
+        read: Callable[[Architecture], Mapping[str, Choice]],
+    ) -> Space:
+        """This space with further genes: ``apply`` puts their active values into an architecture, ``read`` finds them.
+
+        ``apply`` also gets the values of this space's genes, which must still be found in what it makes.
+        """
+        return replace(
+            self,
+            genes=(*self.genes, *genes),
+            build=lambda values: apply(self.build(values), values),
+            describe=lambda architecture: {**self.describe(architecture), **read(architecture)},
+        )
+
+    def check(self) -> None:
+        """StudyError for a choice that gives no architecture, or one that ``describe`` does not find again."""
+        for place, gene in enumerate(self.genes):
+            for index in range(len(gene.choices)):
+                genome = self.repair(self._with_active(place, index))
+                what = f"the gene {gene.name!r} = {gene.choices[index]!r} of the space {self.name}"
+                try:
+                    architecture = self.decode(genome)
+                except (ValueError, TypeError, KeyError) as error:
+                    raise StudyError(f"{what} gives no network: {error}; leave it out") from None
+                try:
+                    found = self.encode(architecture)
+                except ValueError:
+                    found = ()
+                if found != genome:
+                    raise StudyError(f"{what} is not found again in {architecture.words()}: mend the space's describe")
+
+    def _with_active(self, place: int, index: int) -> list[int]:
+        """The first genome in which the gene at ``place`` has that choice and means something."""
+        genome = [0] * len(self.genes)
+        genome[place] = index
+        when = self.genes[place].when
+        while when is not None:
+            place = next(number for number, gene in enumerate(self.genes) if gene.name == when.gene)
+            choices = self.genes[place].choices
+            genome[place] = next(number for number, choice in enumerate(choices) if choice in when.choices)
+            when = self.genes[place].when
+        return genome
+
     def with_tied(self, keys: Sequence[str]) -> Space:
         """This space with one gene for each of ``keys``, which all genes of that key then follow."""
         first = {gene.key: gene.name for gene in reversed(self.genes)}

@@ -30,8 +30,8 @@ _BATCH = 8192
 def canonicalize(model: Model, architecture: Architecture, input_format: InputFormat) -> Model:
     """The canonical model of a trained (or just built) one; its logits are those of the model's inference.
 
-    Layers: ``x, input_quant``, per hidden layer ``dense_i`` (weights of -1, 0, +1), ``norm_i`` (batch normalization
-    with mean 0, variance 1, gamma a positive power of two, beta on the accumulator's lattice), ``act_i``, then ``logits``.
+    Layers: ``x, input_quant``, per hidden layer ``dense_i`` (weights -1, 0, +1), ``norm_i`` (batch normalization with
+    mean 0, variance 1, gamma a positive power of two, beta on the accumulator's lattice), ``act_i``; then ``logits``.
     Raises ModelError where a float32 sum could need more than 24 bits, since it would not be exact then.
     """
     check_inputs(architecture, input_format)
