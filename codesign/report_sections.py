@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from html import escape
 
+from codesign.accuracy import RMSE_UNIT, error_words, output_words
 from codesign.budget import Miss, misses
 from codesign.measurement import Figure, Provenance
 from codesign.place import PROGRAM
@@ -14,7 +15,8 @@ from codesign.report_html import Cell, Html, note, paragraph, table
 from codesign.report_winner import anchor
 from codesign.run import Run
 from codesign.show import all_figures
-from codesign.summary import fmax_note, fmax_words, percent_error
+from codesign.summary import fmax_note, fmax_words
+from codesign.task import Task
 from nas.indicators import Point
 from nas.objectives import OBJECTIVES
 
@@ -74,7 +76,7 @@ def _front_row(run: Run, record: Record, extra: Sequence[str], *, linked: bool) 
 
 
 def _percent(figure: Figure | None, samples: int) -> str:
-    return percent_error(figure.value, samples) if figure is not None else ""
+    return error_words(figure, samples) if figure is not None else ""
 
 
 def reference_words(run: Run, reference: Point) -> str:
@@ -95,12 +97,24 @@ def data(run: Run) -> str:
         ("inputs", f"{task.inputs:,}, scaled by {study.scale}"),
         ("validation samples", f"{task.validation_samples:,} ({100 * study.validation:g} % of the training data)"),
         ("test samples", f"{task.test_samples:,}, not seen by the search"),
-        ("error of always answering the most frequent class", f"{100 * task.majority_error:.1f} %"),
+        _baseline(task),
         ("SHA-256 of the data", task.data_digest),
     ]
+    if not task.class_names:
+        text = f"{output_words(task)}. Errors are in {RMSE_UNIT}: root mean square errors, each target divided by "
+        text += (
+            "its standard deviation in the training samples. 0 is perfect, 1 is as good as always answering the mean."
+        )
+        return table(("property", "value"), rows, wide=(0, 1)) + paragraph(text)
     names = "".join(f"<li><small>{place}</small> {escape(name)}</li>" for place, name in enumerate(task.class_names))
     classes = paragraph(f"{task.outputs} classes, in the order of the network's outputs:")
     return table(("property", "value"), rows, wide=(0, 1)) + classes + f'<ol class="classes">{names}</ol>'
+
+
+def _baseline(task: Task) -> tuple[str, str]:
+    if task.class_names:
+        return "error of always answering the most frequent class", f"{100 * task.majority_error:.1f} %"
+    return "error of always answering the mean", f"RMSE {task.majority_error:.3f}"
 
 
 def reasons(run: Run) -> str:

@@ -6,6 +6,7 @@ import json
 from html import escape
 from typing import Any
 
+from codesign.accuracy import error_words
 from codesign.artifacts import ArtifactStore
 from codesign.budget import RESOURCES
 from codesign.errors import RunError
@@ -15,7 +16,7 @@ from codesign.record import Record
 from codesign.report_html import Cell, Html, bar, drawing, key, note, paragraph, rect, table
 from codesign.run import Run
 from codesign.show import all_artefacts, all_figures, figure_details, hardware_words, layer_words, number_words
-from codesign.summary import fmax_words, percent_error
+from codesign.summary import fmax_words
 
 SCHEDULE = "design.json"
 """The artefact with the schedule: ``layers`` (``name, mode, latency_cycles, interval_cycles, pe, simd``) and totals."""
@@ -29,7 +30,7 @@ def anchor(record: Record) -> str:
 def winner(run: Run, record: Record, *, opened: bool) -> str:
     """The section of one front member; all but the first are folded."""
     figures = all_figures(record, run.finals.get(record.digest))
-    error = percent_error(figures["val_error"].value, run.task.validation_samples)
+    error = error_words(figures["val_error"], run.task.validation_samples)
     time = figures["latency_cycles"].value / run.study.target.clock_mhz
     short = f"error {error}, {figures['lut'].value:,.0f} LUT, {time:.2f} us, Fmax {_fmax(record, figures)}"
     parts = [

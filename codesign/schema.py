@@ -80,7 +80,11 @@ class DataSection(_Section):
         example="x.npz",
         pattern=_TEXT,
     )
-    task: Literal["classification"] = _key("classification", "what the network does", '"classification"')
+    task: Literal["classification", "regression"] = _key(
+        "classification",
+        "what the network does; regression needs path, and its error is an RMSE",
+        '"classification" or "regression"',
+    )
     scale: Literal["minmax", "standard", "none"] = _key(
         "minmax", "how inputs are scaled; fitted on training data only", 'one of "minmax", "standard", "none"'
     )

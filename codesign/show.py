@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from codesign.accuracy import error_words, output_words
 from codesign.architecture import Architecture, Mode
 from codesign.artifacts import ArtifactStore
 from codesign.errors import RunError
@@ -21,7 +22,7 @@ from codesign.place import PROGRAM
 from codesign.record import Final, Record
 from codesign.run import Run, read_run
 from codesign.store import Store
-from codesign.summary import FrontTable, class_words, closing, fmax_caveat, percent_error
+from codesign.summary import FrontTable, closing, fmax_caveat
 
 _LOG_LINES = 30
 _REASONS = 5
@@ -41,7 +42,7 @@ def show_run(folder: Path, *, as_json: bool) -> None:
     process = searching_process(folder)
     if process is not None:
         console.print(Text(f"process {process} is searching; watch it with: {PROGRAM} show {folder.name} --follow"))
-    for line in (closing(run), class_words(run.task.class_names), *_failures(run)):
+    for line in (closing(run), output_words(run.task), *_failures(run)):
         console.print(Text(line), soft_wrap=True)
 
 
@@ -231,7 +232,7 @@ def _heading(run: Run, record: Record) -> list[str]:
     lines = [
         f"{architecture.words()}   {record.digest}",
         f"layers:     {' -> '.join(layer_words(architecture))}",
-        f"outputs:    {class_words(run.task.class_names)}",
+        f"outputs:    {output_words(run.task)}",
         f"batch norm: {'yes' if architecture.batch_norm else 'no'}",
         f"hardware:   {hardware_words(architecture)}",
         f"generation: {record.generation + 1}",
@@ -282,7 +283,7 @@ def figure_details(name: str, figure: Figure, mode: Mode) -> str:
         if isinstance(value, str | int | float) and key != "context"
     ]
     if "samples" in figure.details:
-        plain.append(percent_error(figure.value, figure.details["samples"]))
+        plain.append(error_words(figure, figure.details["samples"]))
     return ", ".join(plain)
 
 

@@ -67,7 +67,7 @@ def _float_error(hidden: Sequence[int], dataset: Dataset, input_format: InputFor
     model = keras.Model(inputs, x)
     values = input_format.quantized_real(dataset.x_train)
     options: dict[str, Any] = {"epochs": epochs, "batch_size": BATCH_SIZE, "training": FLOAT}
-    fit_model(model, values, dataset.y_train, heat=1.0, classes=len(dataset.class_names), seed=seed, **options)
+    fit_model(model, values, dataset.y_train, heat=1.0, outputs=len(dataset.class_names), seed=seed, **options)
     answers = logits(model, input_format.quantized_real(dataset.x_test)).argmax(axis=1)
     return float(np.mean(answers != dataset.y_test))
 

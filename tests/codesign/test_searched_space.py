@@ -73,7 +73,8 @@ BAD = {
     OWN + "{taper = []}": "the gene 'taper' of the space funnel has no choices: []; give it some",
     OWN + "{width = [8, 0]}": "the gene 'width_1' = 0 of the space funnel gives no network: units must be at least 1: "
     "(DenseLayer(units=0, activation='ternary'),); leave it out",
-    OWN + "{taper = [1, 3]}": "the gene 'taper' = 3 of the space funnel is not found again in 4x1b-8t-2t-2 parallel: mend "
+    OWN
+    + "{taper = [1, 3]}": "the gene 'taper' = 3 of the space funnel is not found again in 4x1b-8t-2t-2 parallel: mend "
     "the space's describe",
 }
 

@@ -55,7 +55,7 @@ BAD = {
     "[budget]\nlatency_us = nan": "budget.latency_us = nan is not a number above 0",
     '[data]\nname = "digit"': 'data.name = "digit" is not a dataset; did you mean digits?',
     '[data]\nname = "mnist"\npath = "x.npz"': 'data.name = "mnist" and path = "x.npz" exclude each other; give one',
-    '[data]\ntask = "regression"': 'data.task = "regression" is not "classification"',
+    '[data]\ntask = "ranking"': 'data.task = "ranking" is not "classification" or "regression"',
     "[data]\nvalidation = 0.9": "data.validation = 0.9 is not a number from 0.05 to 0.5",
     '[target]\nboard = "a"\npart = "b"': 'target.board = "a" and part = "b" exclude each other; give one',
     '[data]\nname = "openml:a\\u0000"': 'data.name = "openml:a\\u0000" is not one of digits, mnist, fashion_mnist, '
