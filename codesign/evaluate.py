@@ -33,7 +33,6 @@ from quant.scaling import InputFormat, fit
 
 __all__ = ["Evaluator", "describe", "lower_bound"]
 
-BATCH_SIZE = 32
 _SAMPLES, _RANDOM = 768, 512
 
 
@@ -172,7 +171,7 @@ class Evaluator:
             self.split,
             input_format,
             epochs=self.study.search.epochs,
-            batch_size=BATCH_SIZE,
+            batch_size=self.study.search.batch_size,
             seed=_seed(architecture, self.study.study.seed),
         )
         return canonical.canonicalize(trained, architecture, input_format), input_format

@@ -1,4 +1,4 @@
-"""Search: NSGA-II over measured candidates, every one stored the moment it ends."""
+"""Search over measured candidates, every one stored the moment it ends."""
 
 from __future__ import annotations
 
@@ -19,12 +19,14 @@ from codesign.place import PROGRAM
 from codesign.record import Final, Record
 from codesign.run import Run, archive_front, open_for_search, snapshot, study_constraints
 from codesign.searched_space import searched_space
+from codesign.stopping import Stopping
 from codesign.store import Store
 from codesign.study import Study
 from codesign.task import Task
 from codesign.workers import Outcome, default_workers
+from nas.algorithm import Settings, Told, failed
+from nas.algorithms import ALGORITHMS
 from nas.indicators import Point, hypervolume
-from nas.nsga2 import Search, Told, failed
 from nas.objectives import OBJECTIVES, values, violations
 
 EVALUATION = "codesign.evaluate"
@@ -79,27 +81,28 @@ class _Loop:
         self.constraints = study_constraints(study, task)
         self.archive = {record.digest: record for record in store.records()}
         self.space = searched_space(study, task.inputs, task.outputs)
-        self.nsga2 = Search(
-            self.space,
-            len(study.search.objectives),
-            len(self.constraints),
-            study.search.population,
-            study.study.seed,
-        )
+        chosen = study.search
+        sizes = (len(chosen.objectives), len(self.constraints), chosen.population, chosen.generations)
+        self.algorithm = ALGORITHMS[chosen.algorithm](self.space, Settings(*sizes, study.study.seed))
+        self.stopping = Stopping(study, store)
 
     def explore(self) -> None:
         """All generations; those already in the store are replayed."""
         settings = self.study.search
         self.listener.begun(min(settings.population * settings.generations, self.space.size()), len(self.archive))
         for number in range(settings.generations):
-            genomes = self.nsga2.ask()
+            genomes = self.algorithm.ask()
             if not genomes:
                 self.listener.message(f"all {len(self.archive)} candidates of the space are evaluated")
                 return
             asked = [self.space.decode(genome) for genome in genomes]
             self._evaluate(number, asked)
-            self.nsga2.tell([self._told(self.archive[architecture.digest()]) for architecture in asked])
+            self.algorithm.tell([self._told(self.archive[architecture.digest()]) for architecture in asked])
             self._close_generation(number)
+            reason = self.stopping.after(number, self._ordered(number))
+            if reason is not None:
+                self.listener.message(f"stopped after generation {number + 1}: {reason}")
+                return
 
     def _evaluate(self, generation: int, asked: Sequence[Architecture]) -> None:
         """Bring every architecture into the archive, with as little work as possible."""

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from codesign.architecture import ACTIVATIONS, LEARNING_RATE, THRESHOLD, THRESHOLDS, Mode, Optimizer, Weights
 from codesign.errors import nearest
 from codesign.target import BOARD, CLOCK_MHZ
+from nas.algorithms import DEEPMAKER
 from nas.space import Choice
 from nas.spaces import FOLDINGS, INPUT_BITS, SPACES, WIDTHS
 from quant.names import KERAS_FILES
@@ -154,6 +155,7 @@ class BudgetSection(_Section):
     fps: float | None = _key(None, "inferences per second, at least", "a number above 0", example="100000.0", gt=0)
 
 
+Positive = Annotated[float, Field(ge=0)]
 ObjectiveName = Literal["error", "latency", "interval", "lut", "ff", "bram", "dsp"]
 
 
@@ -176,6 +178,37 @@ class SearchSection(_Section):
     generations: int = _key(4, "generations, the first included", "a whole number from 1 to 1000", ge=1, le=1000)
     epochs: int = _key(
         20, "passes over the training data per candidate", "a whole number from 1 to 1000", ge=1, le=1000
+    )
+    batch_size: int = _key(32, "samples per training step", "a whole number from 1 to 65536", ge=1, le=65536)
+    algorithm: Literal["nsga2", "deepmaker", "annealing", "random"] = _key(
+        "nsga2",
+        "how it is searched; deepmaker has defaults of its own",
+        'one of "nsga2", "deepmaker", "annealing", "random"',
+    )
+
+    @model_validator(mode="after")
+    def _preset(self) -> Self:
+        if self.algorithm == "deepmaker":
+            for key, value in DEEPMAKER.items():
+                if key not in self.model_fields_set:
+                    object.__setattr__(self, key, value)
+        return self
+
+
+class StopSection(_Section):
+    """[stop]: what ends a search before its last generation; always between two generations."""
+
+    hours: float | None = _key(None, "wall time of the search", "a number above 0", example="8.0", gt=0)
+    stalled: int | None = _key(
+        None,
+        "generations in which the hypervolume grew by less than 0.1 % in all",
+        "a whole number from 1 to 1000",
+        example="5",
+        ge=1,
+        le=1000,
+    )
+    target: dict[ObjectiveName, Positive] = _key(
+        {}, "one candidate that reaches all of these ends the search", "a table such as {error = 0.05, lut = 3000}"
     )
 
 

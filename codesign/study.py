@@ -19,6 +19,7 @@ from codesign.schema import (
     DataSection,
     SearchSection,
     SpaceSection,
+    StopSection,
     StudySection,
     TargetSection,
     toml_value,
@@ -36,6 +37,7 @@ class Study(BaseModel):
     budget: BudgetSection = BudgetSection()
     search: SearchSection = SearchSection()
     space: SpaceSection = SpaceSection()
+    stop: StopSection = StopSection()
 
     @property
     def name(self) -> str:

@@ -1,9 +1,8 @@
-"""NSGA-II of pymoo by ask and tell: the one place that knows pymoo's classes."""
+"""NSGA-II of pymoo by ask and tell, and DeepMaker's variant: the one place that knows pymoo's classes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,41 +15,25 @@ from pymoo.core.population import Population
 from pymoo.core.problem import Problem
 from pymoo.core.repair import Repair
 from pymoo.core.sampling import Sampling
+from pymoo.core.selection import Selection
 from pymoo.core.termination import NoTermination
 
+from nas.algorithm import Settings, Told, checked
 from nas.operators import crossed, mutated, stratified
 from nas.space import Genome, Space
-
-FAILED_VIOLATION = 1e6
-"""Constraint violation of a candidate that could not be measured: behind every one that merely misses a budget."""
 
 Matrix = NDArray[Any]
 
 
-@dataclass(frozen=True)
-class Told:
-    """What NSGA-II learns of one candidate: objectives (small is good) and constraint violations (kept when <= 0).
-
-    ``objectives`` is None for a candidate that was not measured; its violations must then not be all kept.
-    """
-
-    objectives: tuple[float, ...] | None
-    violations: tuple[float, ...]
-
-
-def failed(constraints: int) -> Told:
-    """What is told of a candidate that could not be measured at all."""
-    return Told(None, (FAILED_VIOLATION,) * constraints)
-
-
 class Search:
-    """A seeded NSGA-II run over the genomes of a space.
+    """NSGA-II (Deb et al., 2002) over the genomes of a space; needs at least one constraint.
 
-    The sequence of asks depends only on space, numbers, seed and what was told: replaying the tells of an
-    interrupted run brings it to the same state. Needs at least one constraint.
+    ``mating`` are pymoo's operators where others than ours are wanted.
     """
 
-    def __init__(self, space: Space, objectives: int, constraints: int, population: int, seed: int) -> None:
+    def __init__(
+        self, space: Space, objectives: int, constraints: int, population: int, seed: int, **mating: Any
+    ) -> None:
         self._objectives = objectives
         self._seen: set[Genome] = set()
         self._asked: Any = None
@@ -61,10 +44,10 @@ class Search:
         self._algorithm = NSGA2(
             pop_size=population,
             sampling=_StratifiedSampling(space),
-            crossover=_UniformCrossover(space),
             mutation=_ChoiceMutation(space),
             repair=_SpaceRepair(space),
             eliminate_duplicates=_NeverTwice(self._seen),
+            **{"crossover": _UniformCrossover(space), **mating},
         )
         self._algorithm.setup(problem, seed=seed, termination=NoTermination())
 
@@ -82,16 +65,35 @@ class Search:
     def tell(self, results: Sequence[Told]) -> None:
         """The results of the last ask, in its order."""
         assert self._asked is not None
-        assert len(results) == len(self._asked)
-        for individual, result in zip(self._asked, results, strict=True):
+        for individual, result in zip(self._asked, checked(results, len(self._asked)), strict=True):
             unmeasured = result.objectives is None
-            assert not unmeasured or max(result.violations) > 0, "an unmeasured candidate would rank as feasible"
             # pymoo orders infeasible candidates by violation alone, so their objectives are never compared
             objectives = np.full(self._objectives, np.inf) if unmeasured else np.array(result.objectives, dtype=float)
             individual.F, individual.G = objectives, np.array(result.violations, dtype=float)
             individual.evaluated.update({"F", "G"})
         self._algorithm.tell(infills=self._asked)
         self._asked = None
+
+
+def deepmaker(space: Space, settings: Settings) -> Search:
+    """DeepMaker's variant: parents by roulette over their ranks, one-point crossover."""
+    mating = {"selection": _Roulette(), "crossover": _OnePointCrossover(space)}
+    return Search(space, settings.objectives, settings.constraints, settings.population, settings.seed, **mating)
+
+
+class _Roulette(Selection):  # type: ignore[misc]  # pymoo is untyped
+    """Parents drawn with a chance of 1 / (1 + rank); those over a budget rank behind all others, by how far."""
+
+    def _do(
+        self, _problem: Problem, pop: Population, n_select: int, n_parents: int,
+        *_: Any, random_state: np.random.Generator, **__: Any,
+    ) -> Matrix:  # fmt: skip
+        over = pop.get("CV")[:, 0]
+        ranks = np.array([0 if excess > 0 else rank for rank, excess in zip(pop.get("rank"), over, strict=True)])
+        order = np.argsort(np.argsort(over, kind="stable"), kind="stable")
+        ranks = np.where(over > 0, 1 + ranks.max() + order, ranks)
+        chances = 1.0 / (1.0 + ranks)
+        return random_state.choice(len(pop), size=(n_select, n_parents), p=chances / chances.sum())
 
 
 class _SpaceRepair(Repair):  # type: ignore[misc]  # pymoo is untyped
@@ -146,6 +148,21 @@ class _UniformCrossover(Crossover):  # type: ignore[misc]  # pymoo is untyped
         swap = np.zeros(X.shape[1:], dtype=bool)
         swap[:, self._space.free] = random_state.random((X.shape[1], len(self._space.free))) < 0.5
         pairs = [crossed(self._space, *couple) for couple in zip(X[0].tolist(), X[1].tolist(), swap, strict=True)]
+        return np.array(list(zip(*pairs, strict=True)), dtype=int)
+
+
+class _OnePointCrossover(Crossover):  # type: ignore[misc]  # pymoo is untyped
+    """All genes from a random place on are exchanged."""
+
+    def __init__(self, space: Space) -> None:
+        super().__init__(n_parents=2, n_offsprings=2)
+        self._space = space
+
+    def _do(self, _problem: Problem, X: Matrix, *_: Any, random_state: np.random.Generator, **__: Any) -> Matrix:  # noqa: N803  # pymoo's name
+        places = [*self._space.free[1:], X.shape[2]]  # a cut before the first gene would exchange the parents
+        cuts = random_state.integers(len(places), size=(X.shape[1],))
+        swaps = [[place >= places[cut] for place in range(X.shape[2])] for cut in cuts.tolist()]
+        pairs = [crossed(self._space, *couple) for couple in zip(X[0].tolist(), X[1].tolist(), swaps, strict=True)]
         return np.array(list(zip(*pairs, strict=True)), dtype=int)
 
 

@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nas.nsga2 import FAILED_VIOLATION, Search, Told, failed
+from nas.algorithm import FAILED_VIOLATION, Told, failed
+from nas.nsga2 import Search
 from nas.spaces import mlp
 
 SPACE = mlp(64, 10)
