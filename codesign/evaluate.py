@@ -18,9 +18,11 @@ from boards.catalogue import load_target
 from codesign.accuracy import OUTPUT_FILE, baseline, model_error
 from codesign.architecture import Architecture
 from codesign.artifacts import ArtifactStore
+from codesign.derived import derived
 from codesign.errors import CandidateError, MismatchError, ModelError
 from codesign.measurement import Measurement
 from codesign.record import Final, Record
+from codesign.robustness import FIGURES, Subject, robustness
 from codesign.study import Study
 from codesign.target import Target
 from codesign.task import Task
@@ -159,7 +161,23 @@ class Evaluator:
         work.artefacts["rtl.json"] = self._put_json(dict(built.design.files))
         work.artefacts["design.json"] = self._put_json(built.design.schedule())
         work.artefacts[built.netlist.name] = self.artefacts.put(built.netlist.read_bytes())
-        return Measurement({"val_error": error}).merged([built.measurement])
+        figures = Measurement({"val_error": error}).merged([built.measurement])
+        figures = figures.merged([derived(architecture, figures, self.target)])
+        rates: dict[str, float] = {name: getattr(self.study.robustness, name) for name in FIGURES}
+        asked: tuple[str, ...] = self.study.search.objectives
+        wanted = {name: rate for name, rate in rates.items() if name in asked}
+        if not wanted:
+            return figures
+        with work.stage("robustness"):
+            subject = self._subject(architecture, graph, input_format, outputs)
+            return figures.merged([robustness(subject, wanted, _seed(architecture, self.study.study.seed))])
+
+    def _subject(
+        self, architecture: Architecture, graph: Graph, input_format: InputFormat, outputs: OutputFormat | None
+    ) -> Subject:
+        spread = self.split.x_train.std(axis=0, dtype=np.float64)
+        parts = (self.split.x_val, self.split.y_val, spread, architecture.weights == "binary")
+        return Subject(graph, input_format, outputs, *parts)
 
     def _train(self, architecture: Architecture) -> tuple[Any, InputFormat]:
         from quant import canonical

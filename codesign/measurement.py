@@ -14,7 +14,7 @@ class Provenance(enum.StrEnum):
     Resources and clock: estimated < synthesized < routed < on_board.
     Cycles: estimated < scheduled < simulated < on_board. ``modelled`` is a timing model applied to
     a synthesized netlist: better than estimated, not a routed figure. ``trained`` marks accuracies
-    computed by running the canonical model on data.
+    computed by running the network on data, ``counted`` what its description alone says.
     """
 
     ESTIMATED = "estimated"
@@ -25,6 +25,7 @@ class Provenance(enum.StrEnum):
     SIMULATED = "simulated"
     ON_BOARD = "on_board"
     TRAINED = "trained"
+    COUNTED = "counted"
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from codesign.accuracy import error_scale
 from codesign.plots import fragment, hover
 from codesign.record import Record
 from codesign.run import Run
-from nas.objectives import OBJECTIVES
+from nas.objectives import ERRORS, OBJECTIVES
 
 _NONE = "–"
 _MOST_LABELS = 9
@@ -134,8 +134,8 @@ def _objective_axes(run: Run, members: Sequence[Record]) -> list[_Coordinate]:
     for name in dict.fromkeys(("error", "lut", "latency", *run.study.search.objectives)):
         quantity, clock = OBJECTIVES[name], run.study.target.clock_mhz
         values = [quantity.value(record.measurement, clock) for record in members if record.measurement]
-        scale, unit = error_scale(run.task) if name == "error" else (1.0, quantity.unit)
-        digits = ",.1f" if scale > 1 else ",.3f" if name == "error" else ",.2f" if quantity.cycles else ",.0f"
+        scale, unit = error_scale(run.task) if name in ERRORS else (1.0, quantity.unit)
+        digits = ",.1f" if scale > 1 else ",.3f" if name in ERRORS else ",.2f" if quantity.cycles else ",.0f"
         low, high = min(values, default=0.0), max(values, default=0.0)
         places = [(value - low) / (high - low) if high > low else 0.5 for value in values]
         ends = [(0.0, low), (1.0, high)] if high > low else [(0.5, low)]

@@ -22,6 +22,7 @@ from nas.objectives import OBJECTIVES
 
 MEANINGS = {
     Provenance.TRAINED: "counted by running the exact network on data",
+    Provenance.COUNTED: "follows from the network's description; says nothing of hardware",
     Provenance.SIMULATED: "counted in a simulation of the RTL, every output bit compared",
     Provenance.SCHEDULED: "known from the schedule before simulation",
     Provenance.SYNTHESIZED: "counted in the netlist that Yosys made for the part; Vivado counts differently",
@@ -50,7 +51,7 @@ def front(run: Run, *, linked: bool) -> str:
     if not run.front:
         return paragraph("No candidate keeps every budget.")
     extra = [name for name in run.study.search.objectives if name not in _SHOWN]
-    more = [f"{name}, {OBJECTIVES[name].unit}" for name in extra]
+    more = [f"{name}, {OBJECTIVES[name].unit}".strip(", ") for name in extra]
     headings = ("network", "id", "validation error", "test error", "latency", "cycles", "LUT", *more, "Fmax (modelled)")
     rows = [_front_row(run, record, extra, linked=linked) for record in run.front]
     pairs = [(all_figures(record, None)["fmax"], record.architecture.hardware.mode) for record in run.front]

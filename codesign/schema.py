@@ -156,7 +156,20 @@ class BudgetSection(_Section):
 
 
 Positive = Annotated[float, Field(ge=0)]
-ObjectiveName = Literal["error", "latency", "interval", "lut", "ff", "bram", "dsp"]
+ObjectiveName = Literal[
+    "error",
+    "latency",
+    "interval",
+    "lut",
+    "ff",
+    "bram",
+    "dsp",
+    "share",
+    "parameters",
+    "bit_operations",
+    "weight_flips",
+    "input_noise",
+]
 
 
 class SearchSection(_Section):
@@ -171,7 +184,8 @@ class SearchSection(_Section):
     objectives: tuple[ObjectiveName, ...] = _key(
         ("error", "latency", "lut"),
         "what is made small",
-        "a list of error, latency, interval, lut, ff, bram, dsp",
+        "a list of error, latency, interval, lut, ff, bram, dsp, share, parameters, bit_operations, weight_flips, "
+        "input_noise",
         min_length=1,
     )
     population: int = _key(16, "candidates per generation", "a whole number from 2 to 1000", ge=2, le=1000)
@@ -193,6 +207,17 @@ class SearchSection(_Section):
                 if key not in self.model_fields_set:
                     object.__setattr__(self, key, value)
         return self
+
+
+class RobustnessSection(_Section):
+    """[robustness]: the faults that the objectives weight_flips and input_noise try."""
+
+    weight_flips: float = _key(
+        0.01, "probability of each weight bit to be flipped", "a number from 0 to 0.5", ge=0, le=0.5
+    )
+    input_noise: float = _key(
+        0.1, "normal noise, in standard deviations of each input", "a number from 0 to 10", ge=0, le=10
+    )
 
 
 class StopSection(_Section):

@@ -17,6 +17,7 @@ from codesign.place import PROGRAM
 from codesign.schema import (
     BudgetSection,
     DataSection,
+    RobustnessSection,
     SearchSection,
     SpaceSection,
     StopSection,
@@ -38,6 +39,7 @@ class Study(BaseModel):
     search: SearchSection = SearchSection()
     space: SpaceSection = SpaceSection()
     stop: StopSection = StopSection()
+    robustness: RobustnessSection = RobustnessSection()
 
     @property
     def name(self) -> str:
