@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
 Activation = Literal["ternary", "2", "3", "4"]
 """Ternary {-1, 0, +1}, or a quantized ReLU of that many bits."""
 ACTIVATIONS: tuple[Activation, ...] = ("ternary", "2", "3", "4")
+Weights = Literal["ternary", "binary"]
+"""Kernels of {-1, 0, +1} or of {-1, +1}."""
+WEIGHTS: tuple[Weights, ...] = ("ternary", "binary")
+Optimizer = Literal["adam", "sgd", "rmsprop"]
+OPTIMIZERS: tuple[Optimizer, ...] = ("adam", "sgd", "rmsprop")
+THRESHOLD, THRESHOLDS = 0.7, (0.3, 1.5)
+"""TOT-Net's factor of the mean magnitude below which a ternary weight is 0, and the range that can be searched."""
+LEARNING_RATE = 0.02
 Mode = Literal["parallel", "folded"]
 MODES: tuple[Mode, ...] = ("parallel", "folded")
 
 
 @dataclass(frozen=True)
 class DenseLayer:
-    """A hidden ternary layer: ``units`` outputs, each through ``activation``."""
+    """A hidden layer: ``units`` outputs, each through ``activation``."""
 
     units: int
     activation: Activation
@@ -34,9 +42,47 @@ class Hardware:
     folding: int = 1
 
 
+def _require(checks: Sequence[tuple[bool, str]]) -> None:
+    for holds, message in checks:
+        if not holds:
+            raise ValueError(message)
+
+
+@dataclass(frozen=True)
+class Training:
+    """How the weights are found; none of it is built, all of it shapes what is.
+
+    ``threshold``: a ternary weight is 0 below this times the mean magnitude of its unit (TOT-Net: 0.7).
+    ``sparsity``: weight, beside the loss, of the share of non-zero ternary weights.
+    """
+
+    threshold: float = THRESHOLD
+    learning_rate: float = LEARNING_RATE
+    optimizer: Optimizer = "adam"
+    sparsity: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Reject what cannot be trained."""
+        low, high = THRESHOLDS
+        checks = [
+            (low <= self.threshold <= high, f"threshold must be {low} to {high}, not {self.threshold}"),
+            (0 < self.learning_rate <= 1, f"learning_rate must be above 0 and at most 1, not {self.learning_rate}"),
+            (self.optimizer in OPTIMIZERS, f"optimizer must be among {OPTIMIZERS}, not {self.optimizer!r}"),
+            (0 <= self.sparsity <= 100, f"sparsity must be 0 to 100, not {self.sparsity}"),
+        ]
+        _require(checks)
+
+    def words(self) -> str:
+        """What differs from the default, e.g. `` threshold 1.1 sgd``; empty where nothing does."""
+        text = f" threshold {self.threshold:g}" if self.threshold != THRESHOLD else ""
+        text += f" {self.optimizer}" if self.optimizer != "adam" else ""
+        text += f" rate {self.learning_rate:g}" if self.learning_rate != LEARNING_RATE else ""
+        return text + (f" sparsity {self.sparsity:g}" if self.sparsity else "")
+
+
 @dataclass(frozen=True)
 class Architecture:
-    """A ternary multi-layer perceptron: ``inputs`` -> hidden layers -> ``outputs`` linear logits."""
+    """A multi-layer perceptron: ``inputs`` -> hidden layers -> ``outputs`` linear logits."""
 
     inputs: int
     outputs: int
@@ -44,6 +90,8 @@ class Architecture:
     hidden: tuple[DenseLayer, ...]
     batch_norm: bool
     hardware: Hardware
+    weights: Weights = "ternary"
+    training: Training = Training()
 
     def __post_init__(self) -> None:
         """Reject what no stage could build."""
@@ -62,10 +110,13 @@ class Architecture:
                 self.hardware.mode == "folded" or self.hardware.folding == 1,
                 f"parallel mode has folding 1, not {self.hardware.folding}",
             ),
+            (self.weights in WEIGHTS, f"weights must be among {WEIGHTS}, not {self.weights!r}"),
+            (
+                self.weights == "ternary" or (self.training.threshold, self.training.sparsity) == (THRESHOLD, 0.0),
+                "threshold and sparsity are of ternary weights; leave them as they are with binary ones",
+            ),
         ]
-        for holds, message in checks:
-            if not holds:
-                raise ValueError(message)
+        _require(checks)
 
     @property
     def widths(self) -> tuple[int, ...]:
@@ -73,17 +124,23 @@ class Architecture:
         return (self.inputs, *(layer.units for layer in self.hidden), self.outputs)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON values, complete: :meth:`from_json` gives back an equal value."""
+        """Plain JSON values: :meth:`from_json` gives back an equal value.
+
+        What has a default is there only where it differs, so that a network keeps its digest when there is more that
+        networks can differ in.
+        """
         values = asdict(self)
         values["hidden"] = list(values["hidden"])
-        return values
+        return {key: value for key, value in values.items() if key not in _DEFAULTS or value != _DEFAULTS[key]}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Architecture:
         """Inverse of :meth:`to_json`; unknown and missing keys raise ``ValueError``."""
-        given = dict(_exactly(cls, values))
+        given = dict(_exactly(cls, values, optional=_DEFAULTS))
         given["hidden"] = tuple(DenseLayer(**_exactly(DenseLayer, layer)) for layer in given["hidden"])
         given["hardware"] = Hardware(**_exactly(Hardware, given["hardware"]))
+        if "training" in given:
+            given["training"] = Training(**_exactly(Training, given["training"]))
         return cls(**given)
 
     def digest(self) -> str:
@@ -102,13 +159,17 @@ class Architecture:
             f"-{layer.units}{'t' if layer.activation == 'ternary' else f'q{layer.activation}'}" for layer in self.hidden
         )
         norm = " bn" if self.batch_norm else ""
+        binary = " binary" if self.weights == "binary" else ""
         fold = f" folded/{self.hardware.folding}" if self.hardware.mode == "folded" else " parallel"
-        return f"{self.inputs}x{self.input_bits}b{hidden}-{self.outputs}{norm}{fold}"
+        return f"{self.inputs}x{self.input_bits}b{hidden}-{self.outputs}{binary}{norm}{fold}{self.training.words()}"
 
 
-def _exactly(cls: type, values: Mapping[str, Any]) -> Mapping[str, Any]:
+_DEFAULTS = {"weights": "ternary", "training": asdict(Training())}
+
+
+def _exactly(cls: type, values: Mapping[str, Any], optional: Iterable[str] = ()) -> Mapping[str, Any]:
     names = {field.name for field in fields(cls)}
-    unknown, missing = set(values) - names, names - set(values)
+    unknown, missing = set(values) - names, names - set(values) - set(optional)
     if unknown or missing:
         raise ValueError(f"{cls.__name__}: unknown keys {sorted(unknown)}, missing keys {sorted(missing)}")
     return values

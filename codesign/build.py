@@ -22,6 +22,7 @@ from boards.driver import driver_files
 from boards.hwh import handoff
 from boards.ip import package
 from boards.vivado import DESIGN, METRICS, Core, Overlay, overlay
+from codesign.accuracy import OUTPUT_FILE
 from codesign.artifacts import ArtifactStore
 from codesign.cli import version
 from codesign.errors import InputError, RunError, TargetError
@@ -97,9 +98,15 @@ class Subject:
             "host_format": built.format.to_json(),
             "input_format": json.loads(ArtifactStore(self.run.folder).get(self.record.artefacts["input_format.json"])),
             "class_names": list(self.run.task.class_names),
+            "output_format": self._output_format(),
             "registers": built.register_map(),
             "figures": {"candidate": self._figures().to_json()},
         }
+
+    def _output_format(self) -> Any:
+        """What a regression's outputs mean; None for classes."""
+        digest = self.record.artefacts.get(OUTPUT_FILE)
+        return json.loads(ArtifactStore(self.run.folder).get(digest)) if digest else None
 
     def _figures(self) -> Measurement:
         return Measurement(all_figures(self.record, self.run.finals.get(self.record.digest)))

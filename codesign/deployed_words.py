@@ -13,6 +13,7 @@ from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
+from codesign.accuracy import percent_error
 from codesign.board_figures import VIRTUAL
 from codesign.deploy import Check
 from codesign.deploy_report import comparison, comparison_cells, comparison_headings
@@ -21,7 +22,6 @@ from codesign.deploying import Kept
 from codesign.place import PROGRAM
 from codesign.running import Ran
 from codesign.show import figure_details, number_words
-from codesign.summary import percent_error
 
 _MARKS = {"ok": ("ok", "green"), "warning": ("WARNING", "bold yellow"), "failed": ("FAILED", "bold red")}
 _SHOWN = 20

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from boards.catalogue import load_target
+from codesign.accuracy import OUTPUT_FILE, baseline, model_error
 from codesign.architecture import Architecture
 from codesign.artifacts import ArtifactStore
 from codesign.cli import version
+from codesign.derived import derived
 from codesign.errors import CandidateError, MismatchError, ModelError
 from codesign.measurement import Figure, Measurement, Provenance
 from codesign.record import Final, Record
+from codesign.robustness import FIGURES, Subject, robustness
 from codesign.study import Study
 from codesign.target import Target
 from codesign.task import Task
@@ -32,31 +33,35 @@ from hw.design import Design
 from hw.emit.accelerator import accelerator
 from hw.graph import Graph, Ints
 from quant.datasets import Dataset, Split, load, split
+from quant.regression import OutputFormat, fit_outputs, require_varying
 from quant.scaling import InputFormat, fit
 
 __all__ = ["Evaluator", "describe", "lower_bound"]
 
-BATCH_SIZE = 32
-LEARNING_RATE = 0.02
 _SAMPLES, _RANDOM = 768, 512
 
 
 def describe(study: Study) -> Task:
     """The study's data and target in numbers; DataError or TargetError where they cannot be used."""
-    dataset = load(study.data.name, study.data.path)
+    dataset = _dataset(study)
     parts = split(dataset, study.data.validation, study.study.seed)
-    counts = np.bincount(parts.y_val, minlength=len(dataset.class_names))
-    majority = int(np.bincount(parts.y_train).argmax())
+    if not dataset.class_names:
+        require_varying("the part of y_train that is trained on", parts.y_train)
     fit(parts.x_train, study.data.scale, max(study.space.input_bits), dataset.image_shape)
     return Task(
         inputs=dataset.features,
         class_names=dataset.class_names,
-        majority_error=1.0 - counts[majority] / counts.sum(),
+        majority_error=baseline(parts.y_train, parts.y_val),
         validation_samples=len(parts.y_val),
         test_samples=len(dataset.y_test),
         target=_target(study),
         data_digest=dataset.digest(),
+        targets=dataset.targets,
     )
+
+
+def _dataset(study: Study) -> Dataset:
+    return load(study.data.name, study.data.path, regression=study.data.task == "regression")
 
 
 def _target(study: Study) -> Target:
@@ -89,7 +94,7 @@ class Evaluator:
     def __init__(self, study: Study, run_folder: Path) -> None:
         self.study = study
         self.target = _target(study)
-        self.dataset: Dataset = load(study.data.name, study.data.path)
+        self.dataset: Dataset = _dataset(study)
         self.split: Split = split(self.dataset, study.data.validation, study.study.seed)
         self.artefacts = ArtifactStore(run_folder)
 
@@ -126,7 +131,8 @@ class Evaluator:
         model, input_format = canonical.load(work.folder)
         graph = Graph.from_json(json.loads(self.artefacts.get(record.artefacts["graph.json"])))
         with work.stage("test set"):
-            error = _error(model, input_format, self.dataset.x_test, self.dataset.y_test)
+            x_test = input_format.quantized_real(self.dataset.x_test)
+            error = model_error(model, x_test, self.dataset.y_test, self._output_format(record.artefacts))
         with work.stage("C simulation"):
             x = self._vectors(graph, record.architecture, input_format)
             differing = hold_c_simulation(model, graph, x, work.folder / "hls", self.target)
@@ -143,7 +149,9 @@ class Evaluator:
 
         with work.stage("training"):
             model, input_format = self._train(architecture)
-            error = _error(model, input_format, self.split.x_val, self.split.y_val)
+            outputs = self._fit_outputs(model, input_format, work)
+            x_val = input_format.quantized_real(self.split.x_val)
+            error = model_error(model, x_val, self.split.y_val, outputs)
             canonical.save(model, input_format, work.folder / "model")
             for name in (canonical.MODEL_FILE, canonical.FORMAT_FILE):
                 work.artefacts[name] = self.artefacts.put((work.folder / "model" / name).read_bytes())
@@ -156,8 +164,25 @@ class Evaluator:
         work.artefacts["rtl.json"] = self._put_json(dict(built.design.files))
         work.artefacts["design.json"] = self._put_json(built.design.schedule())
         work.artefacts[built.netlist.name] = self.artefacts.put(built.netlist.read_bytes())
-        found = Measurement({"val_error": error}).merged([built.measurement])
-        return found.merged([_on_board(built.design, graph)]) if self.study.board.hosts else found
+        figures = Measurement({"val_error": error}).merged([built.measurement])
+        figures = figures.merged([derived(architecture, figures, self.target)])
+        if self.study.board.hosts:
+            figures = figures.merged([_on_board(built.design, graph)])
+        rates: dict[str, float] = {name: getattr(self.study.robustness, name) for name in FIGURES}
+        asked: tuple[str, ...] = self.study.search.objectives
+        wanted = {name: rate for name, rate in rates.items() if name in asked}
+        if not wanted:
+            return figures
+        with work.stage("robustness"):
+            subject = self._subject(architecture, graph, input_format, outputs)
+            return figures.merged([robustness(subject, wanted, _seed(architecture, self.study.study.seed))])
+
+    def _subject(
+        self, architecture: Architecture, graph: Graph, input_format: InputFormat, outputs: OutputFormat | None
+    ) -> Subject:
+        spread = self.split.x_train.std(axis=0, dtype=np.float64)
+        parts = (self.split.x_val, self.split.y_val, spread, architecture.weights == "binary")
+        return Subject(graph, input_format, outputs, *parts)
 
     def _train(self, architecture: Architecture) -> tuple[Any, InputFormat]:
         from quant import canonical
@@ -169,11 +194,25 @@ class Evaluator:
             self.split,
             input_format,
             epochs=self.study.search.epochs,
-            batch_size=BATCH_SIZE,
-            learning_rate=LEARNING_RATE,
+            batch_size=self.study.search.batch_size,
             seed=_seed(architecture, self.study.study.seed),
         )
         return canonical.canonicalize(trained, architecture, input_format), input_format
+
+    def _fit_outputs(self, model: Any, input_format: InputFormat, work: _Work) -> OutputFormat | None:
+        """What a regression's logits mean, kept as an artefact."""
+        from quant.canonical import logits
+
+        if self.dataset.class_names:
+            return None
+        found = fit_outputs(logits(model, input_format.quantized_real(self.split.x_train)), self.split.y_train)
+        work.artefacts[OUTPUT_FILE] = self._put_json(found.to_json())
+        return found
+
+    def _output_format(self, artefacts: Mapping[str, str]) -> OutputFormat | None:
+        if OUTPUT_FILE not in artefacts:
+            return None
+        return OutputFormat.from_json(json.loads(self.artefacts.get(artefacts[OUTPUT_FILE])))
 
     def _vectors(self, graph: Graph, architecture: Architecture, input_format: InputFormat) -> Ints:
         """Integers (n, inputs) that every level is compared on: validation and training inputs, then random ones."""
@@ -206,11 +245,3 @@ def _on_board(design: Design, graph: Graph) -> Measurement:
     return Measurement(
         {name: Figure(value, "cycles", Provenance.SCHEDULED, "codesign", version()) for name, value in counts.items()}
     )
-
-
-def _error(model: Any, input_format: InputFormat, x: NDArray[Any], y: NDArray[np.int64]) -> Figure:
-    from quant import canonical
-
-    error, wrong = canonical.evaluate(model, input_format, x, y)
-    details = {"wrong": wrong, "samples": len(y)}
-    return Figure(error, "", Provenance.TRAINED, "QKeras", importlib.metadata.version("QKeras"), details)

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from codesign.budget import misses
 from codesign.measurement import Measurement
 from codesign.record import Record
+from nas.algorithm import Told, failed
 from nas.indicators import Point
 from nas.objectives import OBJECTIVES, Constraint, values, violations
-from nas.told import Told, failed
 
 
 @dataclass(frozen=True)

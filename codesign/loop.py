@@ -1,4 +1,4 @@
-"""Search: NSGA-II over measured candidates, every one stored the moment it ends."""
+"""Search over measured candidates, every one stored the moment it ends."""
 
 from __future__ import annotations
 
@@ -21,15 +21,16 @@ from codesign.measurement import Measurement
 from codesign.place import PROGRAM
 from codesign.record import Final, Record
 from codesign.run import Run, archive_front, open_for_search, snapshot, study_constraints
+from codesign.searched_space import searched_space
+from codesign.stopping import Stopping
 from codesign.store import Store
 from codesign.study import Study
 from codesign.task import Task
 from codesign.workers import Outcome, default_workers
+from nas.algorithm import Settings, Told
+from nas.algorithms import ALGORITHMS
 from nas.indicators import Point, hypervolume
-from nas.nsga2 import Search
 from nas.space import Genome
-from nas.spaces import SPACES
-from nas.told import Told
 
 EVALUATION = "codesign.evaluate"
 """The module that describes, bounds and evaluates candidates: see :class:`codesign.jobs.Evaluation`."""
@@ -97,22 +98,18 @@ class _Loop:
         self.listener = jobs.listener
         self.archive = boards.archive  # as it is stored; what is known of it now is in ``known``
         self.known = boards.known((), 0)
-        space = SPACES[study.search.space](task.inputs, task.outputs)
-        self.space = space.with_choices(study.space.choices())
-        self.nsga2 = Search(
-            self.space,
-            len(study.search.objectives),
-            len(judge.constraints),
-            study.search.population,
-            study.study.seed,
-        )
+        self.space = searched_space(study, task.inputs, task.outputs)
+        chosen = study.search
+        sizes = (len(chosen.objectives), len(judge.constraints), chosen.population, chosen.generations)
+        self.algorithm = ALGORITHMS[chosen.algorithm](self.space, Settings(*sizes, study.study.seed))
+        self.stopping = Stopping(study, store)
 
     def explore(self) -> None:
         """All generations; those already in the store are replayed."""
         settings = self.study.search
         self.listener.begun(min(settings.population * settings.generations, self.space.size()), len(self.archive))
         for number in range(settings.generations):
-            genomes = self.nsga2.ask()
+            genomes = self.algorithm.ask()
             if not genomes:
                 self.listener.message(f"all {len(self.archive)} candidates of the space are evaluated")
                 return
@@ -120,9 +117,13 @@ class _Loop:
             self._evaluate(number, asked)
             self.boards.settle()
             self.known = self.boards.known(tuple(self.archive.values()), number)
-            self.nsga2.revise(self._told)
-            self.nsga2.tell([self._told(genome) for genome in genomes])
+            self.algorithm.revise(self._told)
+            self.algorithm.tell([self._told(genome) for genome in genomes])
             self._close_generation(number)
+            reason = self.stopping.after(number, self._ordered(number))
+            if reason is not None:
+                self.listener.message(f"stopped after generation {number + 1}: {reason}")
+                return
 
     def _evaluate(self, generation: int, asked: Sequence[Architecture]) -> None:
         """Bring every architecture into the archive, with as little work as possible."""

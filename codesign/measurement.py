@@ -15,7 +15,7 @@ class Provenance(enum.StrEnum):
     Cycles: estimated < scheduled < simulated < on_board. ``modelled`` is a timing model applied to
     a synthesized netlist: better than estimated, not a routed figure. ``corrected`` is a weaker figure
     times the ratio that other candidates showed on boards or routed. ``trained`` marks accuracies
-    computed by running the canonical model on data.
+    computed by running the network on data, ``counted`` what its description alone says.
     """
 
     ESTIMATED = "estimated"
@@ -27,6 +27,7 @@ class Provenance(enum.StrEnum):
     SIMULATED = "simulated"
     ON_BOARD = "on_board"
     TRAINED = "trained"
+    COUNTED = "counted"
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,12 @@ from html import escape
 from itertools import groupby
 from typing import Any
 
+from codesign.accuracy import error_scale, error_words
 from codesign.comparison import Comparison
 from codesign.measurement import Figure
 from codesign.record import Record
 from codesign.run import Run
-from codesign.summary import latency, percent_error
+from codesign.summary import latency
 from nas.objectives import OBJECTIVES, source
 
 INK = "#1f2933"
@@ -45,7 +46,7 @@ LATENCY = Axis("latency", "latency in us", "latency_us")
 
 @dataclass(frozen=True)
 class _Mark:
-    """One measured candidate: error in percent over the axis' value, and what its mark says when pointed at."""
+    """One measured candidate: its error over the axis' value, and what its mark says when pointed at."""
 
     record: Record
     x: float
@@ -74,7 +75,7 @@ def scatter(run: Run, axis: Axis) -> str:
     ring = {"symbol": "circle-open", "color": _FRONT, "size": 16, "line": {"width": 2}}
     figure.add_trace(_points(ringed, "ring: on the front", ring))
     _budget_line(figure, run, axis, "budget")
-    return _error_fragment(figure, marks, axis, [_limit(run, axis)])
+    return _error_fragment(figure, run, marks, axis, [_limit(run, axis)])
 
 
 def overlay(comparison: Comparison, axis: Axis) -> str:
@@ -99,7 +100,7 @@ def overlay(comparison: Comparison, axis: Axis) -> str:
         for run, name, limit in zip(comparison.runs, comparison.names, limits, strict=True):
             side = "right" if limit == min(limits) else "left"  # labels of near lines must not meet
             _budget_line(figure, run, axis, f"budget of {escape(name)}", side)
-    return _error_fragment(figure, everything, axis, limits)
+    return _error_fragment(figure, comparison.runs[0], everything, axis, limits)
 
 
 def progress(volumes: Mapping[str, Sequence[float]]) -> str:
@@ -156,7 +157,7 @@ def hover(run: Run, record: Record) -> str:
     lines = [
         f"<b>{escape(record.architecture.words())}</b>",
         f"{record.digest[:8]}, generation {record.generation + 1}",
-        f"validation error {percent_error(error.value, run.task.validation_samples)} {_source(error)}",
+        f"validation error {error_words(error, run.task.validation_samples)} {_source(error)}",
     ]
     if "lut" in figures:
         lines.append(f"{figures['lut'].value:,.0f} LUT {_source(figures['lut'])}")
@@ -177,10 +178,11 @@ def _source(figure: Figure) -> str:
 
 def _marks(run: Run, axis: Axis) -> list[_Mark]:
     quantity, clock, found = OBJECTIVES[axis.objective], run.study.target.clock_mhz, []
+    scale, _ = error_scale(run.task)
     for record in run.records:
         measured = record.measurement
         if measured is not None and {"val_error", quantity.figure} <= measured.figures.keys():
-            x, y = quantity.value(measured, clock), 100.0 * measured.value("val_error")
+            x, y = quantity.value(measured, clock), scale * measured.value("val_error")
             provenance = source(measured, quantity.figure).provenance.value
             found.append(_Mark(record, x, y, provenance, hover(run, record)))
     return found
@@ -238,12 +240,12 @@ def _budget_line(figure: Any, run: Run, axis: Axis, words: str, side: str = "rig
     figure.add_annotation({**text, **place})
 
 
-def _error_fragment(figure: Any, marks: Sequence[_Mark], axis: Axis, limits: Sequence[float]) -> str:
+def _error_fragment(figure: Any, run: Run, marks: Sequence[_Mark], axis: Axis, limits: Sequence[float]) -> str:
     provenances = sorted({mark.provenance for mark in marks})
     figure.update_xaxes(title=f"{axis.title} ({', '.join(provenances)})" if provenances else axis.title, type="log")
     ticks = _ticks([value for value in (*(mark.x for mark in marks), *limits) if value > 0])
     figure.update_xaxes(tickmode="array", tickvals=ticks, ticktext=[f"{tick:,g}" for tick in ticks])
-    figure.update_yaxes(title="validation error in %", rangemode="tozero")
+    figure.update_yaxes(title=f"validation error in {error_scale(run.task)[1]}", rangemode="tozero")
     return fragment(figure, axis.objective)
 
 

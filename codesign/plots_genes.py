@@ -6,14 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from codesign.accuracy import error_scale
 from codesign.plots import fragment, hover
 from codesign.record import Record
 from codesign.run import Run
-from nas.objectives import OBJECTIVES
+from nas.objectives import ERRORS, OBJECTIVES
 
 _NONE = "–"
 _MOST_LABELS = 9
 _SPREAD = 0.03  # lines through the same choice are drawn that far apart at most, so that each is seen
+_SHOWN_IF_FREE = ("weights", "threshold", "sparsity", "learning_rate", "optimizer")
 _COLORS = "Cividis"
 _DARKEST_SHARE = 0.85  # the light end of the colours would vanish on white
 
@@ -94,13 +96,17 @@ def _gene_axes(run: Run, members: Sequence[Record]) -> list[_Coordinate]:
     genes.append(("batch<br>norm", "batch_norm", [network.batch_norm for network in networks]))
     genes.append(("mode", "mode", [network.hardware.mode for network in networks]))
     genes.append(("folding", "folding", [network.hardware.folding for network in networks]))
-    return [_gene(title, taken, _options(taken, choices[key])) for title, key, taken in genes]
+    genes.append(("weights", "weights", [network.weights for network in networks]))
+    for key in ("threshold", "sparsity", "learning_rate", "optimizer"):
+        genes.append((key.replace("_", "<br>"), key, [getattr(network.training, key) for network in networks]))
+    shown = [gene for gene in genes if gene[1] not in _SHOWN_IF_FREE or len(choices[gene[1]]) > 1]
+    return [_gene(title, taken, _options(taken, choices[key])) for title, key, taken in shown]
 
 
 def _options(taken: Sequence[Any], allowed: Sequence[Any]) -> list[Any]:
     """What an axis shows from the bottom: no such layer, then numbers by size, others as the study lists them."""
     values = {*taken, *allowed} - {_NONE}
-    if all(isinstance(value, int) for value in values):
+    if all(isinstance(value, int | float) for value in values):
         listed = sorted(values)
     else:
         listed = [*allowed, *sorted(values - set(allowed))]
@@ -128,8 +134,8 @@ def _objective_axes(run: Run, members: Sequence[Record]) -> list[_Coordinate]:
     for name in dict.fromkeys(("error", "lut", "latency", *run.study.search.objectives)):
         quantity, clock = OBJECTIVES[name], run.study.target.clock_mhz
         values = [quantity.value(record.measurement, clock) for record in members if record.measurement]
-        scale, unit = (100.0, "%") if name == "error" else (1.0, quantity.unit)
-        digits = ",.1f" if name == "error" else ",.2f" if quantity.cycles else ",.0f"
+        scale, unit = error_scale(run.task) if name in ERRORS else (1.0, quantity.unit)
+        digits = ",.1f" if scale > 1 else ",.3f" if name in ERRORS else ",.2f" if quantity.cycles else ",.0f"
         low, high = min(values, default=0.0), max(values, default=0.0)
         places = [(value - low) / (high - low) if high > low else 0.5 for value in values]
         ends = [(0.0, low), (1.0, high)] if high > low else [(0.5, low)]

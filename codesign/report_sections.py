@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from html import escape
 
+from codesign.accuracy import RMSE_UNIT, error_words, output_words
 from codesign.budget import Miss, misses
 from codesign.marks import marked
 from codesign.measurement import Figure, Provenance
@@ -15,12 +16,14 @@ from codesign.report_html import Cell, Html, note, paragraph, table
 from codesign.report_winner import anchor
 from codesign.run import Run
 from codesign.show import all_figures
-from codesign.summary import fmax_note, fmax_words, front_notes, latency, percent_error
+from codesign.summary import fmax_note, fmax_words, front_notes, latency
+from codesign.task import Task
 from nas.indicators import Point
 from nas.objectives import OBJECTIVES, source
 
 MEANINGS = {
     Provenance.TRAINED: "counted by running the exact network on data",
+    Provenance.COUNTED: "follows from the network's description; says nothing of hardware",
     Provenance.SIMULATED: "counted in a simulation of the RTL, every output bit compared",
     Provenance.SCHEDULED: "known from the schedule before simulation",
     Provenance.SYNTHESIZED: "counted in the netlist that Yosys made for the part; Vivado counts differently",
@@ -50,7 +53,7 @@ def front(run: Run, *, linked: bool) -> str:
     if not run.front:
         return paragraph("No candidate keeps every budget.")
     extra = [name for name in run.study.search.objectives if name not in _SHOWN]
-    more = [f"{name}, {OBJECTIVES[name].unit}" for name in extra]
+    more = [f"{name}, {OBJECTIVES[name].unit}".strip(", ") for name in extra]
     headings = ("network", "id", "validation error", "test error", "latency", "cycles", "LUT", *more, "Fmax (modelled)")
     rows = [_front_row(run, record, extra, linked=linked) for record in run.front]
     pairs = [(all_figures(record, None)["fmax"], record.architecture.hardware.mode) for record in run.front]
@@ -84,7 +87,7 @@ def _objective(record: Record, name: str, value: float) -> str:
 
 
 def _percent(figure: Figure | None, samples: int) -> str:
-    return percent_error(figure.value, samples) if figure is not None else ""
+    return error_words(figure, samples) if figure is not None else ""
 
 
 def reference_words(run: Run, reference: Point) -> str:
@@ -105,12 +108,24 @@ def data(run: Run) -> str:
         ("inputs", f"{task.inputs:,}, scaled by {study.scale}"),
         ("validation samples", f"{task.validation_samples:,} ({100 * study.validation:g} % of the training data)"),
         ("test samples", f"{task.test_samples:,}, not seen by the search"),
-        ("error of always answering the most frequent class", f"{100 * task.majority_error:.1f} %"),
+        _baseline(task),
         ("SHA-256 of the data", task.data_digest),
     ]
+    if not task.class_names:
+        text = f"{output_words(task)}. Errors are in {RMSE_UNIT}: root mean square errors, each target divided by "
+        text += (
+            "its standard deviation in the training samples. 0 is perfect, 1 is as good as always answering the mean."
+        )
+        return table(("property", "value"), rows, wide=(0, 1)) + paragraph(text)
     names = "".join(f"<li><small>{place}</small> {escape(name)}</li>" for place, name in enumerate(task.class_names))
     classes = paragraph(f"{task.outputs} classes, in the order of the network's outputs:")
     return table(("property", "value"), rows, wide=(0, 1)) + classes + f'<ol class="classes">{names}</ol>'
+
+
+def _baseline(task: Task) -> tuple[str, str]:
+    if task.class_names:
+        return "error of always answering the most frequent class", f"{100 * task.majority_error:.1f} %"
+    return "error of always answering the mean", f"RMSE {task.majority_error:.3f}"
 
 
 def reasons(run: Run) -> str:

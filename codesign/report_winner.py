@@ -6,6 +6,7 @@ import json
 from html import escape
 from typing import Any
 
+from codesign.accuracy import error_words
 from codesign.artifacts import ArtifactStore
 from codesign.board_words import COLUMNS, cells, columns_of, outcome, provenance, results_of, where
 from codesign.budget import RESOURCES
@@ -17,7 +18,7 @@ from codesign.record import Record
 from codesign.report_html import Cell, Html, bar, drawing, key, note, paragraph, rect, table
 from codesign.run import Run
 from codesign.show import all_artefacts, all_figures, figure_details, hardware_words, layer_words, number_words
-from codesign.summary import fmax_words, latency, percent_error
+from codesign.summary import fmax_words, latency
 
 SCHEDULE = "design.json"
 """The artefact with the schedule: ``layers`` (``name, mode, latency_cycles, interval_cycles, pe, simd``) and totals."""
@@ -31,7 +32,7 @@ def anchor(record: Record) -> str:
 def winner(run: Run, record: Record, *, opened: bool) -> str:
     """The section of one front member; all but the first are folded."""
     figures = all_figures(record, run.finals.get(record.digest))
-    error = percent_error(figures["val_error"].value, run.task.validation_samples)
+    error = error_words(figures["val_error"], run.task.validation_samples)
     time, _, timed = latency(run, record)
     costs = marked(f"{figures['lut'].value:,.0f} LUT", figures["lut"]), marked(f"{time:.2f} us", timed)
     short = f"error {error}, {', '.join(costs)}, Fmax {_fmax(record, figures)}"

@@ -7,10 +7,12 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from codesign.architecture import ACTIVATIONS, Mode
+from codesign.architecture import ACTIVATIONS, LEARNING_RATE, THRESHOLD, THRESHOLDS, Mode, Optimizer, Weights
 from codesign.errors import nearest
 from codesign.target import BOARD, CLOCK_MHZ
-from nas.spaces import FOLDINGS, INPUT_BITS, WIDTHS
+from nas.algorithms import DEEPMAKER
+from nas.space import Choice
+from nas.spaces import FOLDINGS, INPUT_BITS, SPACES, WIDTHS
 from quant.names import KERAS_FILES
 
 DATASETS = ("digits", *KERAS_FILES)
@@ -19,12 +21,19 @@ _SHARE = r"^(100(\.0+)?|\d{1,2}(\.\d+)?)%$"
 _TEXT = r"^[^\x00]+$"  # no path has a NUL
 VIRTUAL = "virtual:"
 _HOST = rf"^({VIRTUAL}[\w.-]+|([\w.][\w.-]*@)?[A-Za-z0-9][A-Za-z0-9.-]*)$"
+_SPACE = rf"^({'|'.join(SPACES)}|[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*)$"
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 
 
 def _key(default: Any, meaning: str, expects: str, *, example: str = "", **bounds: Any) -> Any:
     """A field: ``expects`` completes "... is not" in errors; ``example`` is shown where there is no default."""
     return Field(default, description=meaning, json_schema_extra={"expects": expects, "example": example}, **bounds)
+
+
+def _frozen(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _frozen(inner) for key, inner in value.items()}
+    return tuple(value) if isinstance(value, list) else value
 
 
 class _Section(BaseModel):
@@ -35,7 +44,7 @@ class _Section(BaseModel):
     def _arrays_are_tuples(cls, values: Any) -> Any:
         if not isinstance(values, dict):
             return values
-        return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+        return {key: _frozen(value) for key, value in values.items()}
 
     @model_validator(mode="after")
     def _choices_differ(self) -> Self:
@@ -74,7 +83,11 @@ class DataSection(_Section):
         example="x.npz",
         pattern=_TEXT,
     )
-    task: Literal["classification"] = _key("classification", "what the network does", '"classification"')
+    task: Literal["classification", "regression"] = _key(
+        "classification",
+        "what the network does; regression needs path, and its error is an RMSE",
+        '"classification" or "regression"',
+    )
     scale: Literal["minmax", "standard", "none"] = _key(
         "minmax", "how inputs are scaled; fitted on training data only", 'one of "minmax", "standard", "none"'
     )
@@ -144,23 +157,85 @@ class BudgetSection(_Section):
     fps: float | None = _key(None, "inferences per second, at least", "a number above 0", example="100000.0", gt=0)
 
 
-ObjectiveName = Literal["error", "latency", "interval", "lut", "ff", "bram", "dsp"]
+Positive = Annotated[float, Field(ge=0)]
+ObjectiveName = Literal[
+    "error",
+    "latency",
+    "interval",
+    "lut",
+    "ff",
+    "bram",
+    "dsp",
+    "share",
+    "parameters",
+    "bit_operations",
+    "weight_flips",
+    "input_noise",
+]
 
 
 class SearchSection(_Section):
     """[search]: how it is searched."""
 
-    space: Literal["mlp"] = _key("mlp", "family of networks", '"mlp" (ternary multi-layer perceptrons)')
+    space: str = _key(
+        "mlp",
+        "family of networks",
+        '"mlp" (multi-layer perceptrons), or MODULE:FUNCTION that makes a space of your own',
+        pattern=_SPACE,
+    )
     objectives: tuple[ObjectiveName, ...] = _key(
         ("error", "latency", "lut"),
         "what is made small",
-        "a list of error, latency, interval, lut, ff, bram, dsp",
+        "a list of error, latency, interval, lut, ff, bram, dsp, share, parameters, bit_operations, weight_flips, "
+        "input_noise",
         min_length=1,
     )
     population: int = _key(16, "candidates per generation", "a whole number from 2 to 1000", ge=2, le=1000)
     generations: int = _key(4, "generations, the first included", "a whole number from 1 to 1000", ge=1, le=1000)
     epochs: int = _key(
         20, "passes over the training data per candidate", "a whole number from 1 to 1000", ge=1, le=1000
+    )
+    batch_size: int = _key(32, "samples per training step", "a whole number from 1 to 65536", ge=1, le=65536)
+    algorithm: Literal["nsga2", "deepmaker", "annealing", "random"] = _key(
+        "nsga2",
+        "how it is searched; deepmaker has defaults of its own",
+        'one of "nsga2", "deepmaker", "annealing", "random"',
+    )
+
+    @model_validator(mode="after")
+    def _preset(self) -> Self:
+        if self.algorithm == "deepmaker":
+            for key, value in DEEPMAKER.items():
+                if key not in self.model_fields_set:
+                    object.__setattr__(self, key, value)
+        return self
+
+
+class RobustnessSection(_Section):
+    """[robustness]: the faults that the objectives weight_flips and input_noise try."""
+
+    weight_flips: float = _key(
+        0.01, "probability of each weight bit to be flipped", "a number from 0 to 0.5", ge=0, le=0.5
+    )
+    input_noise: float = _key(
+        0.1, "normal noise, in standard deviations of each input", "a number from 0 to 10", ge=0, le=10
+    )
+
+
+class StopSection(_Section):
+    """[stop]: what ends a search before its last generation; always between two generations."""
+
+    hours: float | None = _key(None, "wall time of the search", "a number above 0", example="8.0", gt=0)
+    stalled: int | None = _key(
+        None,
+        "generations in which the hypervolume grew by less than 0.1 % in all",
+        "a whole number from 1 to 1000",
+        example="5",
+        ge=1,
+        le=1000,
+    )
+    target: dict[ObjectiveName, Positive] = _key(
+        {}, "one candidate that reaches all of these ends the search", "a table such as {error = 0.05, lut = 3000}"
     )
 
 
@@ -189,6 +264,12 @@ Width = Annotated[int, Field(ge=1, le=1024)]
 Bits = Annotated[int, Field(ge=1, le=8)]
 ActivationBits = Literal["ternary", 2, 3, 4]
 Folding = Annotated[int, Field(ge=2, le=4096)]
+Threshold = Annotated[float, Field(ge=THRESHOLDS[0], le=THRESHOLDS[1])]
+Sparsity = Annotated[float, Field(ge=0, le=100)]
+Rate = Annotated[float, Field(gt=0, le=1)]
+PerLayer = Literal["width", "activation_bits"]
+GeneKey = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+_NO_GENES = ("depth", "activation_bits", "per_layer", "genes")
 
 
 class SpaceSection(_Section):
@@ -221,6 +302,32 @@ class SpaceSection(_Section):
         "a list of whole numbers from 2 to 4096",
         min_length=1,
     )
+    weights: tuple[Weights, ...] = _key(
+        ("ternary",), "kernels of -1, 0, +1 or of -1, +1", 'a list of "ternary", "binary"', min_length=1
+    )
+    threshold: tuple[Threshold, ...] = _key(
+        (THRESHOLD,),
+        "ternary weights are 0 below this times their unit's mean magnitude",
+        "a list of numbers from 0.3 to 1.5",
+        min_length=1,
+    )
+    sparsity: tuple[Sparsity, ...] = _key(
+        (0.0,), "pressure on ternary weights to be 0", "a list of numbers from 0 to 100", min_length=1
+    )
+    learning_rate: tuple[Rate, ...] = _key(
+        (LEARNING_RATE,), "of training, before its schedule", "a list of numbers above 0, at most 1", min_length=1
+    )
+    optimizer: tuple[Optimizer, ...] = _key(
+        ("adam",), "that trains the weights", 'a list of "adam", "sgd", "rmsprop"', min_length=1
+    )
+    per_layer: tuple[PerLayer, ...] = _key(
+        ("width",),
+        "what each hidden layer has a choice of its own for; the rest is one choice for all",
+        'a list of "width", "activation_bits"',
+    )
+    genes: dict[GeneKey, tuple[str | int | bool | float, ...]] = _key(
+        {}, "choices of the genes of a space of your own, by key", "a table of lists, such as {taper = [1, 2]}"
+    )
 
     @model_validator(mode="after")
     def _depth_ascends(self) -> Self:
@@ -228,10 +335,15 @@ class SpaceSection(_Section):
             raise ValueError(f"depth = {toml_value(self.depth)} must be [fewest, most]")
         return self
 
-    def choices(self) -> dict[str, tuple[str | int | bool, ...]]:
+    def tied(self) -> tuple[str, ...]:
+        """Gene keys that have one choice for all layers."""
+        keys = {"width": "width", "activation_bits": "activation"}
+        return tuple(key for name, key in keys.items() if name not in self.per_layer)
+
+    def choices(self) -> dict[str, tuple[Choice, ...]]:
         """Choices by the gene keys of ``nas.spaces.mlp``."""
-        values: dict[str, tuple[str | int | bool, ...]] = {
-            key: getattr(self, key) for key in type(self).model_fields if key not in ("depth", "activation_bits")
+        values: dict[str, tuple[Choice, ...]] = {
+            key: getattr(self, key) for key in type(self).model_fields if key not in _NO_GENES
         }
         values["depth"] = tuple(range(self.depth[0], self.depth[1] + 1))
         wanted = {str(bits) for bits in self.activation_bits}

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from codesign.accuracy import error_words, output_words
 from codesign.architecture import Architecture, Mode
 from codesign.artifacts import ArtifactStore
 from codesign.board_words import board_json, figures_line, outcome, provenance, results_of, where
@@ -23,7 +24,7 @@ from codesign.record import Final, Record
 from codesign.report_boards import corrections_json
 from codesign.run import Run, read_run
 from codesign.store import Store
-from codesign.summary import FrontTable, class_words, closing, fmax_caveat, percent_error
+from codesign.summary import FrontTable, closing, fmax_caveat
 
 _LOG_LINES = 30
 _REASONS = 5
@@ -43,7 +44,7 @@ def show_run(folder: Path, *, as_json: bool) -> None:
     process = searching_process(folder)
     if process is not None:
         console.print(Text(f"process {process} is searching; watch it with: {PROGRAM} show {folder.name} --follow"))
-    for line in (closing(run), class_words(run.task.class_names), *_boards_line(run), *_failures(run)):
+    for line in (closing(run), output_words(run.task), *_boards_line(run), *_failures(run)):
         console.print(Text(line), soft_wrap=True)
 
 
@@ -250,7 +251,7 @@ def _heading(run: Run, record: Record) -> list[str]:
     lines = [
         f"{architecture.words()}   {record.digest}",
         f"layers:     {' -> '.join(layer_words(architecture))}",
-        f"outputs:    {class_words(run.task.class_names)}",
+        f"outputs:    {output_words(run.task)}",
         f"batch norm: {'yes' if architecture.batch_norm else 'no'}",
         f"hardware:   {hardware_words(architecture)}",
         f"generation: {record.generation + 1}",
@@ -302,7 +303,7 @@ def figure_details(name: str, figure: Figure, mode: Mode) -> str:
         if isinstance(value, str | int | float) and key != "context"
     ]
     if "samples" in figure.details:
-        plain.append(percent_error(figure.value, figure.details["samples"]))
+        plain.append(error_words(figure, figure.details["samples"]))
     return ", ".join(plain)
 
 

@@ -18,8 +18,10 @@ from codesign.schema import (
     BoardSection,
     BudgetSection,
     DataSection,
+    RobustnessSection,
     SearchSection,
     SpaceSection,
+    StopSection,
     StudySection,
     TargetSection,
     toml_value,
@@ -38,6 +40,8 @@ class Study(BaseModel):
     search: SearchSection = SearchSection()
     space: SpaceSection = SpaceSection()
     board: BoardSection = BoardSection()
+    stop: StopSection = StopSection()
+    robustness: RobustnessSection = RobustnessSection()
 
     @property
     def name(self) -> str:

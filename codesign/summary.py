@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -13,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from codesign import report_boards
+from codesign.accuracy import error_words
 from codesign.architecture import Mode
 from codesign.marks import marked, meanings
 from codesign.measurement import Figure, Provenance
@@ -26,19 +26,6 @@ def print_summary(run: Run, console: Console) -> None:
     """Print the front and what else the search came to."""
     console.print(FrontTable(run))
     console.print(Text(closing(run)), soft_wrap=True)
-
-
-def statistical_error(error: float, samples: int) -> float:
-    """Standard error of an error rate counted on ``samples``, both 0 to 1.
-
-    Half the Wilson score interval at one standard deviation (Wilson 1927), which is not zero when no sample was wrong.
-    """
-    return math.sqrt(error * (1 - error) / samples + 1 / (4 * samples**2)) / (1 + 1 / samples)
-
-
-def percent_error(error: float, samples: int) -> str:
-    """An error rate with its statistical error, e.g. ``5.2 ± 1.3 %``."""
-    return f"{100 * error:.1f} ± {100 * statistical_error(error, samples):.1f} %"
 
 
 def model_error(fmax: Figure, mode: Mode) -> float | None:
@@ -87,12 +74,6 @@ def fmax_note(figures: Sequence[tuple[Figure, Mode]]) -> str:
     if "uncalibrated" in caveats:
         text += "; uncalibrated for this part: its error is unknown"
     return text
-
-
-def class_words(names: Sequence[str], most: int = 12) -> str:
-    """Class names on one line, the first ones where there are many, e.g. ``3 classes: cat, dog, owl``."""
-    more = f", ... and {len(names) - most} more" if len(names) > most else ""
-    return f"{len(names)} classes: {', '.join(names[:most])}{more}"
 
 
 def outcome_lines(run: Run) -> list[str]:
@@ -208,18 +189,13 @@ def _measured(record: Record, name: str) -> Figure:
 
 
 def _validation(run: Run, record: Record) -> str:
-    return percent_error(_measured(record, "val_error").value, run.task.validation_samples)
-
-
-def _tested(run: Run, record: Record) -> float | None:
-    final = run.finals.get(record.digest)
-    figure = final.measurement.figures.get("test_error") if final and final.measurement else None
-    return figure.value if figure else None
+    return error_words(_measured(record, "val_error"), run.task.validation_samples)
 
 
 def _test(run: Run, record: Record) -> str:
-    error = _tested(run, record)
-    return "" if error is None else percent_error(error, run.task.test_samples)
+    final = run.finals.get(record.digest)
+    figure = final.measurement.figures.get("test_error") if final and final.measurement else None
+    return "" if figure is None else error_words(figure, run.task.test_samples)
 
 
 def _time(run: Run, record: Record) -> str:

@@ -13,7 +13,8 @@ from codesign.target import Part, Target
 class Task:
     """The study's dataset and target in numbers.
 
-    ``majority_error`` is the validation error (0 to 1) of always answering the most frequent class;
+    ``majority_error`` is the validation error of always answering the most frequent class (0 to 1), or the mean of a
+    regression's targets (about 1, see ``quant.regression.rmse``), which has ``targets`` values and no classes;
     ``validation_samples`` and ``test_samples`` give errors their statistical error. ``class_names`` are the labels in
     the order of the outputs. ``data_digest`` tells whether the data are still the same when a run continues.
     """
@@ -25,11 +26,12 @@ class Task:
     test_samples: int
     target: Target
     data_digest: str = ""
+    targets: int = 0
 
     @property
     def outputs(self) -> int:
-        """Number of classes."""
-        return len(self.class_names)
+        """Number of classes, or of a regression's targets."""
+        return len(self.class_names) or self.targets
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""

@@ -1,4 +1,4 @@
-"""NSGA-II of pymoo by ask and tell: the one place that knows pymoo's classes."""
+"""NSGA-II of pymoo by ask and tell, and DeepMaker's variant: the one place that knows pymoo's classes."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from pymoo.core.population import Population
 from pymoo.core.problem import Problem
 from pymoo.core.repair import Repair
 from pymoo.core.sampling import Sampling
+from pymoo.core.selection import Selection
 from pymoo.core.termination import NoTermination
 
+from nas.algorithm import Settings, Told, checked
+from nas.operators import crossed, mutated, stratified
 from nas.space import Genome, Space
-from nas.told import Told
-
-_STEP_SHARE = 0.7  # of the mutations of ordered genes go to a neighbouring choice, the others anywhere
-_ATTEMPTS = 100  # random genomes per wanted one before the first generation stays smaller, as pymoo does in mating
 
 Matrix = NDArray[Any]
 
 
 class Search:
-    """A seeded NSGA-II run over the genomes of a space.
+    """NSGA-II (Deb et al., 2002) over the genomes of a space; needs at least one constraint.
 
-    The sequence of asks depends only on space, numbers, seed and what was told: replaying the tells of an
-    interrupted run brings it to the same state. Needs at least one constraint.
+    ``mating`` are pymoo's operators where others than ours are wanted.
     """
 
-    def __init__(self, space: Space, objectives: int, constraints: int, population: int, seed: int) -> None:
+    def __init__(
+        self, space: Space, objectives: int, constraints: int, population: int, seed: int, **mating: Any
+    ) -> None:
         self._objectives = objectives
         self._seen: set[Genome] = set()
         self._asked: Any = None
@@ -44,10 +44,10 @@ class Search:
         self._algorithm = NSGA2(
             pop_size=population,
             sampling=_StratifiedSampling(space),
-            crossover=_ActiveUniformCrossover(space),
             mutation=_ChoiceMutation(space),
             repair=_SpaceRepair(space),
             eliminate_duplicates=_NeverTwice(self._seen),
+            **{"crossover": _UniformCrossover(space), **mating},
         )
         self._algorithm.setup(problem, seed=seed, termination=NoTermination())
 
@@ -65,8 +65,7 @@ class Search:
     def tell(self, results: Sequence[Told]) -> None:
         """The results of the last ask, in its order."""
         assert self._asked is not None
-        assert len(results) == len(self._asked)
-        for individual, result in zip(self._asked, results, strict=True):
+        for individual, result in zip(self._asked, checked(results, len(self._asked)), strict=True):
             self._set(individual, result)
         self._algorithm.tell(infills=self._asked)
         self._asked = None
@@ -74,16 +73,37 @@ class Search:
     def revise(self, told: Callable[[Genome], Told]) -> None:
         """What is known by now of those told earlier that still count; the next :meth:`tell` ranks by it."""
         for individual in self._algorithm.pop if self._algorithm.pop is not None else ():
-            self._set(individual, told(tuple(int(index) for index in individual.X)))
+            (result,) = checked([told(tuple(int(index) for index in individual.X))], 1)
+            self._set(individual, result)
 
     def _set(self, individual: Any, result: Told) -> None:
         unmeasured = result.objectives is None
-        assert not unmeasured or max(result.violations) > 0, "an unmeasured candidate would rank as feasible"
         # pymoo orders infeasible candidates by violation alone, so their objectives are never compared
         objectives = np.full(self._objectives, np.inf) if unmeasured else np.array(result.objectives, dtype=float)
         individual.F, individual.G = objectives, np.array(result.violations, dtype=float)
         individual.CV = None  # pymoo keeps the violation that it added up before
         individual.evaluated.update({"F", "G"})
+
+
+def deepmaker(space: Space, settings: Settings) -> Search:
+    """DeepMaker's variant: parents by roulette over their ranks, one-point crossover."""
+    mating = {"selection": _Roulette(), "crossover": _OnePointCrossover(space)}
+    return Search(space, settings.objectives, settings.constraints, settings.population, settings.seed, **mating)
+
+
+class _Roulette(Selection):  # type: ignore[misc]  # pymoo is untyped
+    """Parents drawn with a chance of 1 / (1 + rank); those over a budget rank behind all others, by how far."""
+
+    def _do(
+        self, _problem: Problem, pop: Population, n_select: int, n_parents: int,
+        *_: Any, random_state: np.random.Generator, **__: Any,
+    ) -> Matrix:  # fmt: skip
+        over = pop.get("CV")[:, 0]
+        ranks = np.array([0 if excess > 0 else rank for rank, excess in zip(pop.get("rank"), over, strict=True)])
+        order = np.argsort(np.argsort(over, kind="stable"), kind="stable")
+        ranks = np.where(over > 0, 1 + ranks.max() + order, ranks)
+        chances = 1.0 / (1.0 + ranks)
+        return random_state.choice(len(pop), size=(n_select, n_parents), p=chances / chances.sum())
 
 
 class _SpaceRepair(Repair):  # type: ignore[misc]  # pymoo is untyped
@@ -117,65 +137,51 @@ class _NeverTwice(DuplicateElimination):  # type: ignore[misc]  # pymoo is untyp
 
 
 class _StratifiedSampling(Sampling):  # type: ignore[misc]  # pymoo is untyped
-    """A Latin hypercube over the choices: each choice of a gene as often as every other; then distinct random ones."""
+    """See :func:`nas.operators.stratified`."""
 
     def __init__(self, space: Space) -> None:
         super().__init__()
         self._space = space
 
     def _do(self, _problem: Problem, n_samples: int, *_: Any, random_state: np.random.Generator, **__: Any) -> Matrix:
-        columns = [
-            random_state.permutation(np.arange(n_samples) * len(gene.choices) // n_samples)
-            for gene in self._space.genes
-        ]
-        found = dict.fromkeys(self._space.repair(row) for row in np.column_stack(columns))
-        for _attempt in range(_ATTEMPTS * n_samples):
-            if len(found) >= n_samples:
-                break
-            found.setdefault(self._space.sample(random_state))
-        return np.array(list(found), dtype=int)
+        return np.array(stratified(self._space, n_samples, random_state), dtype=int)
 
 
-class _ActiveUniformCrossover(Crossover):  # type: ignore[misc]  # pymoo is untyped
-    """Uniform crossover that takes a gene from the parent where it means something, if only one has it active."""
+class _UniformCrossover(Crossover):  # type: ignore[misc]  # pymoo is untyped
+    """Each gene that leaves a choice is exchanged with probability one half."""
 
     def __init__(self, space: Space) -> None:
         super().__init__(n_parents=2, n_offsprings=2)
         self._space = space
 
     def _do(self, _problem: Problem, X: Matrix, *_: Any, random_state: np.random.Generator, **__: Any) -> Matrix:  # noqa: N803  # pymoo's name
-        active = np.array([[self._space.active(row) for row in parent] for parent in X])
-        swap = random_state.random(X.shape[1:]) < 0.5
-        children = np.where(swap, X[::-1], X)
-        from_active = np.where(swap, active[::-1], active)
-        return np.where(from_active, children, np.where(swap, X, X[::-1]))
+        swap = np.zeros(X.shape[1:], dtype=bool)
+        swap[:, self._space.free] = random_state.random((X.shape[1], len(self._space.free))) < 0.5
+        pairs = [crossed(self._space, *couple) for couple in zip(X[0].tolist(), X[1].tolist(), swap, strict=True)]
+        return np.array(list(zip(*pairs, strict=True)), dtype=int)
+
+
+class _OnePointCrossover(Crossover):  # type: ignore[misc]  # pymoo is untyped
+    """All genes from a random place on are exchanged."""
+
+    def __init__(self, space: Space) -> None:
+        super().__init__(n_parents=2, n_offsprings=2)
+        self._space = space
+
+    def _do(self, _problem: Problem, X: Matrix, *_: Any, random_state: np.random.Generator, **__: Any) -> Matrix:  # noqa: N803  # pymoo's name
+        places = [*self._space.free[1:], X.shape[2]]  # a cut before the first gene would exchange the parents
+        cuts = random_state.integers(len(places), size=(X.shape[1],))
+        swaps = [[place >= places[cut] for place in range(X.shape[2])] for cut in cuts.tolist()]
+        pairs = [crossed(self._space, *couple) for couple in zip(X[0].tolist(), X[1].tolist(), swaps, strict=True)]
+        return np.array(list(zip(*pairs, strict=True)), dtype=int)
 
 
 class _ChoiceMutation(Mutation):  # type: ignore[misc]  # pymoo is untyped
-    """Changes each gene with probability 1/genes: ordered ones mostly by one step, others to any other choice.
-
-    Genes that become active are drawn at random, as the 0 that repair left in them is nobody's choice.
-    """
+    """See :func:`nas.operators.mutated`."""
 
     def __init__(self, space: Space) -> None:
         super().__init__()
         self._space = space
 
     def _do(self, _problem: Problem, X: Matrix, *_: Any, random_state: np.random.Generator, **__: Any) -> Matrix:  # noqa: N803  # pymoo's name
-        return np.array([self._mutated(row, random_state) for row in X], dtype=int)
-
-    def _mutated(self, row: Matrix, rng: np.random.Generator) -> Matrix:
-        genes = self._space.genes
-        mutant = row.copy()
-        for position in np.flatnonzero(rng.random(len(genes)) < 1 / len(genes)):
-            gene, old = genes[position], int(row[position])
-            others = [index for index in range(len(gene.choices)) if index != old]
-            if gene.ordered and rng.random() < _STEP_SHARE:
-                others = [index for index in others if abs(index - old) == 1]
-            if others:
-                mutant[position] = others[int(rng.integers(len(others)))]
-        before: Matrix = np.array(self._space.active(row.tolist()))
-        after: Matrix = np.array(self._space.active(mutant.tolist()))
-        for position in np.flatnonzero(after & ~before):
-            mutant[position] = rng.integers(len(genes[position].choices))
-        return mutant
+        return np.array([mutated(self._space, row, random_state) for row in X.tolist()], dtype=int)

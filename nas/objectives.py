@@ -52,9 +52,16 @@ OBJECTIVES: Mapping[str, Quantity] = {
         Quantity("ff", "ff", "FF"),
         Quantity("bram", "bram", "BRAM36"),
         Quantity("dsp", "dsp", "DSP"),
+        Quantity("share", "largest_share", "%"),
+        Quantity("parameters", "parameters", ""),
+        Quantity("bit_operations", "bit_operations", ""),
+        Quantity("weight_flips", "weight_flips_error", ""),
+        Quantity("input_noise", "input_noise_error", ""),
     )
 }
 """What a study may minimise. Every objective is to be made small."""
+ERRORS = ("error", "weight_flips", "input_noise")
+"""Objectives that are errors of the network."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from codesign.errors import StudyError, nearest
 if TYPE_CHECKING:
     import numpy as np
 
-Choice = str | int | bool
+Choice = str | int | bool | float
 Genome = tuple[int, ...]
 """One index into each gene's choices."""
 
@@ -46,29 +46,36 @@ class Space:
     """Named genes and the two functions between their active values and an Architecture.
 
     A new space is a new value of this class. ``build`` gets the values of the active genes by name, ``describe`` gives
-    them back for any architecture that ``build`` can make. A gene's condition names an earlier gene.
+    them back for any architecture that ``build`` can make. A gene's condition names an earlier gene. ``tied`` genes
+    have no place in a genome: each takes the value of the first gene with its key.
     """
 
     name: str
     genes: tuple[Gene, ...]
     build: Callable[[Mapping[str, Choice]], Architecture]
     describe: Callable[[Architecture], Mapping[str, Choice]]
+    tied: tuple[Gene, ...] = ()
 
     def __post_init__(self) -> None:
         """Check that conditions look back only, which makes activity a single pass."""
         earlier: set[str] = set()
-        for gene in self.genes:
+        for gene in (*self.genes, *self.tied):
             assert gene.choices, f"{gene.name} has no choices"
             assert len(set(gene.choices)) == len(gene.choices), f"{gene.name} has the same choice twice"
             assert gene.when is None or gene.when.gene in earlier, f"{gene.name} depends on a later gene"
             earlier.add(gene.name)
+
+    @property
+    def free(self) -> tuple[int, ...]:
+        """Places of the genes that leave a choice."""
+        return tuple(place for place, gene in enumerate(self.genes) if len(gene.choices) > 1)
 
     def active(self, genome: Sequence[int]) -> tuple[bool, ...]:
         """Which genes mean something in this genome."""
         values: dict[str, Choice] = {}
         flags = []
         for gene, index in zip(self.genes, genome, strict=True):
-            flag = gene.when is None or (gene.when.gene in values and values[gene.when.gene] in gene.when.choices)
+            flag = _holds(gene.when, values)
             if flag:
                 values[gene.name] = gene.choices[index]
             flags.append(flag)
@@ -81,7 +88,12 @@ class Space:
     def decode(self, genome: Sequence[int]) -> Architecture:
         """The architecture of a genome; genomes with the same repair give the same one."""
         columns = zip(self.genes, genome, self.active(genome), strict=True)
-        return self.build({gene.name: gene.choices[index] for gene, index, on in columns if on})
+        values = {gene.name: gene.choices[index] for gene, index, on in columns if on}
+        first = {gene.key: gene.name for gene in reversed(self.genes)}
+        for gene in self.tied:
+            if _holds(gene.when, values):
+                values[gene.name] = values[first[gene.key]]
+        return self.build(values)
 
     def encode(self, architecture: Architecture) -> Genome:
         """Inverse of :meth:`decode`, repaired; ValueError for an architecture outside this space."""
@@ -97,7 +109,10 @@ class Space:
 
     def sample(self, rng: np.random.Generator) -> Genome:
         """A random repaired genome: every active gene's choices are equally likely."""
-        return self.repair([int(rng.integers(len(gene.choices))) for gene in self.genes])
+        genome = [0] * len(self.genes)
+        for place in self.free:
+            genome[place] = int(rng.integers(len(self.genes[place].choices)))
+        return self.repair(genome)
 
     def size(self) -> int:
         """Number of distinct architectures."""
@@ -113,12 +128,72 @@ class Space:
     def with_choices(self, choices: Mapping[str, Sequence[Choice]]) -> Space:
         """This space with other choices for some keys; genes that can then never be active are dropped."""
         keys = {gene.key for gene in self.genes}
-        for key in choices:
+        for key, values in choices.items():
             if key not in keys:
                 raise StudyError(f"the space {self.name} has no gene {key!r}; {nearest(key, keys)}")
+            if not values or len(set(values)) < len(values):
+                wrong = "has the same choice twice" if values else "has no choices"
+                raise StudyError(f"the gene {key!r} of the space {self.name} {wrong}: {list(values)}; give it some")
         genes: dict[str, Gene] = {}
         for gene in self.genes:
             when = gene.when
             if when is None or (when.gene in genes and when.choices.intersection(genes[when.gene].choices)):
                 genes[gene.name] = replace(gene, choices=tuple(choices.get(gene.key, gene.choices)))
         return replace(self, genes=tuple(genes.values()))
+
+    def with_genes(
+        self,
+        genes: Sequence[Gene],
+        apply: Callable[[Architecture, Mapping[str, Choice]], Architecture],
+        read: Callable[[Architecture], Mapping[str, Choice]],
+    ) -> Space:
+        """This space with further genes: ``apply`` puts their active values into an architecture, ``read`` finds them.
+
+        ``apply`` also gets the values of this space's genes, which must still be found in what it makes.
+        """
+        return replace(
+            self,
+            genes=(*self.genes, *genes),
+            build=lambda values: apply(self.build(values), values),
+            describe=lambda architecture: {**self.describe(architecture), **read(architecture)},
+        )
+
+    def check(self) -> None:
+        """StudyError for a choice that gives no architecture, or one that ``describe`` does not find again."""
+        for place, gene in enumerate(self.genes):
+            for index in range(len(gene.choices)):
+                genome = self.repair(self._with_active(place, index))
+                what = f"the gene {gene.name!r} = {gene.choices[index]!r} of the space {self.name}"
+                try:
+                    architecture = self.decode(genome)
+                except (ValueError, TypeError, KeyError) as error:
+                    raise StudyError(f"{what} gives no network: {error}; leave it out") from None
+                try:
+                    found = self.encode(architecture)
+                except ValueError:
+                    found = ()
+                if found != genome:
+                    raise StudyError(f"{what} is not found again in {architecture.words()}: mend the space's describe")
+
+    def _with_active(self, place: int, index: int) -> list[int]:
+        """The first genome in which the gene at ``place`` has that choice and means something."""
+        genome = [0] * len(self.genes)
+        genome[place] = index
+        when = self.genes[place].when
+        while when is not None:
+            place = next(number for number, gene in enumerate(self.genes) if gene.name == when.gene)
+            choices = self.genes[place].choices
+            genome[place] = next(number for number, choice in enumerate(choices) if choice in when.choices)
+            when = self.genes[place].when
+        return genome
+
+    def with_tied(self, keys: Sequence[str]) -> Space:
+        """This space with one gene for each of ``keys``, which all genes of that key then follow."""
+        first = {gene.key: gene.name for gene in reversed(self.genes)}
+        followers = [gene for gene in self.genes if gene.key in keys and gene.name != first[gene.key]]
+        kept = tuple(gene for gene in self.genes if gene not in followers)
+        return replace(self, genes=kept, tied=(*self.tied, *followers))
+
+
+def _holds(when: Condition | None, values: Mapping[str, Choice]) -> bool:
+    return when is None or (when.gene in values and values[when.gene] in when.choices)

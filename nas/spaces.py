@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, fields
 from functools import partial
+from typing import Any
 
-from codesign.architecture import ACTIVATIONS, MODES, Architecture, DenseLayer, Hardware
+from codesign.architecture import (
+    ACTIVATIONS,
+    LEARNING_RATE,
+    MODES,
+    THRESHOLD,
+    Architecture,
+    DenseLayer,
+    Hardware,
+    Training,
+)
 from nas.space import Choice, Condition, Gene, Space
 
 MAX_DEPTH = 4
@@ -16,46 +27,69 @@ FOLDINGS = (8, 16, 32, 64)
 
 
 def mlp(inputs: int, outputs: int) -> Space:
-    """Ternary multi-layer perceptrons between ``inputs`` features and ``outputs`` logits.
+    """Multi-layer perceptrons between ``inputs`` features and ``outputs`` logits.
 
-    Each hidden layer has its own width; activation, batch norm and mode hold for the whole network.
+    Each hidden layer has its own width and activation; the other genes hold for the whole network. Weights and how
+    they are trained have one choice each, which a study may widen.
     """
     depths = tuple(range(1, MAX_DEPTH + 1))
-    widths = (
-        Gene(f"width_{layer}", "width", WIDTHS, True, Condition("depth", frozenset(depths[layer - 1 :])))
-        for layer in depths
-    )
+    ternary = Condition("weights", frozenset({"ternary"}))
     genes = (
         Gene("depth", "depth", depths, True),
-        *widths,
+        *_per_layer("width", WIDTHS),
         Gene("input_bits", "input_bits", INPUT_BITS, True),
-        Gene("activation", "activation", ACTIVATIONS, True),  # ternary is the coarsest, 4 bits the finest
+        *_per_layer("activation", ACTIVATIONS),  # ternary is the coarsest, 4 bits the finest
         Gene("batch_norm", "batch_norm", (False, True), False),
         Gene("mode", "mode", MODES, False),
         Gene("folding", "folding", FOLDINGS, True, Condition("mode", frozenset({"folded"}))),
+        Gene("weights", "weights", ("ternary",), False),
+        Gene("threshold", "threshold", (THRESHOLD,), True, ternary),
+        Gene("sparsity", "sparsity", (0.0,), True, ternary),
+        Gene("learning_rate", "learning_rate", (LEARNING_RATE,), True),
+        Gene("optimizer", "optimizer", ("adam",), False),
     )
     return Space("mlp", genes, partial(_build_mlp, inputs, outputs), _describe_mlp)
+
+
+def _per_layer(key: str, choices: tuple[Choice, ...]) -> Iterator[Gene]:
+    for layer in range(1, MAX_DEPTH + 1):
+        deep_enough = Condition("depth", frozenset(range(layer, MAX_DEPTH + 1)))
+        yield Gene(f"{key}_{layer}", key, choices, True, deep_enough)
 
 
 SPACES: Mapping[str, Callable[[int, int], Space]] = {"mlp": mlp}
 
 
-def _build_mlp(inputs: int, outputs: int, values: Mapping[str, Choice]) -> Architecture:
-    hidden = tuple(
-        DenseLayer(int(values[f"width_{layer}"]), str(values["activation"]))  # type: ignore[arg-type]  # a choice of ACTIVATIONS
-        for layer in range(1, int(values["depth"]) + 1)
+def _build_mlp(inputs: int, outputs: int, values: Mapping[str, Any]) -> Architecture:
+    layers = range(1, values["depth"] + 1)
+    hidden = tuple(DenseLayer(values[f"width_{layer}"], values[f"activation_{layer}"]) for layer in layers)
+    hardware = Hardware(values["mode"], values.get("folding", 1))
+    trained = {field.name: values[field.name] for field in fields(Training) if field.name in values}
+    return Architecture(
+        inputs,
+        outputs,
+        values["input_bits"],
+        hidden,
+        values["batch_norm"],
+        hardware,
+        values["weights"],
+        Training(**trained),
     )
-    hardware = Hardware(str(values["mode"]), int(values.get("folding", 1)))  # type: ignore[arg-type]  # a choice of MODES
-    return Architecture(inputs, outputs, int(values["input_bits"]), hidden, bool(values["batch_norm"]), hardware)
 
 
 def _describe_mlp(architecture: Architecture) -> dict[str, Choice]:
-    values: dict[str, Choice] = {f"width_{i}": layer.units for i, layer in enumerate(architecture.hidden, start=1)}
-    values["depth"] = len(architecture.hidden)
-    values["input_bits"] = architecture.input_bits
-    values["activation"] = architecture.hidden[0].activation if architecture.hidden else ""
-    values["batch_norm"] = architecture.batch_norm
-    values["mode"] = architecture.hardware.mode
+    values: dict[str, Choice] = {"depth": len(architecture.hidden)}
+    for number, layer in enumerate(architecture.hidden, start=1):
+        values |= {f"width_{number}": layer.units, f"activation_{number}": layer.activation}
+    values |= {
+        "input_bits": architecture.input_bits,
+        "batch_norm": architecture.batch_norm,
+        "mode": architecture.hardware.mode,
+        "weights": architecture.weights,
+        **asdict(architecture.training),
+    }
+    if architecture.weights == "binary":
+        del values["threshold"], values["sparsity"]
     if architecture.hardware.mode == "folded":
         values["folding"] = architecture.hardware.folding
     return values

@@ -11,14 +11,11 @@ from codesign.architecture import Activation, Architecture
 from codesign.errors import ModelError
 
 from .layers import DyadicNorm, TernaryActivation
-from .quantizers import LatticeBias, TernaryWeights
+from .quantizers import BinaryWeights, LatticeBias, TernaryWeights
 from .scaling import InputFormat
 from .tf import keras, qkeras
 
 Model = Any
-
-WEIGHT_DENSITY = 0.58
-"""Share of nonzero trits of normal weights: P(|w| > 0.7 mean|w|)."""
 
 
 def build(architecture: Architecture, input_format: InputFormat, seed: int = 0) -> Model:
@@ -29,26 +26,26 @@ def build(architecture: Architecture, input_format: InputFormat, seed: int = 0) 
     """
     check_inputs(architecture, input_format)
     x = inputs = keras.layers.Input((architecture.inputs,), name="x")
-    lsb, power = 2.0**-input_format.frac, 1 / 3
+    lsb, power, dense = 2.0**-input_format.frac, 1 / 3, weight_density(architecture)
     fan_in = architecture.inputs
     for i, layer in enumerate(architecture.hidden):
         x = qkeras.QDense(
             layer.units,
-            kernel_quantizer=TernaryWeights(),
+            kernel_quantizer=_weights(architecture),
             kernel_initializer="zeros",
             use_bias=False,
             name=f"dense_{i}",
         )(x)
         spread = 1.0 if layer.activation == "ternary" else 0.5
-        scale = spread if architecture.batch_norm else spread * _unit_scale(fan_in, power)
+        scale = spread if architecture.batch_norm else spread * _unit_scale(fan_in * dense, power)
         x = DyadicNorm(lsb, scale, normalize=architecture.batch_norm, name=f"norm_{i}")(x)
         x = activation(layer.activation, f"act_{i}")(x)
         lsb, power = lattice(layer.activation), mean_square(layer.activation)
         fan_in = layer.units
-    temperature = _unit_scale(fan_in, power)
+    temperature = _unit_scale(fan_in * dense, power)
     x = qkeras.QDense(
         architecture.outputs,
-        kernel_quantizer=TernaryWeights(),
+        kernel_quantizer=_weights(architecture),
         kernel_initializer="zeros",
         bias_quantizer=LatticeBias(lsb, 1 / temperature),
         name="logits",
@@ -89,9 +86,22 @@ def check_inputs(architecture: Architecture, input_format: InputFormat) -> None:
         )
 
 
-def _unit_scale(fan_in: int, power: float) -> float:
-    """The power of two that brings a ternary sum over ``fan_in`` values to about unit variance."""
-    return float(2.0 ** round(-0.5 * math.log2(fan_in * WEIGHT_DENSITY * power)))
+def weight_density(architecture: Architecture) -> float:
+    """Share of non-zero weights at the start, to two digits: P(|w| > threshold * mean|w|) of normal weights."""
+    if architecture.weights == "binary":
+        return 1.0
+    return round(math.erfc(architecture.training.threshold / math.sqrt(math.pi)), 2)
+
+
+def _weights(architecture: Architecture) -> Any:
+    if architecture.weights == "binary":
+        return BinaryWeights()
+    return TernaryWeights(factor=architecture.training.threshold)
+
+
+def _unit_scale(terms: float, power: float) -> float:
+    """The power of two that brings a sum over ``terms`` values of mean square ``power`` to about unit variance."""
+    return float(2.0 ** round(-0.5 * math.log2(terms * power)))
 
 
 def _draw_weights(model: Model, seed: int) -> None:

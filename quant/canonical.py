@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from codesign.architecture import Activation, Architecture
+from codesign.architecture import Activation, Architecture, Weights
 from codesign.errors import ModelError
 
 from .build import check_inputs, lattice
@@ -30,8 +30,8 @@ _BATCH = 8192
 def canonicalize(model: Model, architecture: Architecture, input_format: InputFormat) -> Model:
     """The canonical model of a trained (or just built) one; its logits are those of the model's inference.
 
-    Layers: ``x, input_quant``, per hidden layer ``dense_i`` (trits), ``norm_i`` (batch normalization with mean 0,
-    variance 1, gamma a positive power of two, beta on the accumulator's lattice), ``act_i``, then ``logits``.
+    Layers: ``x, input_quant``, per hidden layer ``dense_i`` (weights -1, 0, +1), ``norm_i`` (batch normalization with
+    mean 0, variance 1, gamma a positive power of two, beta on the accumulator's lattice), ``act_i``; then ``logits``.
     Raises ModelError where a float32 sum could need more than 24 bits, since it would not be exact then.
     """
     check_inputs(architecture, input_format)
@@ -47,22 +47,23 @@ def canonicalize(model: Model, architecture: Architecture, input_format: InputFo
     lsb = 2.0**-input_format.frac
     low, high = (float(v) for v in (input_format.low * lsb, input_format.high * lsb))
     for i, layer in enumerate(architecture.hidden):
-        trits = _trits(model, f"dense_{i}")
+        trits = _unit_weights(model, f"dense_{i}")
         slope, offset = model.get_layer(f"norm_{i}").snapped()
         trits = trits * np.sign(slope)
         slope = np.abs(slope)
         _check_exact(f"norm_{i}", trits, slope, offset, lsb, (low, high), lattice(layer.activation))
         weights[f"dense_{i}"] = [trits]
         weights[f"norm_{i}"] = [slope, offset, np.zeros_like(slope), np.ones_like(slope)]
-        x = _dense(layer.units, f"dense_{i}", use_bias=False)(x)
+        x = _dense(layer.units, architecture.weights, f"dense_{i}", use_bias=False)(x)
         x = keras.layers.BatchNormalization(epsilon=0, name=f"norm_{i}")(x)
         x = qkeras.QActivation(_activation(model, i, layer.activation, float(slope.min()) * lsb), name=f"act_{i}")(x)
         lsb = lattice(layer.activation)
         low, high = (-1.0, 1.0) if layer.activation == "ternary" else (0.0, 1 - lsb)
-    trits, bias = _trits(model, "logits"), _bias(model)
+    trits, bias = _unit_weights(model, "logits"), _bias(model)
     _check_exact("logits", trits, np.ones_like(bias), bias, lsb, (low, high), lsb)
     weights["logits"] = [trits, bias]
-    x = _dense(architecture.outputs, "logits", use_bias=True, bias_quantizer=_bias_quantizer(bias, lsb))(x)
+    quantizer = _bias_quantizer(bias, lsb)
+    x = _dense(architecture.outputs, architecture.weights, "logits", use_bias=True, bias_quantizer=quantizer)(x)
     canonical = keras.Model(inputs, x, name="canonical")
     for name, values in weights.items():
         canonical.get_layer(name).set_weights(values)
@@ -96,21 +97,21 @@ def load(folder: Path) -> tuple[Model, InputFormat]:
     return model, InputFormat.from_json(json.loads((folder / FORMAT_FILE).read_text()))
 
 
-def _dense(units: int, name: str, **kwargs: Any) -> Any:
+def _dense(units: int, weights: Weights, name: str, **kwargs: Any) -> Any:
     return qkeras.QDense(
         units,
-        kernel_quantizer=qkeras.ternary(alpha=1, threshold=0.5),
+        kernel_quantizer=qkeras.binary(alpha=1) if weights == "binary" else qkeras.ternary(alpha=1, threshold=0.5),
         kernel_initializer="zeros",
         name=name,
         **kwargs,
     )
 
 
-def _trits(model: Model, name: str) -> Floats:
+def _unit_weights(model: Model, name: str) -> Floats:
     layer = model.get_layer(name)
-    trits: Floats = layer.kernel_quantizer_internal(layer.kernel).numpy()
-    assert np.isin(trits, (-1, 0, 1)).all(), f"{name}: weights are not trits"
-    return trits
+    weights: Floats = layer.kernel_quantizer_internal(layer.kernel).numpy()
+    assert np.isin(weights, (-1, 0, 1)).all(), f"{name}: weights are not -1, 0 or 1"
+    return weights
 
 
 def _bias(model: Model) -> Floats:

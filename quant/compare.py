@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from codesign.architecture import Activation, Architecture, DenseLayer, Hardware
+from codesign.architecture import Activation, Architecture, DenseLayer, Hardware, Training
 
 from .datasets import Dataset, Split, load
 from .scaling import InputFormat, fit
@@ -24,7 +24,7 @@ KINDS: tuple[tuple[str, Activation | None], ...] = (
     ("ternary weights, 2-bit ReLU", "2"),
     ("ternary weights and activations", "ternary"),
 )
-FLOAT_RATE, TERNARY_RATE = 0.01, 0.02
+FLOAT, TERNARY = Training(learning_rate=0.01), Training(learning_rate=0.02)
 """Learning rates: ternary weights need larger steps, since only crossing a threshold changes anything."""
 BATCH_SIZE = 32
 
@@ -40,11 +40,12 @@ def errors_of(kind: Activation | None, hidden: Sequence[int], dataset: Dataset, 
 
     layers = tuple(DenseLayer(units, kind) for units in hidden)
     outputs = len(dataset.class_names)
-    network = Architecture(dataset.features, outputs, input_format.bits, layers, True, Hardware("parallel"))
+    network = Architecture(
+        dataset.features, outputs, input_format.bits, layers, True, Hardware("parallel"), training=TERNARY
+    )
     errors = []
     for seed in range(seeds):
-        options: dict[str, Any] = {"epochs": epochs, "batch_size": BATCH_SIZE, "learning_rate": TERNARY_RATE}
-        model = train(network, everything, input_format, **options, seed=seed)
+        model = train(network, everything, input_format, epochs=epochs, batch_size=BATCH_SIZE, seed=seed)
         canonical = canonicalize(model, network, input_format)
         errors.append(evaluate(canonical, input_format, dataset.x_test, dataset.y_test)[0])
     return errors
@@ -65,8 +66,8 @@ def _float_error(hidden: Sequence[int], dataset: Dataset, input_format: InputFor
         x = x if last else keras.layers.ReLU()(keras.layers.BatchNormalization(momentum=0.9)(x))
     model = keras.Model(inputs, x)
     values = input_format.quantized_real(dataset.x_train)
-    options: dict[str, Any] = {"epochs": epochs, "batch_size": BATCH_SIZE, "learning_rate": FLOAT_RATE}
-    fit_model(model, values, dataset.y_train, heat=1.0, classes=len(dataset.class_names), seed=seed, **options)
+    options: dict[str, Any] = {"epochs": epochs, "batch_size": BATCH_SIZE, "training": FLOAT}
+    fit_model(model, values, dataset.y_train, heat=1.0, outputs=len(dataset.class_names), seed=seed, **options)
     answers = logits(model, input_format.quantized_real(dataset.x_test)).argmax(axis=1)
     return float(np.mean(answers != dataset.y_test))
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from codesign.errors import DataError, nearest
 
 from .names import KERAS_FILES
+from .regression import checked_targets, require_varying
 
 Array = NDArray[Any]
 
@@ -29,18 +30,18 @@ HELD_OUT = 0.2
 
 @dataclass(frozen=True)
 class Dataset:
-    """A checked classification dataset.
+    """A checked dataset.
 
     ``x_*`` have shape (samples, features), real values: uint8 where the source is (images are large),
     float64 otherwise; images are flattened row by row and ``image_shape`` is (height, width, channels).
-    ``y_*`` are int64 indices into ``class_names``.
+    ``y_*`` are int64 indices into ``class_names``; of a regression, which has none, float64 (samples, targets).
     """
 
     name: str
     x_train: Array
-    y_train: NDArray[np.int64]
+    y_train: Array
     x_test: Array
-    y_test: NDArray[np.int64]
+    y_test: Array
     class_names: tuple[str, ...]
     image_shape: tuple[int, int, int] | None = None
 
@@ -48,6 +49,11 @@ class Dataset:
     def features(self) -> int:
         """Number of input features."""
         return int(self.x_train.shape[1])
+
+    @property
+    def targets(self) -> int:
+        """Number of values to predict in a regression; 0 in a classification."""
+        return 0 if self.class_names else int(self.y_train.shape[1])
 
     def digest(self) -> str:
         """SHA-256 of the content, in hex; the name is not part of it."""
@@ -63,26 +69,31 @@ class Split:
     """Training and validation samples; the test set is deliberately not here."""
 
     x_train: Array
-    y_train: NDArray[np.int64]
+    y_train: Array
     x_val: Array
-    y_val: NDArray[np.int64]
+    y_val: Array
 
 
 def load(
     name: str | None,
     path: str | Path | None = None,
     *,
+    regression: bool = False,
     announce: Callable[[str], object] = lambda text: print(text, file=sys.stderr),  # noqa: T201
 ) -> Dataset:
-    """Load the dataset ``name`` or the file ``path`` (exactly one of them) and check it.
+    """Load the dataset ``name`` or the file ``path`` (exactly one of them) and check it; ``regression`` takes a file.
 
     ``announce`` is told before anything is downloaded. Raises DataError with what is wrong and what to do.
     """
     if (name is None) == (path is None):
         raise DataError(f"give either data.name or data.path, not {'neither' if name is None else 'both'}")
     if path is not None:
-        return _from_npz(Path(path))
+        return _from_npz(Path(path), regression=regression)
     assert name is not None
+    if regression:
+        raise DataError(
+            f"{name} is a classification dataset; a regression needs data.path, an .npz file with {', '.join(ARRAYS)}"
+        )
     if name == "digits":
         return _digits()
     if name in KERAS_FILES:
@@ -96,10 +107,11 @@ def split(dataset: Dataset, validation: float, seed: int) -> Split:
     """Hold out the share ``validation`` of the training samples, class by class; DataError if a part is empty."""
     if not 0 < validation < 1:
         raise DataError(f"data.validation must lie between 0 and 1, not {validation}")
-    held = stratified(dataset.y_train, validation, seed)
+    labels = dataset.y_train if dataset.class_names else np.zeros(len(dataset.y_train), np.int64)
+    held = stratified(labels, validation, seed)
     if not held.any() or held.all():
         raise DataError(
-            f"data.validation = {validation} of {held.size} training samples in {len(dataset.class_names)} classes "
+            f"data.validation = {validation} of {held.size} training samples in {np.unique(labels).size} classes "
             "leaves one part empty, as each class keeps a sample for training: give another share or more samples"
         )
     x, y = dataset.x_train, dataset.y_train
@@ -118,15 +130,9 @@ def stratified(labels: NDArray[np.int64], share: float, seed: int) -> NDArray[np
 
 def checked(name: str, arrays: Mapping[str, Array]) -> Dataset:
     """Make a Dataset of the four arrays ``x_train, y_train, x_test, y_test``, or raise DataError."""
-    x_train, x_test = (_features(key, arrays[key]) for key in ("x_train", "x_test"))
-    if x_train.shape[1:] != x_test.shape[1:]:
-        raise DataError(
-            f"x_train has samples of shape {x_train.shape[1:]}, x_test of {x_test.shape[1:]}: they must be the same"
-        )
+    x_train, x_test = _both_features(arrays)
     labels = {key: _labels(key, arrays[key]) for key in ("y_train", "y_test")}
-    for x_key, y_key in (("x_train", "y_train"), ("x_test", "y_test")):
-        if len(arrays[x_key]) != labels[y_key].size:
-            raise DataError(f"{x_key} has {len(arrays[x_key])} samples but {y_key} has {labels[y_key].size} labels")
+    _require_pairs(arrays, "labels")
     classes = np.unique(labels["y_train"])
     if classes.size < 2:
         raise DataError(f"y_train has only one class, {_named(classes[0])!r}: there is nothing to tell apart")
@@ -143,6 +149,33 @@ def checked(name: str, arrays: Mapping[str, Array]) -> Dataset:
         class_names=tuple(_named(label) for label in classes),
         image_shape=_image_shape(x_train.shape[1:]),
     )
+
+
+def checked_regression(name: str, arrays: Mapping[str, Array]) -> Dataset:
+    """Make a Dataset of a regression of the four arrays, or raise DataError."""
+    x_train, x_test = _both_features(arrays)
+    y_train, y_test = (checked_targets(key, arrays[key]) for key in ("y_train", "y_test"))
+    _require_pairs(arrays, "targets")
+    if y_train.shape[1] != y_test.shape[1]:
+        raise DataError(f"y_train has {y_train.shape[1]} targets but y_test {y_test.shape[1]}: they must be the same")
+    require_varying("y_train", y_train)
+    flat = (values.reshape(len(values), -1) for values in (x_train, x_test))
+    return Dataset(name, next(flat), y_train, next(flat), y_test, (), _image_shape(x_train.shape[1:]))
+
+
+def _both_features(arrays: Mapping[str, Array]) -> tuple[Array, Array]:
+    x_train, x_test = (_features(key, arrays[key]) for key in ("x_train", "x_test"))
+    if x_train.shape[1:] != x_test.shape[1:]:
+        raise DataError(
+            f"x_train has samples of shape {x_train.shape[1:]}, x_test of {x_test.shape[1:]}: they must be the same"
+        )
+    return x_train, x_test
+
+
+def _require_pairs(arrays: Mapping[str, Array], what: str) -> None:
+    for x_key, y_key in (("x_train", "y_train"), ("x_test", "y_test")):
+        if len(arrays[x_key]) != len(arrays[y_key]):
+            raise DataError(f"{x_key} has {len(arrays[x_key])} samples but {y_key} has {len(arrays[y_key])} {what}")
 
 
 def _named(label: Any) -> str:
@@ -188,7 +221,8 @@ def _labels(key: str, y: Array) -> Array:
         wrong = y[(y != np.floor(y)) | (np.abs(y) > 2.0**53)]  # also NaN and infinity
         if wrong.size:
             raise DataError(
-                f"{key} has the label {wrong[0]}: labels are whole numbers or strings (classification only)"
+                f"{key} has the label {wrong[0]}: labels are whole numbers or strings; for numbers to predict, "
+                'data.task = "regression"'
             )
         return y.astype(np.int64)
     if y.dtype.kind not in "biu":
@@ -196,7 +230,7 @@ def _labels(key: str, y: Array) -> Array:
     return y.astype(np.int64)
 
 
-def _from_npz(path: Path) -> Dataset:
+def _from_npz(path: Path, *, regression: bool) -> Dataset:
     arrays: dict[str, Array] = {}
     key = ""
     try:
@@ -218,7 +252,7 @@ def _from_npz(path: Path) -> Dataset:
         if "pickled" in str(error):  # NumPy's guess at any file that is not its own
             raise DataError(f"{path} is no .npz archive: save one with numpy.savez(path, x_train=..., ...)") from error
         raise DataError(f"{path} cannot be read as an .npz archive: {error}") from error
-    return checked(path.stem, arrays)
+    return (checked_regression if regression else checked)(path.stem, arrays)
 
 
 def _held_out(name: str, x: Array, y: Array, codes: NDArray[np.int64]) -> Dataset:

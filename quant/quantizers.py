@@ -1,4 +1,4 @@
-"""Ternary quantizers after TOT-Net, and the dyadic rounding that makes scales exact in hardware.
+"""Ternary quantizers after TOT-Net, binary ones, and the dyadic rounding that makes scales exact in hardware.
 
 TOT-Net: a value becomes 0 unless its magnitude exceeds 0.7 times the mean magnitude, else its sign;
 gradients pass straight through where the value lies in [-1, 1].
@@ -14,6 +14,8 @@ Tensor = Any
 
 DEAD_ZONE = 0.7
 """Threshold of ternarization as a multiple of the mean magnitude."""
+LARGEST = 0.9
+"""Threshold of ternary weights at most, as a multiple of the largest magnitude: no unit loses all its weights."""
 
 
 def straight_through(hard: Tensor, soft: Tensor) -> Tensor:
@@ -45,22 +47,8 @@ def ternarize(x: Tensor, threshold: Tensor) -> Tensor:
     return straight_through(tf.sign(x) * tf.cast(tf.abs(x) >= threshold, x.dtype), tf.clip_by_value(x, -1.0, 1.0))
 
 
-class TernaryWeights(qkeras.BaseQuantizer):  # type: ignore[misc]
-    """Kernel quantizer: ``scale * {-1, 0, +1}`` with one threshold, 0.7 * mean|w|, per output unit (last axis).
-
-    ``scale`` is a power of two, so that sums stay exact. QKeras clips the latent weights to [-1, 1] by :meth:`max`.
-    """
-
-    def __init__(self, scale: float = 1.0) -> None:
-        super().__init__()
-        self.scale = scale
-
-    def __call__(self, w: Tensor) -> Tensor:
-        """The quantized kernel, of the shape of ``w``."""
-        magnitude = tf.abs(w)
-        threshold = DEAD_ZONE * tf.reduce_mean(magnitude, axis=list(range(len(w.shape) - 1)), keepdims=True)
-        # a unit whose weights are all zero stays so
-        return self.scale * ternarize(w, tf.maximum(threshold, 1e-30))
+class _UnitWeights(qkeras.BaseQuantizer):  # type: ignore[misc]
+    """A kernel quantizer whose latent weights QKeras clips to [-1, 1], by :meth:`max`."""
 
     def max(self) -> float:
         """Bound of the latent weights."""
@@ -70,9 +58,42 @@ class TernaryWeights(qkeras.BaseQuantizer):  # type: ignore[misc]
         """Bound of the latent weights."""
         return -1.0
 
+
+class TernaryWeights(_UnitWeights):
+    """Kernel quantizer: ``scale * {-1, 0, +1}`` with one threshold, ``factor * mean|w|``, per output unit (last axis).
+
+    ``scale`` is a power of two, so that sums stay exact. TOT-Net's ``factor`` is 0.7: larger ones give more zeros.
+    """
+
+    def __init__(self, scale: float = 1.0, factor: float = DEAD_ZONE) -> None:
+        super().__init__()
+        self.scale = scale
+        self.factor = factor
+
+    def __call__(self, w: Tensor) -> Tensor:
+        """The quantized kernel, of the shape of ``w``."""
+        magnitude, inputs = tf.abs(w), list(range(len(w.shape) - 1))
+        threshold = self.factor * tf.reduce_mean(magnitude, axis=inputs, keepdims=True)
+        if self.factor > LARGEST:  # latent weights grow to their bound, where such a factor leaves none of them
+            threshold = tf.minimum(threshold, LARGEST * tf.reduce_max(magnitude, axis=inputs, keepdims=True))
+        # a unit whose weights are all zero stays so
+        return self.scale * ternarize(w, tf.maximum(threshold, 1e-30))
+
     def get_config(self) -> dict[str, float]:
         """Constructor arguments."""
-        return {"scale": self.scale}
+        return {"scale": self.scale, "factor": self.factor}
+
+
+class BinaryWeights(_UnitWeights):
+    """Kernel quantizer: -1 where ``w < 0``, else +1 (Courbariaux et al., BinaryConnect, 2015, equation 1)."""
+
+    def __call__(self, w: Tensor) -> Tensor:
+        """The quantized kernel, of the shape of ``w``; gradient straight through where ``|w| <= 1``."""
+        return straight_through(tf.where(w < 0, -tf.ones_like(w), tf.ones_like(w)), tf.clip_by_value(w, -1.0, 1.0))
+
+    def get_config(self) -> dict[str, float]:
+        """Constructor arguments."""
+        return {}
 
 
 class LatticeBias(qkeras.BaseQuantizer):  # type: ignore[misc]

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from codesign.architecture import Architecture
+from codesign.architecture import Architecture, Optimizer, Training
 
 from .build import build, temperature
 from .datasets import Split
 from .layers import DyadicNorm, TernaryActivation
+from .regression import standardized
 from .scaling import InputFormat
-from .tf import forget_function, forget_models, keras, make_repeatable, tf
+from .tf import forget_function, forget_models, keras, make_repeatable, qkeras, tf
 
 Model = Any
+Loss = Callable[[Any, Any], Any]
 
 make_repeatable()
 
@@ -32,10 +35,11 @@ def train(
     *,
     epochs: int,
     batch_size: int,
-    learning_rate: float,
     seed: int,
 ) -> Model:
     """Build and train a model on the training part of ``split``; the same arguments give the same bits.
+
+    Optimizer, learning rate and sparsity pressure are the architecture's.
 
     Statistics and thresholds follow the batches first, are then re-estimated on all training samples and frozen, and
     the remaining steps train the network exactly as it will be exported.
@@ -47,10 +51,10 @@ def train(
         input_format.quantized_real(split.x_train),
         split.y_train,
         heat=temperature(model),
-        classes=architecture.outputs,
+        outputs=architecture.outputs,
         epochs=epochs,
         batch_size=batch_size,
-        learning_rate=learning_rate,
+        training=architecture.training,
         seed=seed,
     )
     return model
@@ -59,19 +63,22 @@ def train(
 def fit_model(
     model: Model,
     x: NDArray[np.float32],
-    y: NDArray[np.int64],
+    y: NDArray[Any],
     *,
     heat: float,
-    classes: int,
+    outputs: int,
     epochs: int,
     batch_size: int,
-    learning_rate: float,
+    training: Training,
     seed: int,
 ) -> None:
-    """Train ``model`` in place: Adam, cosine schedule, cross entropy of ``heat`` times its logits."""
+    """Train ``model`` in place with a cosine schedule and sparsity pressure, on the loss of ``heat`` times its logits.
+
+    That is the cross entropy of labels ``y`` (samples,), or the mean square error of targets (samples, ``outputs``).
+    """
     orders = _orders(len(x), epochs, batch_size, seed)
-    rates = learning_rate * 0.5 * (1 + np.cos(np.pi * np.arange(len(orders)) / len(orders)))
-    step = _stepper(model, tf.constant(x), tf.constant(y), heat, classes)
+    rates = training.learning_rate * 0.5 * (1 + np.cos(np.pi * np.arange(len(orders)) / len(orders)))
+    step = _stepper(model, tf.constant(x), _goal(y, outputs), heat, training)
     settled = min(max(1, int(SETTLED * len(orders))), len(orders) - 1)  # a step before it, where there are two
     for i, (rows, rate) in enumerate(zip(tf.constant(orders), tf.constant(rates, tf.float32), strict=True)):
         if i == settled:
@@ -101,14 +108,42 @@ def _orders(samples: int, epochs: int, batch_size: int, seed: int) -> NDArray[np
     return np.concatenate([rng.permutation(samples)[:whole].reshape(-1, size) for _ in range(epochs)]).astype(np.int32)
 
 
-def _stepper(model: Model, x: Any, y: Any, heat: float, classes: int) -> Any:
-    """A compiled function (sample numbers, learning rate) that takes one Adam step.
+def nonzero_weights(model: Model) -> Any:
+    """Share of the kernel weights that are not 0; its gradient pulls those towards 0, straight through."""
+    kernels = [layer.kernel_quantizer_internal(layer.kernel) for layer in model.layers if _is_quantized(layer)]
+    total = sum(int(np.prod(kernel.shape)) for kernel in kernels)
+    return tf.add_n([tf.reduce_sum(tf.abs(kernel)) for kernel in kernels]) / total
+
+
+def _is_quantized(layer: Any) -> bool:
+    return isinstance(layer, qkeras.QDense)
+
+
+def _optimizer(name: Optimizer, rate: Any) -> Any:
+    """The legacy optimizers have fused kernels; momentum is that of PyTorch's and Keras' examples."""
+    if name == "sgd":
+        return keras.optimizers.legacy.SGD(lambda: rate, momentum=0.9, nesterov=True)
+    if name == "rmsprop":
+        return keras.optimizers.legacy.RMSprop(lambda: rate)
+    return keras.optimizers.legacy.Adam(lambda: rate)
+
+
+def _goal(y: NDArray[Any], outputs: int) -> tuple[Any, Loss]:
+    """What the logits should become (samples, outputs), and the loss of a batch of it against them."""
+    if y.ndim == 2:
+        return tf.constant(standardized(y)), lambda wanted, found: tf.reduce_mean(tf.square(wanted - found))
+    smoothed = tf.one_hot(tf.constant(y), outputs) * (1 - SMOOTHING) + SMOOTHING / outputs
+    return smoothed, lambda wanted, found: tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(wanted, found))
+
+
+def _stepper(model: Model, x: Any, goal: tuple[Any, Loss], heat: float, training: Training) -> Any:
+    """A compiled function (sample numbers, learning rate) that takes one step of the optimizer.
 
     One call per step: a loop inside the compiled function saves nothing noticeable, and TensorFlow never frees it.
     """
     rate = tf.Variable(0.0, trainable=False)
-    optimizer = keras.optimizers.legacy.Adam(lambda: rate)  # the legacy one has fused kernels
-    targets = tf.one_hot(y, classes) * (1 - SMOOTHING) + SMOOTHING / classes
+    optimizer = _optimizer(training.optimizer, rate)
+    targets, loss_of = goal
     variables = model.trainable_variables
     optimizer._create_all_weights(variables)  # otherwise the function is traced twice
 
@@ -117,7 +152,9 @@ def _stepper(model: Model, x: Any, y: Any, heat: float, classes: int) -> Any:
         rate.assign(learning_rate)
         with tf.GradientTape() as tape:
             logits = heat * model(tf.gather(x, rows), training=True)
-            loss = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(tf.gather(targets, rows), logits))
+            loss = loss_of(tf.gather(targets, rows), logits)
+            if training.sparsity:
+                loss += training.sparsity * nonzero_weights(model)
         optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
 
     return step

@@ -73,9 +73,12 @@ class Accelerator:
         )
         return outputs
 
-    def predict(self, x: NDArray[Any]) -> NDArray[np.int64]:
-        """Class numbers (n,) of real features (n, features)."""
-        return np.asarray(self.logits(x).argmax(axis=1), np.int64)
+    def predict(self, x: NDArray[Any]) -> NDArray[Any]:
+        """Class numbers (n,) of real features (n, features), or the values (n, outputs) that a regression predicts."""
+        meaning, logits = self._contents.manifest.get("output_format"), self.logits(x)
+        if meaning is None:
+            return np.asarray(logits.argmax(axis=1), np.int64)
+        return np.asarray(meaning["offset"]) + np.asarray(meaning["gain"]) * logits
 
     def close(self) -> None:
         """Free the buffers and let go of the board; the overlay stays on it."""

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from codesign.accuracy import percent_error
 from codesign.artifacts import ArtifactStore
 from codesign.cli import main
 from codesign.report import page, write_report
 from codesign.report_winner import anchor
 from codesign.show import all_figures, number_words
-from codesign.summary import percent_error
 
 SECTIONS = (
     "tradeoff", "front", "genes", "winners", "progress", "failures", "data", "provenance", "reproduce",

@@ -48,15 +48,17 @@ BAD = {
     "[search]\npopulation = 1": "search.population = 1 is not a whole number from 2 to 1000",
     "[search]\npopulation = 16.0": "search.population = 16.0 is not a whole number from 2 to 1000",
     '[search]\nobjectives = ["error", "power"]': 'search.objectives = ["error", "power"] is not a list of error, '
-    "latency, interval, lut, ff, bram, dsp",
-    "[search]\nobjectives = []": "search.objectives = [] is not a list of error, latency, interval, lut, ff, bram, dsp",
+    "latency, interval, lut, ff, bram, dsp, share, parameters, bit_operations, weight_flips, input_noise",
+    "[search]\nobjectives = []": "search.objectives = [] is not a list of error, latency, interval, lut, ff, "
+    "bram, dsp, share, parameters, bit_operations, weight_flips, input_noise",
+    "[robustness]\nweight_flips = 0.9": "robustness.weight_flips = 0.9 is not a number from 0 to 0.5",
     '[budget]\nlut = "250%"': 'budget.lut = "250%" is not a share of the part up to "100%", or a whole number',
     "[budget]\nlut = -1": 'budget.lut = -1 is not a share of the part up to "100%", or a whole number',
     "[budget]\nfps = inf": "budget.fps = inf is not a number above 0",
     "[budget]\nlatency_us = nan": "budget.latency_us = nan is not a number above 0",
     '[data]\nname = "digit"': 'data.name = "digit" is not a dataset; did you mean digits?',
     '[data]\nname = "mnist"\npath = "x.npz"': 'data.name = "mnist" and path = "x.npz" exclude each other; give one',
-    '[data]\ntask = "regression"': 'data.task = "regression" is not "classification"',
+    '[data]\ntask = "ranking"': 'data.task = "ranking" is not "classification" or "regression"',
     "[data]\nvalidation = 0.9": "data.validation = 0.9 is not a number from 0.05 to 0.5",
     '[target]\nboard = "a"\npart = "b"': 'target.board = "a" and part = "b" exclude each other; give one',
     '[data]\nname = "openml:a\\u0000"': 'data.name = "openml:a\\u0000" is not one of digits, mnist, fashion_mnist, '
@@ -83,6 +85,10 @@ BAD = {
     "[space]\nactivation_bits = [5]": 'space.activation_bits = [5] is not a list of "ternary", 2, 3, 4',
     '[space]\nmode = "folded"': 'space.mode = "folded" is not a list of "parallel", "folded"',
     '[study]\nname = "../x"': 'study.name = "../x" is not a name of letters, digits, . _ -',
+    "[space]\nthreshold = [0.2]": "space.threshold = [0.2] is not a list of numbers from 0.3 to 1.5",
+    '[space]\nweights = ["quaternary"]': 'space.weights = ["quaternary"] is not a list of "ternary", "binary"',
+    "[space]\nlearning_rate = [0]": "space.learning_rate = [0] is not a list of numbers above 0, at most 1",
+    '[space]\nper_layer = ["depth"]': 'space.per_layer = ["depth"] is not a list of "width", "activation_bits"',
     "[[space]]\nwidth = [3]": "space = [{width = [3]}] is not a section; write [space] above its keys",
 }
 
@@ -222,7 +228,7 @@ def test_choices_fit_the_genes_of_the_space():
     space = mlp(64, 10).with_choices(parse_study("[space]\nactivation_bits = [4, 2]", "x").space.choices())
     genes = {gene.name: gene.choices for gene in space.genes}
     assert genes["depth"] == (1, 2, 3)
-    assert genes["activation"] == ("2", "4")
+    assert genes["activation_1"] == ("2", "4")
 
 
 @given(st.recursive(st.text() | st.integers() | st.booleans(), lambda values: st.lists(values), max_leaves=5))

@@ -3,19 +3,19 @@ from __future__ import annotations
 import dataclasses
 import io
 
+import analytic_evaluation
 import pytest
 from rich.console import Console
 
+from codesign.accuracy import output_words, percent_error, statistical_error
 from codesign.measurement import Figure, Measurement, Provenance
+from codesign.study import Study
 from codesign.summary import (
     FrontTable,
-    class_words,
     fmax_caveat,
     fmax_note,
     fmax_words,
-    percent_error,
     print_summary,
-    statistical_error,
 )
 
 FITTED = {"calibrated": True, "within_fitted_range": True, "error": {"median": 0.064, "luts": [401, 3968]}}
@@ -127,5 +127,10 @@ def test_statistical_error():
 
 
 def test_class_names_in_words():
-    assert class_words(["cat", "dog"]) == "2 classes: cat, dog"
-    assert class_words(list("abcdef"), most=4) == "6 classes: a, b, c, d, ... and 2 more"
+    task = analytic_evaluation.describe(Study())
+    assert output_words(dataclasses.replace(task, class_names=("cat", "dog"))) == "2 classes: cat, dog"
+    assert (
+        output_words(dataclasses.replace(task, class_names=tuple("abcdef")), most=4)
+        == "6 classes: a, b, c, d, ... and 2 more"
+    )
+    assert output_words(dataclasses.replace(task, class_names=(), targets=2)) == "2 predicted values"

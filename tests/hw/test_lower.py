@@ -29,13 +29,13 @@ pytestmark = [
 ]
 
 
-def canonical(activation: str, *, bits: int = 4, signed: bool = False, seed: int = 0) -> Any:
+def canonical(activation: str, *, bits: int = 4, signed: bool = False, seed: int = 0, weights: str = "ternary") -> Any:
     """A canonical model with drawn weights and random scales and offsets."""
     from quant import canonical as export
     from quant.build import build
 
     hidden = (DenseLayer(9, activation), DenseLayer(7, activation))  # type: ignore[arg-type]
-    architecture = Architecture(12, 4, bits, hidden, True, Hardware("parallel"))
+    architecture = Architecture(12, 4, bits, hidden, True, Hardware("parallel"), weights)  # type: ignore[arg-type]
     kind = InputFormat(bits, signed, bits - int(signed), (0.0,) * 12, (1.0,) * 12)
     model = export.canonicalize(build(architecture, kind, seed), architecture, kind)
     if activation != "ternary":  # whose threshold was placed for the lattice it was exported with
@@ -50,9 +50,10 @@ def canonical(activation: str, *, bits: int = 4, signed: bool = False, seed: int
 
 @pytest.mark.parametrize("activation", ["ternary", "2", "3", "4"])
 @pytest.mark.parametrize(("bits", "signed"), [(1, False), (4, False), (5, True)])
-def test_canonical_models_equal_their_graph(activation: str, bits: int, signed: bool) -> None:
+@pytest.mark.parametrize("weights", ["ternary", "binary"])
+def test_canonical_models_equal_their_graph(activation: str, bits: int, signed: bool, weights: str) -> None:
     _, lower = tools()
-    model, kind = canonical(activation, bits=bits, signed=signed, seed=bits)
+    model, kind = canonical(activation, bits=bits, signed=signed, seed=bits, weights=weights)
     graph = lowered(model)
     x = np.random.default_rng(1).integers(kind.low, kind.high + 1, (300, 12))
     lower.self_check(model, graph, x)

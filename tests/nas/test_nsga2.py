@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from nas.algorithm import FAILED_VIOLATION, Told, failed
 from nas.nsga2 import Search
 from nas.spaces import mlp
-from nas.told import FAILED_VIOLATION, Told, failed
 
 SPACE = mlp(64, 10)
 TINY = SPACE.with_choices(

@@ -13,13 +13,27 @@ def measured(**figures):
 
 
 CANDIDATE = measured(
-    val_error=0.25, lut=1000.0, ff=500.0, bram=2.0, dsp=0.0, latency_cycles=50.0, interval_cycles=20.0, fmax=125.0
+    val_error=0.25,
+    largest_share=3.5,
+    parameters=700.0,
+    bit_operations=5600.0,
+    weight_flips_error=0.3,
+    input_noise_error=0.4,
+    lut=1000.0,
+    ff=500.0,
+    bram=2.0,
+    dsp=0.0,
+    latency_cycles=50.0,
+    interval_cycles=20.0,
+    fmax=125.0,
 )
 
 
 def test_objectives_in_the_order_of_the_study():
     names = ["latency", "error", "interval", "lut", "ff", "bram", "dsp"]
     assert values(names, CANDIDATE, 100.0) == (0.5, 0.25, 0.2, 1000.0, 500.0, 2.0, 0.0)
+    names = ["bit_operations", "share", "weight_flips", "parameters", "input_noise"]
+    assert values(names, CANDIDATE, 100.0) == (5600.0, 3.5, 0.3, 700.0, 0.4)
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import itertools
+import re
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codesign.architecture import Architecture, DenseLayer, Hardware
+from codesign.architecture import Architecture, DenseLayer, Hardware, Training
 from codesign.errors import StudyError
 from nas.space import Condition, Gene, Space
 from nas.spaces import SPACES, mlp
@@ -15,7 +16,7 @@ from nas.spaces import SPACES, mlp
 MLP = mlp(64, 10)
 SMALL = MLP.with_choices(
     {"depth": (1, 2), "width": (8, 12, 16), "input_bits": (1,), "activation": ("ternary", "2"), "folding": (8, 16)}
-)
+).with_tied(("activation",))
 
 
 def genomes(space: Space) -> st.SearchStrategy[tuple[int, ...]]:
@@ -49,16 +50,20 @@ def test_size_counts_the_distinct_architectures():
 def test_inactive_genes():
     names = [gene.name for gene in MLP.genes]
     genome = [1] * len(names)
-    genome[names.index("depth")] = 0
+    for constant in ("depth", "weights", "threshold", "sparsity", "learning_rate", "optimizer"):
+        genome[names.index(constant)] = 0
     genome[names.index("mode")] = 0
     active = dict(zip(names, MLP.active(genome), strict=True))
-    assert [name for name, flag in active.items() if not flag] == ["width_2", "width_3", "width_4", "folding"]
+    assert [name for name, flag in active.items() if not flag] == [
+        *("width_2", "width_3", "width_4", "activation_2", "activation_3", "activation_4"),
+        "folding",
+    ]
 
 
 def test_decoded_values_are_the_chosen_ones():
     space = MLP.with_choices({"depth": (2,), "width": (16, 24), "folding": (32,), "mode": ("folded",)})
-    genome = {"width_1": 1, "width_2": 0, "input_bits": 2, "activation": 3, "batch_norm": 1}
-    expected = Architecture(64, 10, 3, (DenseLayer(24, "4"), DenseLayer(16, "4")), True, Hardware("folded", 32))
+    genome = {"width_1": 1, "width_2": 0, "input_bits": 2, "activation_1": 3, "activation_2": 0, "batch_norm": 1}
+    expected = Architecture(64, 10, 3, (DenseLayer(24, "4"), DenseLayer(16, "ternary")), True, Hardware("folded", 32))
     assert space.decode([genome.get(gene.name, 0) for gene in space.genes]) == expected
 
 
@@ -80,7 +85,8 @@ def test_samples_are_repaired_and_reach_every_choice():
     "architecture",
     [
         Architecture(64, 10, 1, (DenseLayer(9, "2"),), True, Hardware("parallel")),
-        Architecture(64, 10, 1, (DenseLayer(8, "2"), DenseLayer(8, "3")), True, Hardware("parallel")),
+        Architecture(64, 10, 1, (DenseLayer(8, "2"),), True, Hardware("parallel"), "binary"),
+        Architecture(64, 10, 1, (DenseLayer(8, "2"),), True, Hardware("parallel"), training=Training(threshold=1.0)),
         Architecture(64, 10, 1, (), True, Hardware("parallel")),
         Architecture(32, 10, 1, (DenseLayer(8, "2"),), True, Hardware("parallel")),
         Architecture(64, 10, 1, (DenseLayer(8, "2"),), True, Hardware("folded", 9)),
@@ -92,8 +98,15 @@ def test_an_architecture_outside_the_space_has_no_genome(architecture):
 
 
 def test_an_unknown_gene_names_the_nearest():
-    with pytest.raises(StudyError, match=r"^the space mlp has no gene 'widht'; did you mean width\?$"):
+    with pytest.raises(StudyError, match=r"^the space mlp has no gene 'widht'; did you mean width or weights\?$"):
         MLP.with_choices({"widht": (3,)})
+
+
+@pytest.mark.parametrize(("choices", "wrong"), [((), "has no choices"), ((8, 8), "has the same choice twice")])
+def test_choices_that_are_none(choices, wrong):
+    message = f"the gene 'width' of the space mlp {wrong}: {list(choices)}; give it some"
+    with pytest.raises(StudyError, match=f"^{re.escape(message)}$"):
+        MLP.with_choices({"width": choices})
 
 
 def test_a_condition_must_look_back():

@@ -23,6 +23,9 @@ SHAPES = [
     architecture((20, "4"), (12, "ternary"), (8, "2")),
     architecture((20, "ternary"), (12, "4"), batch_norm=False),
     architecture(),
+    architecture((20, "ternary"), (12, "3"), weights="binary"),
+    architecture((20, "2"), weights="binary", batch_norm=False),
+    architecture((20, "2"), (12, "ternary"), threshold=1.4),
 ]
 
 

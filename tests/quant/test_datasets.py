@@ -100,11 +100,13 @@ BAD = [
     ),
     (
         {"y_train": GOOD["y_train"] + 0.5},
-        "y_train has the label 0.5: labels are whole numbers or strings (classification only)",
+        "y_train has the label 0.5: labels are whole numbers or strings; for numbers to predict, "
+        'data.task = "regression"',
     ),
     (
         {"y_test": np.array([np.nan, 1])},
-        "y_test has the label nan: labels are whole numbers or strings (classification only)",
+        "y_test has the label nan: labels are whole numbers or strings; for numbers to predict, "
+        'data.task = "regression"',
     ),
     (
         {"y_train": GOOD["y_train"].astype(complex)},

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quant.quantizers import LatticeBias, TernaryWeights, dyadic, on_lattice, straight_through, ternarize
+from quant.quantizers import BinaryWeights, LatticeBias, TernaryWeights, dyadic, on_lattice, straight_through, ternarize
 from quant.tf import tf
 
 RNG = np.random.default_rng(0)
@@ -94,3 +94,24 @@ def test_straight_through_is_exact_forward():
     got, gradient = value_and_gradient(lambda v: straight_through(tf.ones_like(v), 3.0 * v), values, 1.0)
     assert (got == 1.0).all()
     assert (gradient == 3.0).all()
+
+
+@pytest.mark.parametrize("factor", [0.3, 1.1, 1.5])
+def test_the_threshold_factor_decides_the_share_of_zeros(factor):
+    w = RNG.normal(0, 0.3, (400, 3)).astype(np.float32)
+    w[:, 2] = np.sign(w[:, 2])  # latent weights that have all grown to their bound
+    got = TernaryWeights(factor=factor)(tf.constant(w)).numpy()
+    mean, largest = np.abs(w).mean(axis=0), np.abs(w).max(axis=0)
+    threshold = np.minimum(factor * mean, 0.9 * largest) if factor > 0.9 else factor * mean
+    assert np.array_equal(got, np.sign(w) * (np.abs(w) >= threshold))
+    assert np.abs(got[:, 2]).all(), "no unit loses all its weights"
+    share = np.abs(got[:, :2]).mean()
+    assert share == pytest.approx({0.3: 0.81, 1.1: 0.38, 1.5: 0.23}[factor], abs=0.03)
+
+
+def test_binary_weights_follow_the_equation():
+    w = np.array([-1.7, -0.2, -0.0, 0.0, 0.4, 1.2], np.float32)
+    upstream = RNG.normal(size=w.shape).astype(np.float32)
+    got, gradient = value_and_gradient(BinaryWeights(), w, upstream)
+    assert got.tolist() == [-1, -1, 1, 1, 1, 1]
+    assert np.array_equal(gradient, upstream * (np.abs(w) <= 1))

@@ -13,7 +13,7 @@ from quant.canonical import canonicalize, evaluate, logits
 from quant.train import train
 
 HERE = Path(__file__).parent
-SHORT = {"epochs": 2, "batch_size": 64, "learning_rate": 0.02}
+SHORT = {"epochs": 2, "batch_size": 64}
 
 
 def fingerprint(model):
@@ -26,13 +26,37 @@ def fingerprint(model):
 )
 def test_digits_are_learned_and_the_export_is_exact(split, digits, input_format, hidden, batch_norm, bound):
     shape = architecture(*hidden, batch_norm=batch_norm)
-    model = train(shape, split, input_format, epochs=12, batch_size=32, learning_rate=0.02, seed=7)
+    model = train(shape, split, input_format, epochs=12, batch_size=32, seed=7)
     canonical = canonicalize(model, shape, input_format)
     error, wrong = evaluate(canonical, input_format, split.x_val, split.y_val)
     assert wrong == round(error * len(split.y_val))
     assert error < bound
     x = input_format.quantized_real(digits.x_test)
     assert np.array_equal(logits(canonical, x), logits(model, x))
+
+
+def density(model, shape, input_format):
+    return (canonicalize(model, shape, input_format).get_layer("dense_0").get_weights()[0] != 0).mean()
+
+
+@pytest.mark.parametrize(
+    ("training", "density_bounds", "error_bound"),
+    [
+        ({"threshold": 0.3}, (0.7, 0.9), 0.12),
+        ({"threshold": 1.2}, (0.3, 0.48), 0.12),
+        ({"sparsity": 1.0}, (0.3, 0.5), 0.15),
+        ({"optimizer": "sgd", "learning_rate": 0.2}, (0.5, 0.7), 0.15),
+        ({"optimizer": "rmsprop", "learning_rate": 0.01}, (0.5, 0.7), 0.15),
+        ({"weights": "binary"}, (1.0, 1.0), 0.15),
+    ],
+    ids=str,
+)
+def test_genes_of_training_do_what_they_are_for(split, input_format, training, density_bounds, error_bound):
+    shape = architecture((24, "2"), **training)
+    model = train(shape, split, input_format, epochs=8, batch_size=32, seed=7)
+    low, high = density_bounds
+    assert low <= density(model, shape, input_format) <= high
+    assert evaluate(canonicalize(model, shape, input_format), input_format, split.x_val, split.y_val)[0] < error_bound
 
 
 def test_same_arguments_same_bits_in_another_process(split, input_format):
@@ -63,9 +87,8 @@ def test_statistics_are_frozen_at_the_end(split, input_format):
 
 
 def test_batches_larger_than_the_data_still_train(split, input_format):
-    shape = architecture((8, "2"))
-    options = {"epochs": 30, "batch_size": 100_000, "learning_rate": 0.05}
-    model = train(shape, split, input_format, **options, seed=5)
+    shape = architecture((8, "2"), learning_rate=0.05)
+    model = train(shape, split, input_format, epochs=30, batch_size=100_000, seed=5)
     error, _ = evaluate(canonicalize(model, shape, input_format), input_format, split.x_val, split.y_val)
     assert error < 0.5
 
@@ -76,9 +99,7 @@ def test_many_candidates_do_not_pile_up(split, input_format):
 
     counts = []
     for seed in range(4):
-        train(
-            architecture((6, "ternary")), split, input_format, epochs=1, batch_size=256, learning_rate=0.01, seed=seed
-        )
+        train(architecture((6, "ternary")), split, input_format, epochs=1, batch_size=256, seed=seed)
         gc.collect()
         counts.append(len(gc.get_objects()))
     assert counts[3] - counts[2] < 1000

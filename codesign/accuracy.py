@@ -1,0 +1,87 @@
+"""How wrong a network is: error rate of a classification, normalized RMSE of a regression, as figures and in words."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from codesign.measurement import Figure, Provenance
+from codesign.task import Task
+from quant.regression import OutputFormat, rmse
+
+OUTPUT_FILE = "output_format.json"
+"""The artefact of a regression that says what its logits mean."""
+RMSE_UNIT = "RMSE / sd"
+"""Root mean square error in standard deviations of the targets; an error rate has no unit."""
+
+
+def error_of(outputs: NDArray[Any], y: NDArray[Any], form: OutputFormat | None) -> Figure:
+    """The error of ``outputs`` (samples, logits) against labels (samples,) or targets (samples, targets).
+
+    ``form`` is that of a regression. Of equal logits the first decides.
+    """
+    tool = (Provenance.TRAINED, "QKeras", importlib.metadata.version("QKeras"))
+    if form is None:
+        wrong = int(np.sum(outputs.argmax(axis=1) != y))
+        return Figure(wrong / len(y), "", *tool, {"wrong": wrong, "samples": len(y)})
+    found = rmse(form.predict(outputs), y, form.spread)
+    details = {
+        "rmse": list(found.per_target),
+        "standard_error": found.standard_error,
+        "samples": len(y),
+        "normalized_by": "standard deviation of the training targets",
+    }
+    return Figure(found.normalized, RMSE_UNIT, *tool, details)
+
+
+def model_error(model: Any, x: NDArray[np.float32], y: NDArray[Any], form: OutputFormat | None) -> Figure:
+    """The error of a canonical model on real inputs ``x`` that lie on its lattice."""
+    from quant.canonical import logits
+
+    return error_of(logits(model, x), y, form)
+
+
+def baseline(y_train: NDArray[Any], y_val: NDArray[Any]) -> float:
+    """Validation error of always answering the most frequent class, or the mean, of the training samples."""
+    if y_train.ndim == 1:
+        return float(np.mean(y_val != np.bincount(y_train).argmax()))
+    constant = np.broadcast_to(y_train.mean(axis=0), y_val.shape)
+    return rmse(constant, y_val, tuple(y_train.std(axis=0))).normalized
+
+
+def statistical_error(error: float, samples: int) -> float:
+    """Standard error of an error rate counted on ``samples``, both 0 to 1.
+
+    Half the Wilson score interval at one standard deviation (Wilson 1927), which is not zero when no sample was wrong.
+    """
+    return math.sqrt(error * (1 - error) / samples + 1 / (4 * samples**2)) / (1 + 1 / samples)
+
+
+def percent_error(error: float, samples: int) -> str:
+    """An error rate with its statistical error, e.g. ``5.2 ± 1.3 %``."""
+    return f"{100 * error:.1f} ± {100 * statistical_error(error, samples):.1f} %"
+
+
+def error_words(figure: Figure, samples: int) -> str:
+    """An error with its statistical error: ``5.2 ± 1.3 %``, or ``RMSE 0.123 ± 0.004`` (see :data:`RMSE_UNIT`)."""
+    if figure.unit != RMSE_UNIT:
+        return percent_error(figure.value, samples)
+    return f"RMSE {figure.value:.3f} ± {figure.details['standard_error']:.3f}"
+
+
+def output_words(task: Task, most: int = 12) -> str:
+    """What comes out, on one line: ``3 classes: cat, dog, owl``, or ``2 predicted values``."""
+    names = task.class_names
+    if not names:
+        return f"{task.targets} predicted value{'s' if task.targets > 1 else ''}"
+    more = f", ... and {len(names) - most} more" if len(names) > most else ""
+    return f"{len(names)} classes: {', '.join(names[:most])}{more}"
+
+
+def error_scale(task: Task) -> tuple[float, str]:
+    """Factor and unit in which errors are drawn."""
+    return (100.0, "%") if task.class_names else (1.0, RMSE_UNIT)

@@ -1,0 +1,49 @@
+"""The space that a study describes: a named one, or one of the user's, with the study's choices."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from codesign.errors import StudyError, nearest
+from codesign.schema import SpaceSection
+from codesign.study import Study
+from nas.space import Space
+from nas.spaces import SPACES
+
+
+def searched_space(study: Study, inputs: int, outputs: int) -> Space:
+    """The space of ``study`` for data of ``inputs`` features and networks of ``outputs`` logits.
+
+    Of [space], a space of the user's own takes ``genes`` and what differs from the defaults. Raises StudyError for a
+    space that cannot be made, and for choices that it does not have or that give no network.
+    """
+    name, given = study.search.space, study.space
+    choices, tied = given.choices(), given.tied()
+    if name in SPACES:
+        space = SPACES[name](inputs, outputs)
+    else:
+        space = _users(name, inputs, outputs)
+        usual = SpaceSection()
+        choices = {key: values for key, values in choices.items() if values != usual.choices()[key]}
+        tied = tied if tied != usual.tied() else ()
+    space = space.with_choices({**choices, **given.genes}).with_tied(tied)
+    space.check()
+    return space
+
+
+def _users(name: str, inputs: int, outputs: int) -> Space:
+    where = f'search.space = "{name}"'
+    module_name, _, function = name.partition(":")
+    try:
+        module = importlib.import_module(module_name)
+    except Exception as error:  # noqa: BLE001  # a user's module may raise anything
+        what = f"{type(error).__name__}: {error}"
+        raise StudyError(f"{where}: {module_name} cannot be imported ({what}); is its folder in PYTHONPATH?") from None
+    if not callable(getattr(module, function, None)):
+        known = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
+        raise StudyError(f"{where}: {module_name} has no function {function!r}; {nearest(function, known)}")
+    space: Any = getattr(module, function)(inputs, outputs)
+    if not isinstance(space, Space):
+        raise StudyError(f"{where} gives a {type(space).__name__}; return a nas.space.Space")
+    return space

@@ -1,0 +1,64 @@
+"""When a search ends before its last generation: time, no more progress, or the target reached."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from codesign.record import Record
+from codesign.store import Store
+from codesign.study import Study
+from nas.objectives import values
+
+GROWTH = 0.001
+"""A hypervolume that grows by less than this share has stalled."""
+
+
+class Stopping:
+    """Decides after each generation, once: a search that is continued stops where it stopped before."""
+
+    def __init__(self, study: Study, store: Store) -> None:
+        self._study, self._store = study, store
+        self._closed = len(store.generations())
+        self._begun = time.monotonic()
+        known = (store.meta(f"elapsed_{number}") for number in range(self._closed))
+        self._before = max((seconds for seconds in known if seconds is not None), default=0.0)
+
+    def after(self, number: int, records: Sequence[Record]) -> str | None:
+        """Why the search ends with generation ``number``; ``records`` are all candidates up to it."""
+        stopped = self._store.meta("stopped")
+        if stopped is not None:
+            return str(stopped["reason"]) if stopped["generation"] == number else None
+        if number < self._closed:
+            return None
+        elapsed = self._before + time.monotonic() - self._begun
+        self._store.set_meta(f"elapsed_{number}", elapsed)
+        reason = self._late(elapsed) or self._stalled(number) or self._reached(records)
+        if reason is not None:
+            self._store.set_meta("stopped", {"generation": number, "reason": reason})
+        return reason
+
+    def _late(self, elapsed: float) -> str | None:
+        hours = self._study.stop.hours
+        return f"stop.hours = {hours:g} are over" if hours is not None and elapsed >= 3600 * hours else None
+
+    def _stalled(self, number: int) -> str | None:
+        most = self._study.stop.stalled
+        if most is None or number < most:
+            return None
+        volumes = [summary["hypervolume"] for summary in self._store.generations()]
+        if volumes[number] > (1 + GROWTH) * volumes[number - most]:
+            return None
+        return f"the hypervolume has not grown for stop.stalled = {most} generations"
+
+    def _reached(self, records: Sequence[Record]) -> str | None:
+        target, clock = self._study.stop.target, self._study.target.clock_mhz
+        if not target:
+            return None
+        for record in records:
+            if record.status != "ok" or record.measurement is None:
+                continue
+            found = values(list(target), record.measurement, clock)
+            if all(value <= wanted for value, wanted in zip(found, target.values(), strict=True)):
+                return f"{record.architecture.words()} reaches stop.target"
+        return None

@@ -1,0 +1,123 @@
+"""Algorithms by name, and searches that end early; each continues as if it had never been interrupted."""
+
+from __future__ import annotations
+
+import re
+from types import SimpleNamespace
+
+import pytest
+from search_entry import result
+
+from codesign import stopping
+from codesign.errors import StorageError, StudyError
+from codesign.listener import Listener
+from codesign.loop import search
+from codesign.run import read_run
+from codesign.study import Study, parse_study
+from nas.algorithms import ALGORITHMS
+
+
+def study(text: str) -> Study:
+    return parse_study(f'[study]\nname = "small"\n{text}', "x")
+
+
+class Messages(Listener):
+    def __init__(self):
+        self.texts = []
+
+    def message(self, text):
+        self.texts.append(text)
+
+
+def run_search(study, folder, **settings):
+    return search(study, folder, workers=1, evaluation="analytic_evaluation", **settings)
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_every_algorithm_continues_bit_for_bit(tmp_path, behave, algorithm):
+    small = study(f'[search]\nalgorithm = "{algorithm}"\npopulation = 8\ngenerations = 3\n')
+    whole = run_search(small, tmp_path / "whole")
+    assert len(whole.records) == 24
+    behave(disk_full=0.1)
+    with pytest.raises(StorageError):
+        run_search(small, tmp_path / "broken")
+    assert len(read_run(tmp_path / "broken").records) < 24
+    behave()
+    assert result(run_search(small, tmp_path / "broken")) == result(whole)
+
+
+def test_deepmaker_has_its_own_defaults_and_keeps_what_is_set():
+    found = study('[search]\nalgorithm = "deepmaker"').search
+    assert (found.population, found.generations, found.epochs, found.batch_size) == (30, 5, 16, 128)
+    assert study('[search]\nalgorithm = "deepmaker"\npopulation = 16').search.population == 16
+    assert parse_study(study('[search]\nalgorithm = "deepmaker"').to_toml(), "x").search == found
+
+
+def test_a_reached_target_ends_the_search_and_it_stays_ended(tmp_path, behave):
+    early = study("[search]\npopulation = 8\ngenerations = 30\n[stop]\ntarget = {error = 0.16, lut = 13000}")
+    messages = Messages()
+    run = run_search(early, tmp_path / "r", listener=messages)
+    (message,) = messages.texts
+    assert re.fullmatch(r"stopped after generation \d+: 64x.* reaches stop.target", message)
+    good = [r for r in run.front if r.measurement.value("val_error") <= 0.16 and r.measurement.value("lut") <= 13000]
+    assert good
+    assert min(record.generation for record in good) == len(run.generations) - 1 < 29
+    assert run_search(early, tmp_path / "r") == run
+
+
+def test_a_stalled_hypervolume_ends_the_search(tmp_path, behave):
+    run = run_search(study("[search]\npopulation = 4\ngenerations = 100\n[stop]\nstalled = 3"), tmp_path / "r")
+    volumes = [generation["hypervolume"] for generation in run.generations]
+    assert 4 <= len(volumes) < 100
+    assert volumes[-1] <= 1.001 * volumes[-4]
+    assert all(volumes[place] > 1.001 * volumes[place - 3] for place in range(3, len(volumes) - 1))
+
+
+def test_hours_count_over_interruptions(tmp_path, behave, monkeypatch):
+    """A clock that goes on by 20 minutes whenever it is read: twice before the first generation ends."""
+    clock = [0.0]
+
+    def tick():
+        clock[0] += 1200.0
+        return clock[0]
+
+    monkeypatch.setattr(stopping, "time", SimpleNamespace(monotonic=tick))
+    limited = study("[search]\npopulation = 4\ngenerations = 20\n[stop]\nhours = 2.0")
+    monkeypatch.setattr(stopping.Stopping, "_stalled", lambda self, number: self.interrupt(number))
+    monkeypatch.setattr(stopping.Stopping, "interrupt", interrupt_at(2), raising=False)
+    with pytest.raises(StorageError):
+        run_search(limited, tmp_path / "r")
+    monkeypatch.setattr(stopping.Stopping, "interrupt", interrupt_at(99))
+    messages = Messages()
+    run = run_search(limited, tmp_path / "r", listener=messages)
+    assert messages.texts[-1].endswith(": stop.hours = 2 are over")
+    assert len(run.generations) == 6
+    assert run_search(limited, tmp_path / "r") == run
+
+
+def interrupt_at(generation):
+    def act(_self, number):
+        if number == generation:
+            raise StorageError("interrupted")
+
+    return act
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[stop]\nhours = 0", "stop.hours = 0 is not a number above 0"),
+        ("[stop]\nstalled = 0", "stop.stalled = 0 is not a whole number from 1 to 1000"),
+        (
+            "[stop]\ntarget = {eror = 1.0}",
+            "stop.target = {eror = 1.0} is not a table such as {error = 0.05, lut = 3000}",
+        ),
+        (
+            '[search]\nalgorithm = "x"',
+            'search.algorithm = "x" is not one of "nsga2", "deepmaker", "annealing", "random"',
+        ),
+    ],
+)
+def test_bad_keys(text, message):
+    with pytest.raises(StudyError, match=f"^x: {re.escape(message)}$"):
+        parse_study(text, "x")
