@@ -285,19 +285,32 @@ class _Builder:
         sources = tuple(operand.name or "" for operand, _, _ in operands)
         free = len(operands) == 1 and not total.plus and not operands[0][1]
         kind = 0 if free else None
-        statement = _Statement(total, self.carry)
+        statement = _Statement(total, self.carry, _formula(word, operands))
         self.pipeline.add(Signal(name, word.low, word.high, sources, statement, kind, len(operands)))
         self.placed[id(word)] = dataclasses.replace(word, name=name, sum=total)
         self.kept.append(word)
         return self.placed[id(word)]
 
 
+def _formula(word: Word, operands: Sequence[tuple[Word, int, bool]]) -> str:
+    """What a sum is, for readers of the RTL: inputs as they are, sums by what their bits hold."""
+    text, constant = "", word.offset
+    for operand, mask, extended in operands:
+        sign = -1 if (mask ^ (0 if extended else operand.flip)) & 1 else 1
+        constant -= sign * (operand.offset if operand.sum else 0)
+        text += f" {'-' if sign < 0 else '+'} {operand.name}"
+    if constant:
+        text += f" {'-' if constant < 0 else '+'} {abs(constant)}"
+    return text.removeprefix(" + ").strip()
+
+
 @dataclass(frozen=True)
 class _Statement:
-    """Writes the adder of a sum."""
+    """Writes the adder of a sum, and its formula beside it."""
 
     sum: Sum
     carry: int
+    formula: str
 
     def __call__(self, name: str, operands: Sequence[Operand], bits: int) -> str:
         """The statement that drives ``name``."""
@@ -319,7 +332,8 @@ class _Statement:
         if self.carry != 4:
             parameters.append(f".CARRY({self.carry})")
         ports.append(f".y({name})")
-        return f"cdg_add{len(operands)} #({', '.join(parameters)}) add_{name} ({', '.join(ports)});"
+        instance = f"cdg_add{len(operands)} #({', '.join(parameters)}) add_{name} ({', '.join(ports)});"
+        return f"// {name} = {self.formula}\n  {instance}"
 
     def _alone(self, name: str, operand: Operand, bits: int) -> str:
         ((_, mask, signed),) = self.sum.operands

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
 from hw.emit.adders import Word, add_matrix
-from hw.emit.pipeline import Pipeline, Signal
+from hw.emit.pipeline import Operand, Pipeline, Signal
 from hw.emit.sharing import share
 
 
@@ -60,6 +62,44 @@ def test_adders_give_the_sums(seed: int) -> None:
     choices = [None, 0, int(rng.integers(-99, 99))]
     constants = [choices[rng.integers(3)] for _ in range(columns)]
     hold(weights, low, high, constants, rng)
+
+
+def rendered(text: str, values: dict[str, int], bits: int) -> tuple[int, int]:
+    """What the written adder gives, modulo 2**bits, and what the formula above it says."""
+    formula = re.match(r"// \w+ = (.*)\n", text)
+    assert formula
+    given = {
+        name: int(value.split("'h")[-1], 16) if "'h" in value else int(value.split("'b")[-1])
+        for name, value in re.findall(r"\.(\w+)\(([\w']+)\)", text)
+        if name.isupper()
+    }
+    total = given.get("PLUS", 0)
+    for letter, name in re.findall(r"\.([abc])\((\w+)", text):
+        width = given[f"{letter.upper()}_W"]
+        value = values[name] % (1 << width)
+        if given.get(f"{letter.upper()}_SIGNED") and value >> (width - 1):
+            value -= 1 << width
+        total += (value % (1 << bits)) ^ given.get(f"{letter.upper()}_INV", 0)
+    return total % (1 << bits), eval(formula[1], {}, values)
+
+
+@pytest.mark.parametrize(("low", "high"), [(0, 15), (-8, 7), (-1, 1)])
+def test_the_formula_beside_an_adder_is_what_it_gives(low: int, high: int) -> None:
+    rng = np.random.default_rng(5)
+    weights = rng.choice([-1, 0, 1], (24, 16)).astype(np.int8)
+    pipeline, _ = added(weights, low, high, [0, None] * 8)
+    for _ in range(20):
+        values: dict[str, int] = {}
+        for signal in pipeline.signals.values():
+            if signal.render is None:
+                values[signal.name] = int(rng.integers(low, high + 1))
+                continue
+            sources = [pipeline.signals[name] for name in signal.sources]
+            operands = [Operand(source.name, source.bits, source.signed) for source in sources]
+            text = signal.render(signal.name, operands, signal.bits)
+            bits, values[signal.name] = rendered(text, values, signal.bits)
+            assert values[signal.name] % (1 << signal.bits) == bits, text
+            assert signal.low <= values[signal.name] <= signal.high
 
 
 def test_equal_and_opposite_columns_are_added_once() -> None:
