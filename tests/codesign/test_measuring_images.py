@@ -1,0 +1,64 @@
+"""Networks of images measured end to end: by codesign.measure with a goal, and as a backend of hls4ml."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from qkeras_images import conv, dense, drawn, layer, model, relu
+from user_models import saved
+
+import codesign
+from codesign.cli import main
+from codesign.measuring import measure
+from hw.solver import Goal
+
+pytestmark = [
+    # QKeras draws the initial weights of all its layers from one initializer, serializes quantizers as constraints,
+    # and reads their names with an old call of pyparsing
+    pytest.mark.filterwarnings("ignore:The initializer HeNormal is unseeded:UserWarning"),
+    pytest.mark.filterwarnings("ignore:The `keras.constraints.serialize:UserWarning"),
+    pytest.mark.filterwarnings("ignore:'[a-zA-Z]+' deprecated:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file:UserWarning"),
+]
+
+
+def small() -> Any:
+    pool = layer("MaxPooling2D", 2, name="pool")
+    return drawn(model((6, 6, 2), conv("c", 3), relu("a"), pool, layer("Flatten", name="f"), dense("d", 4)))
+
+
+def test_a_goal_is_met_and_every_level_agrees(tmp_path: Path) -> None:
+    found = measure(small(), goal=Goal(interval=90), out=tmp_path)
+    assert found.value("interval_cycles") <= 90
+    assert found.value("mismatches") == found.value("csim_mismatches") == 0
+    assert {layer.mode for layer in found.design.layers} == {"parallel", "folded", "streaming"} or found.value(
+        "lut"
+    ) > 0
+    assert any(note.startswith("folded for a frame every 90 cycles: predicted ") for note in found.notes)
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["figures"]["latency_cycles"]["value"] == found.design.latency_cycles
+    lines = (tmp_path / "golden" / "inputs.hex").read_text().splitlines()
+    assert len(lines) == 36 * 256  # a pixel a line
+    assert "one of 36 pixels of a frame, row by row: 2 inputs" in (tmp_path / "README.md").read_text()
+
+
+def test_the_backend_takes_images(tmp_path: Path) -> None:
+    network = small()
+    hls_model = codesign.convert_from_keras_model(network, backend="codesign", output_dir=str(tmp_path / "prj"))
+    hls_model.compile()
+    x = np.random.default_rng(0).uniform(0, 1, (20, 6, 6, 2)).astype(np.float32)
+    assert np.array_equal(hls_model.predict(x), network.predict(x, verbose=0))
+    assert (tmp_path / "prj" / "rtl" / "cdg_window.sv").exists()
+
+
+def test_what_the_part_cannot_meet_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = saved(small(), tmp_path / "mine.h5")
+    assert main(["measure", str(path), "--interval", "20"]) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "layer 'c' takes 36 cycles per frame at least, more than the 20 asked for" in said
+    with pytest.raises(SystemExit):
+        main(["measure", str(path), "--fit", "0"])
