@@ -134,7 +134,7 @@ def _add_board_verbs(verb: Callable[[str, object, str], argparse.ArgumentParser]
     run.add_argument(
         "--input", type=Path, required=True, metavar="X.npz", help="x (or x_test): features as in training; y if known"
     )
-    run.add_argument("--output", type=Path, metavar="Y.npz", help="write logits and classes here")
+    run.add_argument("--output", type=Path, metavar="Y.npz", help="write logits, and classes or predicted values, here")
 
 
 def _add_board(verb: argparse.ArgumentParser) -> None:

@@ -13,7 +13,7 @@ from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
-from codesign.accuracy import percent_error
+from codesign.accuracy import error_words
 from codesign.board_figures import VIRTUAL
 from codesign.deploy import Check
 from codesign.deploy_report import comparison, comparison_cells, comparison_headings
@@ -105,23 +105,27 @@ def _comparison(subject: Subject, kept: Kept, *, simulated: bool) -> Table:
 
 
 def print_ran(subject: Subject, ran: Ran, samples: int, output: Path | None) -> None:
-    """Print how many were right, what the outputs were held against, and where they are."""
+    """Print how good the answers are, what the outputs were held against, and where they are."""
     console = Console()
 
     def say(text: str) -> None:
         console.print(Text(text), soft_wrap=True)
 
     say(f"{samples:,} samples")
-    if ran.right is not None:
-        wrong = 1 - ran.right / samples
-        say(f"accuracy: {100 * ran.right / samples:.2f} % ({ran.right:,} right; error {percent_error(wrong, samples)})")
+    if ran.error is not None and "wrong" in ran.error.details:
+        right, words = samples - ran.error.details["wrong"], error_words(ran.error, samples)
+        say(f"accuracy: {100 * right / samples:.2f} % ({right:,} right; error {words})")
+    elif ran.error is not None:
+        say(f"{error_words(ran.error, samples)} (in standard deviations of the training targets)")
     if ran.compared:
         say(f"every output equals the canonical network's, bit for bit: {samples:,} of {samples:,}")
     else:
         say("not compared with the canonical network: the run that this bundle is of is not here")
     if output is not None:
-        say(f"logits and classes: {output}")
-    elif ran.right is None:
+        say(f"logits and {'classes' if subject.bundle.manifest['class_names'] else 'predicted values'}: {output}")
+    elif ran.error is None and ran.answers.ndim > 1:
+        say("nothing was written: give --output y.npz for the predicted values")
+    elif ran.error is None:
         names = subject.bundle.manifest["class_names"]
-        shown = ", ".join(names[number] for number in ran.classes[:_SHOWN])
+        shown = ", ".join(names[number] for number in ran.answers[:_SHOWN])
         say(f"classes: {shown}{', ...' if samples > _SHOWN else ''} (all of them: --output y.npz)")

@@ -15,12 +15,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from codesign.accuracy import error_of
 from codesign.artifacts import ArtifactStore
 from codesign.deploy import Check, Deployment
 from codesign.deploy_subject import Subject
 from codesign.errors import BundleError, InputError, MismatchError, StorageError
 from codesign.hosts import connect
+from codesign.measurement import Figure
 from hw.graph import Graph
+from quant.regression import OutputFormat, checked_targets
 from quant.scaling import InputFormat
 
 AT_ONCE = 1024
@@ -30,22 +33,23 @@ _X, _Y = ("x", "x_test"), ("y", "y_test")
 
 @dataclass(frozen=True)
 class Samples:
-    """Features ``x`` (n, features), and class numbers ``y`` (n,) where they are known."""
+    """Features ``x`` (n, features); ``y`` where known: class numbers (n,), or targets (n, targets) of a regression."""
 
     x: NDArray[Any]
-    y: NDArray[np.int64] | None
+    y: NDArray[Any] | None
 
 
 @dataclass(frozen=True)
 class Ran:
-    """``logits`` (n, classes) and ``classes`` (n,). ``right``: how many of them are the samples' own, where known.
+    """``logits`` (n, outputs); ``answers``: classes (n,), or the values (n, targets) that a regression predicts.
 
-    ``compared``: whether the outputs were held against the canonical network of the run, bit for bit; then they are it.
+    ``error`` is that against the samples' own, where known. ``compared``: whether the outputs were held against the
+    canonical network of the run, bit for bit; then they are it.
     """
 
     logits: NDArray[np.float64]
-    classes: NDArray[np.int64]
-    right: int | None
+    answers: NDArray[Any]
+    error: Figure | None
     compared: bool
 
 
@@ -60,7 +64,13 @@ def read_samples(path: Path, manifest: Mapping[str, Any]) -> Samples:
     label = next((name for name in _Y if name in arrays), None)
     if label is None:
         return Samples(x, None)
-    return Samples(x, _labels(f"{label} of {path}", arrays[label], len(x), manifest["class_names"]))
+    where, meaning = f"{label} of {path}", _meaning(manifest)
+    if meaning is None:
+        return Samples(x, _labels(where, arrays[label], len(x), manifest["class_names"]))
+    y = checked_targets(where, arrays[label])
+    if y.shape != (len(x), len(meaning.gain)):
+        raise InputError(f"{where} has shape {arrays[label].shape}: ({len(x)}, {len(meaning.gain)}) is needed")
+    return Samples(x, y)
 
 
 def run_on_board(
@@ -87,9 +97,10 @@ def run_on_board(
     outputs = np.concatenate(found)
     compared = _hold(subject, integers, outputs)
     logits = layout.to_real(outputs)
-    classes = logits.argmax(axis=1).astype(np.int64)
-    right = None if samples.y is None else int((classes == samples.y).sum())
-    return Ran(logits, classes, right, compared)
+    meaning = _meaning(subject.bundle.manifest)
+    answers = logits.argmax(axis=1).astype(np.int64) if meaning is None else meaning.predict(logits)
+    error = None if samples.y is None else error_of(logits, samples.y, meaning)
+    return Ran(logits, answers, error, compared)
 
 
 def require_place(output: Path | None) -> None:
@@ -100,9 +111,12 @@ def require_place(output: Path | None) -> None:
 
 
 def write_outputs(path: Path, ran: Ran, class_names: Sequence[str]) -> None:
-    """Write ``logits``, ``classes`` and ``class_names`` as an .npz file, whole or not at all."""
+    """Write ``logits``, with ``classes`` and ``class_names`` or with ``predicted``, as an .npz file, whole or not."""
     written = io.BytesIO()
-    np.savez(written, logits=ran.logits, classes=ran.classes, class_names=np.array(class_names))
+    if class_names:
+        np.savez(written, logits=ran.logits, classes=ran.answers, class_names=np.array(class_names))
+    else:
+        np.savez(written, logits=ran.logits, predicted=ran.answers)
     beside = path.with_name(f"{path.name}.new")
     try:
         beside.write_bytes(written.getvalue())
@@ -130,6 +144,15 @@ def _format(manifest: Mapping[str, Any]) -> InputFormat:
         return InputFormat.from_json(manifest["input_format"])
     except (ValueError, TypeError) as error:
         raise BundleError(f"the bundle has no usable input_format: {error}; build it again") from None
+
+
+def _meaning(manifest: Mapping[str, Any]) -> OutputFormat | None:
+    """What the outputs of a regression mean; None for classes."""
+    try:
+        meaning = manifest.get("output_format")
+        return OutputFormat.from_json(meaning) if meaning is not None else None
+    except (KeyError, ValueError, TypeError) as error:
+        raise BundleError(f"the bundle has no usable output_format: {error!r}; build it again") from None
 
 
 def _arrays(path: Path) -> dict[str, NDArray[Any]]:

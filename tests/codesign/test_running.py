@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 from board_runs import HOST
 
+from boards.bundle import Bundle, read_bundle
 from boards.remote import Remote
 from codesign import running
 from codesign.artifacts import ArtifactStore
 from codesign.cli import main
 from hw.graph import Graph
+from quant.regression import OutputFormat
 
 SAMPLES = 40
 
@@ -69,6 +71,27 @@ def test_without_labels_and_without_the_run(board, built, samples, capsys):
         "40 samples\nnot compared with the canonical network: the run that this bundle is of is not here\n"
         f"classes: {classes}, ... (all of them: --output y.npz)\n"
     )
+
+
+def test_a_regression_predicts_values(board, built, samples, capsys):
+    x, logits = samples
+    made = read_bundle(built[1])
+    meaning = OutputFormat(offset=(1.0,) * 10, gain=(0.5,) * 10, spread=(2.0,) * 10)
+    manifest = {**made.manifest, "class_names": [], "output_format": meaning.to_json()}
+    Bundle(manifest, made.files).write(Path("values.zip"))
+    y = 1.0 + 0.5 * logits
+    y[0] += 2.0  # by one standard deviation, in one of 40 samples
+    np.savez("x.npz", x=x, y=y)
+    assert run("values.zip", "--output", "y.npz") == 0
+    out = capsys.readouterr().out
+    assert "40 samples\nRMSE 0.158 ± 0.079 (in standard deviations of the training targets)\n" in out
+    assert out.endswith("logits and predicted values: y.npz\n")
+    with np.load("y.npz") as found:
+        assert np.array_equal(found["predicted"], 1.0 + 0.5 * logits)
+        assert sorted(found.files) == ["logits", "predicted"]
+    np.savez("x.npz", x=x, y=y[:, :3])
+    assert main(["run", "values.zip", "--host", HOST, "--input", "x.npz"]) == 2
+    assert "y of x.npz has shape (40, 3): (40, 10) is needed" in capsys.readouterr().err
 
 
 def test_labels_are_what_training_knew(board, samples, capsys):
