@@ -55,6 +55,7 @@ def _differences(first: Run, second: Run) -> Iterator[str]:
         "data": [_data(run) for run in (first, second)],
         "part": [run.task.target.part.name for run in (first, second)],
         "clock": [f"{run.task.target.clock_mhz:g} MHz" for run in (first, second)],
+        "latency": ["of the accelerator" if run.study.board.hosts else "of the network" for run in (first, second)],
     }
     for what, (one, other) in pairs.items():
         if one != other:

@@ -172,7 +172,7 @@ class Bench:
 
     def connect(self, host, made, *, said):
         board = self.boards[host]
-        self.sessions.append(host)
+        self.sessions.append((host, made.manifest["candidate"]))
         if board.attempts > board.dies_after:
             raise ToolError(f"cannot use board {host}: timed out; is it on?")
         return LocalRemote(host, board, made.manifest["candidate"], self.faults)

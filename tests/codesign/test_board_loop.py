@@ -25,6 +25,7 @@ from codesign.store import Store
 from codesign.study import parse_study
 from codesign.target import Target
 from nas.indicators import dominates
+from nas.nsga2 import Search
 
 ONE, TWO = "a@one", "b@two"
 TEXT = '[study]\nname = "boards"\n[search]\npopulation = 8\ngenerations = 3\n'
@@ -157,6 +158,22 @@ def test_figures_of_boards_change_what_is_asked_next(folder):
     assert asked[0] != asked[1]
 
 
+def test_those_told_before_are_ranked_by_what_is_known_now(folder, monkeypatch):
+    revised = []
+    revise = Search.revise
+
+    def spy(self, told):
+        revised.append({genome: told(genome).objectives for genome in self._seen})
+        revise(self, told)
+
+    monkeypatch.setattr(Search, "revise", spy)
+    run_search(study_of(ONE, TWO), folder, boards())
+    assert len(revised) == 3
+    first = [genome for genome, point in revised[0].items() if point is not None]
+    before, after = ([known[genome][1] for genome in first] for known in (revised[0], revised[2]))
+    assert [b / a for a, b in zip(before, after, strict=True)] == pytest.approx([1.25] * len(first), rel=1e-3)
+
+
 @pytest.mark.parametrize("hosts", [[ONE], [TWO, ONE]])
 def test_the_result_depends_on_neither_hosts_nor_workers(folder, behave, hosts):
     behave(sleep=0.01)
@@ -182,9 +199,10 @@ def test_when_all_boards_are_gone_the_search_goes_on(folder):
     gone = [text for text in listener.texts if text.endswith("the search goes on without boards")]
     assert len(gone) == 1
     assert sum(text.startswith("not measured, no board is left: 64x") for text in listener.texts) == 2
-    # the same command measures what is missing once the board is back
+    # the same command measures what is missing of the front once the board is back; what was told stays told
     back = run_search(study_of(ONE), folder, Bench({ONE: Board()}))
-    assert len(back.boards) > 2
+    assert [found.generation for found in run.boards] == [0, 0]
+    assert {found.generation for found in back.boards[2:]} == {3}
     assert [f.digest for f in back.boards[:2]] == [f.digest for f in run.boards]
     assert {record.digest for record in back.records} == {record.digest for record in run.records}
 

@@ -121,6 +121,8 @@ def test_a_board_that_dies_at_work_hands_its_candidate_on():
     assert set(results) == {one.digest for one in MANY[:10]}
     assert all(result.failed_at is None for result in results.values())
     assert bench.boards[TWO].measured == [MANY[1].digest]
+    tried = [digest for host, digest in bench.sessions if host == TWO]
+    assert tried == [MANY[place].digest for place in (1, 3, 5, 7)], "a candidate does not wait for a board that is away"
     assert said(found)[0].startswith("the connection to board b@two was lost: it ended the session; try again (failure")
     assert said(found)[-1].startswith("b@two is given up: ")
 

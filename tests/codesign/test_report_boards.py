@@ -12,6 +12,8 @@ from board_bench import Bench, Board
 from rich.console import Console
 
 from codesign.cli import main
+from codesign.comparison import compare
+from codesign.errors import RunError
 from codesign.loop import search
 from codesign.marks import marked, meanings
 from codesign.measurement import Figure, Provenance
@@ -126,6 +128,11 @@ def test_the_report_has_who_where_and_why_not(run):
 def test_every_section_of_a_report_with_boards_is_explained(run):
     text = (Path(__file__).parents[2] / "docs" / "reading-the-report.md").read_text(encoding="utf-8")
     assert re.findall(r"<h2>(.*?)</h2>", page(run)) == re.findall(r"^### (.*)$", text, re.MULTILINE)
+
+
+def test_latencies_with_and_without_boards_are_not_compared(run, searched):
+    with pytest.raises(RunError, match="\n  latency: of the accelerator against of the network\n"):
+        compare(run, searched)
 
 
 def test_plots_tell_corrected_figures_apart(run):

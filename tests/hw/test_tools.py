@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -161,6 +162,22 @@ def test_the_log_of_a_tool_needs_no_disk_while_it_runs(tmp_path):
 def test_a_tool_that_someone_ended_decides_nothing(tmp_path, command):
     with pytest.raises(ToolError, match=r"^sh was ended by SIGTERM: is the machine shut down\? Run the same command"):
         run(tmp_path, command)
+
+
+def test_a_tool_is_stopped_by_whoever_does_not_want_it_any_more(tmp_path):
+    stop, ended = threading.Event(), []
+
+    def work():
+        with tools.stoppable(stop), pytest.raises(ToolError, match=r"^sleep was stopped; run the same command again$"):
+            tools.run_tool(["sleep", "300"], cwd=tmp_path, log=tmp_path / "log", timeout_s=400)
+        ended.append(True)
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    stop.set()
+    worker.join(30)
+    assert ended == [True]
+    assert tools.run_tool(["echo", "on"], cwd=tmp_path, log=tmp_path / "log", timeout_s=5) == "on\n"
 
 
 def test_log_that_cannot_be_written(tmp_path):
