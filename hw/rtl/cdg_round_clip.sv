@@ -34,7 +34,11 @@ module cdg_round_clip #(
   logic [OUT_W-1:0] whole;
   logic tie;
 
-  assign quotient = Q_W'(value >>> SHIFT);
+  // Wires for an arithmetic shift: Verilator 5.048 takes {1'b0, x} >>> 1 for negative where x would
+  // be.
+  for (genvar i = 0; i < Q_W; i++) begin : gen_quotient
+    assign quotient[i] = value[i+SHIFT<IN_W?i+SHIFT : IN_W-1];
+  end
 
   if (SHIFT == 0) begin : gen_exact
     assign tie = 1'b0;

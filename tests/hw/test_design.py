@@ -230,3 +230,16 @@ def test_constants_and_what_nobody_reads_vanish_across_layers() -> None:
     assert "assign y1 = 1'd0;" in first
     assert "x[0+:2], x[2+:2]" in last  # neither is read
     assert "[0:0] x2 = x[4+:1]" in last  # 0 or 1, in the two bits of a trit
+
+
+def test_an_unsigned_sum_with_its_highest_bit_set_is_not_negative(tmp_path: Path) -> None:
+    """Verilator once shifted the sum of two inputs, widened by a zero, as if it were negative."""
+    trits, bias = np.array([[1], [1]]), np.zeros(1, np.int64)
+    quantizer = {"shift": np.array(1), "low": np.array(0), "high": np.array(15)}
+    nodes = (
+        Node("x", Op.INPUT, None, 2, FixedType(False, 3, 0)),
+        Node("d", Op.DENSE, "x", 1, FixedType(False, 4, 0), {"trits": trits, "bias": bias}),
+        Node("q", Op.QUANTIZE, "d", 1, FixedType(False, 4, -1), quantizer),
+    )
+    graph, x = Graph(nodes), np.stack(np.meshgrid(np.arange(8), np.arange(8)), axis=-1).reshape(-1, 2)
+    simulate(build(graph, PARALLEL), x, graph.run(x), tmp_path, timeout_s=120)

@@ -40,6 +40,7 @@ CASES = [
     ("cdg_round_clip", {"IN_W": 9, "SHIFT": 2, "OUT_W": 4, "OUT_SIGNED": 1, "LO": -7, "HI": 7}),
     ("cdg_round_clip", {"IN_W": 4, "SHIFT": 1, "OUT_W": 6, "OUT_SIGNED": 0, "LO": 0, "HI": 63}),
     ("cdg_round_clip", {"IN_W": 8, "SHIFT": 1, "OUT_W": 4, "OUT_SIGNED": 0, "LO": 3, "HI": 12}),
+    ("cdg_round_clip", {"IN_W": 5, "SHIFT": 1, "OUT_W": 4, "OUT_SIGNED": 0, "LO": 0, "HI": 15}),
     ("cdg_staircase", {"IN_W": 7, "OUT_W": 2, "COUNT": 3, "THRESHOLDS": 30 << 14 | 1 << 7 | -5 & 0x7F, "BASE": 0}),
     ("cdg_rom_column", {"DEPTH": 30, "WORDS": 0x2B7E_1516}),
     ("cdg_carry", {"W": 13}),
@@ -70,6 +71,10 @@ CASES = [
     ("cdg_window", {"H": 4, "W": 5, "PIXEL_W": 2, "KH": 3, "KW": 3, "PT": 1, "PB": 1, "PL": 1, "PR": 1, "PAD": 2}),
     ("cdg_window", {"H": 7, "W": 6, "PIXEL_W": 2, "KH": 2, "KW": 3, "SH": 3, "SW": 2, "PL": 1, "BLOCK_RAM": 1}),
     ("cdg_window", {"H": 3, "W": 3, "PIXEL_W": 4, "KH": 1, "KW": 1, "PT": 2, "PR": 1}),
+    (
+        "cdg_window",
+        {"H": 1, "W": 1, "PIXEL_W": 12, "KH": 4, "KW": 3, "SH": 3, "SW": 3, "PT": 1, "PB": 2, "PL": 1, "PR": 1},
+    ),
     ("cdg_window", {"H": 4, "W": 1, "PIXEL_W": 1, "KH": 2, "KW": 1, "SH": 2}),
     ("cdg_window", {"H": 1, "W": 2, "PIXEL_W": 5, "KH": 2, "KW": 2, "PB": 1, "BLOCK_RAM": 1}),
     ("cdg_gather", {"WIDTH": 3, "COUNT": 5}),
