@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any
@@ -30,14 +29,16 @@ class Traced:
         """Its outputs for input integers (n, inputs)."""
         return np.array([[int(value) for value in self.comb(row.astype(np.float64))] for row in x], np.int64)
 
-    def pipelines(self) -> Mapping[int, Any]:
-        """Pipelines by their number of combinational stages, from sweeping the cut-off downwards."""
+    def pipeline(self, stages: int) -> Any:
+        """Its pipeline of ``stages`` combinational stages, or of as near a number as sweeping its cut-off gives."""
         depth = max(self.comb.out_latency)
-        found: dict[int, Any] = {}
-        for cutoff in np.arange(depth + 1, STEP, -STEP):
-            pipeline = to_pipeline(self.comb, float(cutoff), verbose=False)
-            found.setdefault(len(pipeline.solutions), pipeline)
-        return found
+        cutoffs = np.arange(depth + 1, STEP, -STEP)
+        # as its to_pipeline cuts; only the one that is wanted is made, which takes minutes for a large network
+        counts = np.floor(depth / (cutoffs + 1e-9)).astype(int) + 1
+        best = int(np.argmin(np.abs(counts - stages)))
+        pipeline = to_pipeline(self.comb, float(cutoffs[best]), verbose=False)
+        assert len(pipeline.solutions) == counts[best], (len(pipeline.solutions), counts[best])
+        return pipeline
 
 
 def trace(graph: Graph) -> Traced:

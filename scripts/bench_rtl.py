@@ -155,9 +155,8 @@ def theirs(graph: Graph, cycles: int, folder: Path) -> dict[str, Any]:
     seconds = time.monotonic() - begin
     x = random_vectors(graph, VECTORS, 1)
     assert np.array_equal(traced.run(x), graph.run(x)), "da4ml's network is another one"
-    pipelines = traced.pipelines()
-    count = min(pipelines, key=lambda count: (abs(count + 1 - cycles), count))
-    files = bench_da4ml.files(pipelines[count])
+    pipeline = traced.pipeline(cycles - 1)
+    files, count = bench_da4ml.files(pipeline), len(pipeline.solutions)
     return {**synthesize(files, bench_da4ml.TOP, folder), "cycles": count + 1, "emission_seconds": seconds}
 
 
