@@ -26,13 +26,17 @@ COMMAND = ("sudo", "-n", LAUNCHER)
 SECONDS = 60.0
 """Limit of each command on a board that is not the agent."""
 _MARK = "codesign-board"
+_USER = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
 _LOOK = f"""
 say() {{ printf '{_MARK} %s %s\\n' "$1" "$2"; }}
 sum() {{ if [ -r "$1" ]; then sha256sum < "$1" | cut -d ' ' -f 1; else echo none; fi; }}
 say user "$(id -un)"
 say agent "$(sum /usr/local/lib/codesign-board/agent.zip)"
 say launcher "$(sum {LAUNCHER})"
-if sudo -n -l {LAUNCHER} > /dev/null 2>&1; then say sudo yes; else say sudo no; fi
+# listing the rule would not show whether a later one asks for a password; the agent ends at once where nothing comes,
+# and 1 is what sudo refuses with
+sudo -n {LAUNCHER} < /dev/null > /dev/null 2>&1
+if [ $? -ne 1 ]; then say sudo yes; else say sudo no; fi
 """
 _COPY = """
 set -e
@@ -69,7 +73,7 @@ class Agent:
 
     def block(self, user: str | None) -> str:
         """What to paste into a terminal on the board; ``user`` is who connects, by default whoever pastes it."""
-        assert user is None or re.fullmatch(r"[\w.-]+", user), user
+        assert user is None or re.fullmatch(_USER, user), user
         who, rule = (user, user) if user is not None else ('"$(id -un)"', "$user")
         return Template(_text("setup.sh")).substitute(
             who=who, rule=rule, digest=self.digest, launcher=self.launcher.rstrip("\n")
@@ -114,7 +118,11 @@ def look(host: str) -> Found | None:
     """What is on the board, by plain ssh; None where the key is for the agent alone."""
     done = _over_ssh(host, _LOOK)
     said = dict(re.findall(rf"^{_MARK} (\w+) (\S+)$", done, re.MULTILINE))
-    return Found(said["user"], said["agent"], said["launcher"], said["sudo"]) if "sudo" in said else None
+    if "sudo" not in said:
+        return None
+    if not re.fullmatch(_USER, said["user"]):  # it becomes part of what root is to paste
+        raise ToolError(f"user {said['user']!r} of {host} cannot be set up: connect as one of letters, digits, . _ -")
+    return Found(said["user"], said["agent"], said["launcher"], said["sudo"])
 
 
 def copy(host: str, agent: Agent) -> None:

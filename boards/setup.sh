@@ -28,10 +28,12 @@ END_OF_LINE
   mv "$$folder/agent.new" "$$folder/agent.zip"
   mv "$$folder/launcher.new" "$$launcher"
   mv "$$folder/sudoers.new" /etc/sudoers.d/codesign-board
-  if sudo -n -u "$$user" sudo -n -l "$$launcher" > /dev/null; then
+  # not "sudo -l", which is content with a rule that asks for a password; the agent ends at once where nothing comes
+  if sudo -n -u "$$user" sudo -n "$$launcher" < /dev/null > /dev/null 2>&1; then
     echo "codesign: this board is set up for $$user"
   else
-    echo "codesign: sudo does not use /etc/sudoers.d/codesign-board; see /etc/sudoers" >&2
+    echo "codesign: $$user cannot start $$launcher by sudo without a password (a later rule in /etc/sudoers.d may ask" \
+      "for one), or it does not start; try: sudo -n $$launcher < /dev/null" >&2
     exit 1
   fi
 }

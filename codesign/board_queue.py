@@ -21,8 +21,9 @@ from boards.bundle import Bundle
 from boards.remote import Remote
 from codesign.board_result import BoardResult, Stage
 from codesign.board_tools import BoardTools
-from codesign.deploy import Deployment
-from codesign.errors import BundleError, CandidateError, CodesignError, MismatchError, TimingError
+from codesign.deploy import LOOKING, Deployment
+from codesign.deploying import failed_at
+from codesign.errors import BundleError, CandidateError, CodesignError, InputError, MismatchError, TimingError
 from codesign.hosts import is_virtual
 from codesign.measurement import Measurement
 from codesign.record import Record
@@ -192,9 +193,9 @@ class BoardQueue:
         self._at(host, "connecting", wanted)
         try:
             remote = self._tools.connect(host.name, bundle, said=lambda text: self._at(host, text, wanted))
-        except CandidateError as error:
+        except (CandidateError, BundleError) as error:
             if host.virtual:  # its fabric is compiled from the candidate's RTL
-                self._failed(host, wanted, "build", str(error), error.log)
+                self._failed(host, wanted, "build", str(error), getattr(error, "log", ""))
             else:
                 self._unreachable(host, wanted, str(error))
             return
@@ -220,8 +221,8 @@ class BoardQueue:
             except TimingError as error:
                 self._failed(host, wanted, "timing", str(error), error.log, error.measurement)
                 return None
-            except CandidateError as error:
-                self._failed(host, wanted, "build", str(error), error.log)
+            except (CandidateError, InputError) as error:  # InputError: its artefacts or its bundle are damaged
+                self._failed(host, wanted, "build", str(error), getattr(error, "log", ""))
                 return None
             finally:
                 wanted.seconds["building"] = time.monotonic() - began
@@ -230,18 +231,29 @@ class BoardQueue:
 
     def _measure(self, host: _Host, wanted: Wanted, bundle: Bundle, remote: Remote) -> None:
         routed = Measurement.from_json(bundle.manifest["figures"].get("build", {}))
-        deployment = Deployment(bundle, remote, step=lambda name: self._at(host, name, wanted))
+        try:
+            deployment = Deployment(bundle, remote, step=lambda name: self._at(host, name, wanted))
+        except InputError as error:
+            self._failed(host, wanted, "build", str(error), measurement=routed)
+            return
         try:
             deployed = deployment.deploy()
-        except BundleError as error:  # another board than it should be, or a bundle that this agent does not take
-            self._give_up(host, str(error), wanted)
+        except InputError as error:
+            if isinstance(error, BundleError) and deployment.at == LOOKING:  # another board than it should be
+                self._give_up(host, str(error), wanted)
+            else:  # this bundle was refused, or damaged on its way; the next one need not be
+                self._failed(host, wanted, "board", str(error), measurement=routed, deployment=deployment)
             return
         except CandidateError as error:
-            mismatch = isinstance(error, MismatchError)
+            mismatch, stage = isinstance(error, MismatchError), failed_at(error, deployment.at)
             if not mismatch and not _answers(remote):
                 self._lost(host, wanted, str(error), deployment)
                 return
-            self._failed(host, wanted, "mismatch" if mismatch else "board", str(error), error.log, routed, deployment)
+            self._failed(host, wanted, stage, str(error), error.log, routed, deployment)
+            if stage == "board":
+                if mismatch:  # what answers is not what was loaded
+                    self._unreachable(host, None, str(error))
+                return
         except CodesignError as error:
             self._unreachable(host, wanted, str(error))
             return
@@ -310,6 +322,9 @@ class BoardQueue:
 
     def _result(self, host: _Host, wanted: Wanted, **values: object) -> None:
         date = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        # what fails while everything is ended failed for that reason; timing and outputs cannot
+        if self._stop.is_set() and values.get("failed_at") in ("build", "board"):
+            return
         result = BoardResult(wanted.record.digest, host.name, date, generation=wanted.generation, **values)  # type: ignore[arg-type]
         self._events.put(result)
 

@@ -13,10 +13,10 @@ from types import TracebackType
 from typing import Self
 
 from codesign.board_choice import choose
-from codesign.board_queue import AtStage, BoardQueue, Dropped, Said, Wanted
+from codesign.board_queue import AtStage, BoardQueue, Dropped, Event, Said, Wanted
 from codesign.board_result import BoardResult
 from codesign.board_tools import BoardTools
-from codesign.errors import CodesignError
+from codesign.errors import CodesignError, StorageError
 from codesign.judging import Judge
 from codesign.known import Known
 from codesign.listener import Listener
@@ -85,11 +85,11 @@ class Boards:
 
     def collect(self, seconds: float = 0.0) -> None:
         """Store and tell what boards did since the last call; waits at most so long for the first of it."""
-        for event in self._queue.collect(seconds) if self._queue is not None else ():
+        events = self._queue.collect(seconds) if self._queue is not None else []
+        self._keep(events)  # before anything can raise: what took hours is not in the queue any more
+        for event in events:
             match event:
                 case BoardResult():
-                    self._store.put_board(event)
-                    self._results.append(event)
                     self._listener.measured(event, self._words(event.digest))
                 case AtStage():
                     self._listener.board(self._study.board.hosts[event.host], event.stage, event.words)
@@ -99,6 +99,13 @@ class Boards:
                     self._listener.message(f"not measured, no board is left: {self._words(event.digest)}")
                 case CodesignError():
                     raise event
+
+    def _keep(self, events: Sequence[Event]) -> None:
+        """Store the results among ``events``."""
+        for event in events:
+            if isinstance(event, BoardResult):
+                self._store.put_board(event)
+                self._results.append(event)
 
     def settle(self) -> None:
         """Wait until boards have answered all that they were asked; every build and every operation has its limit."""
@@ -137,3 +144,8 @@ class Boards:
     ) -> None:
         if self._queue is not None:
             self._queue.close()
+            try:
+                self._keep(self._queue.collect())
+            except StorageError:
+                if error is None:  # otherwise that one is why the search ends
+                    raise

@@ -11,7 +11,15 @@ from boards.catalogue import load_board
 from boards.remote import Remote, ssh_command
 from boards.setup import COMMAND, require_agent
 from codesign import build as builds
-from codesign.errors import InputError, TargetError, ToolError, ToolMissingError, nearest
+from codesign.errors import (
+    BundleError,
+    CandidateError,
+    InputError,
+    TargetError,
+    ToolError,
+    ToolMissingError,
+    nearest,
+)
 from codesign.hosts import agent, connect, is_virtual
 from codesign.pynq_environment import pynq_python
 from codesign.record import Record
@@ -44,8 +52,10 @@ def greet(host: str, said: Say) -> str | None:
     said(f"connecting to {host}")
     require_agent(host, agent())
     with Remote(ssh_command(host, COMMAND), host) as remote:
-        found: str | None = remote.hello()["board"]
-        return found
+        found = remote.hello().get("board", "")
+    if found is not None and not (isinstance(found, str) and found):
+        raise ToolError(f"board {host}: the agent's answer does not say which board it is; set it up again")
+    return found
 
 
 def build(run: Run, record: Record, host: str, said: Say) -> Bundle:
@@ -58,8 +68,12 @@ def build(run: Run, record: Record, host: str, said: Say) -> Bundle:
     planned = builds.build(run, record, "bitstream", dry_run=True)
     assert planned.overlay is not None
     path = planned.folder / f"{planned.overlay.stem}{SUFFIX}"  # the stem stands for all that goes into a build
-    if not path.is_file():
-        builds.build(run, record, "bitstream", phase=said)
+    if path.is_file():
+        try:
+            return read_bundle(path)
+        except BundleError as error:
+            said(str(error))  # it is built again
+    builds.build(run, record, "bitstream", phase=said)
     return read_bundle(path)
 
 
@@ -95,7 +109,7 @@ def require_hosts(study: Study, task: Task, tools: BoardTools, said: Say) -> Non
     for host in sorted(hosts, key=is_virtual):  # these are made ready, which takes time
         try:
             found = tools.greet(host, said)
-        except ToolError as error:
+        except (ToolError, CandidateError) as error:  # CandidateError: it hangs, or the connection was lost
             if isinstance(error, ToolMissingError) or is_virtual(host):
                 raise
             said(f"{error}; it is tried again when it is needed")

@@ -28,6 +28,7 @@ from codesign.measurement import Figure, Measurement
 from hw.host_format import HostFormat
 
 Outcome = Literal["ok", "warning", "failed"]
+LOOKING, COMPARING = "looking at the board", "golden vectors"
 GOLDEN_INPUTS, GOLDEN_OUTPUTS = "golden/inputs.npy", "golden/outputs.npy"
 PYNQ: Mapping[str, tuple[str, ...]] = {"pynq-z1": ("3.0", "3.1"), "pynq-z2": ("3.0", "3.1"), "zcu104": ("3.1", "4.0")}
 """Versions of pynq that docs/boards.md describes, by board."""
@@ -120,14 +121,14 @@ class Deployment:
         """Every step up to golden vectors: the accelerator is on the board, and computes what it must."""
         content = self._bundle.content()
         with self._answered():
-            with self._stepping("looking at the board"):
+            with self._stepping(LOOKING):
                 self._preflight(len(content))
             with self._stepping("copying"):
                 digest = self._remote.put_bundle(content)
                 self._found("bundle", f"{len(content) / 2**20:.1f} MiB, SHA-256 {digest[:16]}")
             with self._stepping("programming"):
                 self._load(digest)
-            with self._stepping("golden vectors"):
+            with self._stepping(COMPARING):
                 self._compare()
 
     def known(self) -> Deployed:

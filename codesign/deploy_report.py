@@ -7,6 +7,7 @@ import platform
 import re
 import socket
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -173,8 +174,11 @@ def _error(error: CodesignError, names: Mapping[str, str]) -> dict[str, str]:
 def _names(subject: Subject, host: str) -> dict[str, str]:
     """What must not be in the report, by what stands in its place."""
     user, _, board = host.rpartition("@")
-    paths = [(str(path), "FOLDER") for path in (subject.folder.absolute(), subject.folder, Path.cwd(), Path.home())]
-    names = [(user, "USER"), (board, "BOARD"), (getpass.getuser(), "USER"), (socket.gethostname(), "COMPUTER")]
+    paths = [(str(path), "FOLDER") for path in (subject.folder.absolute(), subject.folder, Path.cwd())]
+    names = [(user, "USER"), (board, "BOARD"), (socket.gethostname(), "COMPUTER")]
+    with suppress(OSError, KeyError, RuntimeError):  # a container's user may have neither name nor home
+        names.append((getpass.getuser(), "USER"))
+        paths.append((str(Path.home()), "FOLDER"))
     if host.startswith("virtual:"):
         names = names[2:]
     return {

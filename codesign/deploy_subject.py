@@ -65,15 +65,24 @@ def find_subject(which: str | None, picked: str | None, host: str) -> Subject:
             f"{run.folder} has no bitstream of {record.digest[:8]} ({record.architecture.words()}); make it with: "
             f"{PROGRAM} build {run.folder.name} --pick {record.digest[:8]}"
         )
-    return Subject(read_bundle(built[-1]), folder, run, record)
+    bundle = _whole(built[-1])
+    if _built_from(run.folder, bundle.manifest) is None or bundle.manifest["candidate"] != record.digest:
+        raise BundleError(f"{built[-1]} is of another candidate than {record.digest[:8]}; build it again")
+    return Subject(bundle, folder, run, record)
 
 
-def _of_file(path: Path) -> Subject:
+def _whole(path: Path) -> Bundle:
+    """The bundle in a file, with all that is needed of its manifest."""
     bundle = read_bundle(path)
     lacking = [key for key, kind in _KEYS.items() if not isinstance(bundle.manifest.get(key), kind)]
     if lacking:
         words = f"the manifest of {path} has no usable {', '.join(lacking)}"
         raise BundleError(f"{words}: it is of another version of codesign; build it again")
+    return bundle
+
+
+def _of_file(path: Path) -> Subject:
+    bundle = _whole(path)
     for folder in _runs(path):
         with suppress(CodesignError):  # a run that cannot be read is not this one's
             record = _built_from(folder, bundle.manifest)

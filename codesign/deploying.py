@@ -10,7 +10,7 @@ from pathlib import Path
 
 from boards.meters import Meter
 from codesign.board_result import BoardResult, Stage
-from codesign.deploy import Check, Deployed, Deployment
+from codesign.deploy import COMPARING, Check, Deployed, Deployment
 from codesign.deploy_report import markdown, report_values
 from codesign.deploy_subject import Subject
 from codesign.errors import CandidateError, CodesignError, InputError, MismatchError, StorageError
@@ -55,21 +55,26 @@ def deploy_and_keep(
             finally:
                 known, at = deployment.known(), deployment.at
     except CodesignError as raised:
+        if type(raised) is InputError and at == CONNECTING:  # a mistyped host: it must not replace an earlier report
+            raise
         error = raised
     date = datetime.now(UTC).isoformat(timespec="seconds")
     try:
-        stored = _store(subject, host, known, error, date)
+        stored = _store(subject, host, known, at, error, date)
     finally:  # a store that refuses is no reason to lose the report as well
         report = _write_report(subject, host, known, at, error, date)
     return Kept(known, error, report, stored)
 
 
-def failed_at(error: CodesignError) -> Stage:
-    """Where a deployment that ended so failed: wrong outputs are another matter than a board that does not work."""
-    return "mismatch" if isinstance(error, MismatchError) else "board"
+def failed_at(error: CodesignError, at: str) -> Stage:
+    """The stage for a deployment that ended so at step ``at``.
+
+    Only wrong outputs are a mismatch; another build that answers, or none, is a board that does not work.
+    """
+    return "mismatch" if isinstance(error, MismatchError) and at == COMPARING else "board"
 
 
-def _store(subject: Subject, host: str, known: Deployed, error: CodesignError | None, date: str) -> bool:
+def _store(subject: Subject, host: str, known: Deployed, at: str, error: CodesignError | None, date: str) -> bool:
     if subject.run is None or subject.record is None or "hello" not in known.described:
         return False
     if isinstance(error, InputError):  # says nothing of the candidate, or of the board
@@ -79,7 +84,7 @@ def _store(subject: Subject, host: str, known: Deployed, error: CodesignError | 
         host=host,
         date=date,
         measurement=known.measurement if error is None or known.measurement.figures else None,
-        failed_at=None if error is None else failed_at(error),
+        failed_at=None if error is None else failed_at(error, at),
         reason="" if error is None else str(error),
         log=error.log if isinstance(error, CandidateError) else "",
         described=known.described,

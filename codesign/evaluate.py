@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from boards.catalogue import load_target
-from codesign.accuracy import OUTPUT_FILE, baseline, model_error
+from codesign.accuracy import OUTPUT_FILE
 from codesign.architecture import Architecture
 from codesign.artifacts import ArtifactStore
 from codesign.cli import version
@@ -24,6 +24,7 @@ from codesign.errors import CandidateError, MismatchError, ModelError
 from codesign.measurement import Figure, Measurement, Provenance
 from codesign.record import Final, Record
 from codesign.robustness import FIGURES, Subject, robustness
+from codesign.scoring import baseline, model_error
 from codesign.study import Study
 from codesign.target import Target
 from codesign.task import Task

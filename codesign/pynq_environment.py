@@ -37,15 +37,20 @@ def pynq_python(version: str, said: Callable[[str], object]) -> Path:
     digest = hashlib.sha256(listed + sys.version.encode()).hexdigest()[:12]
     folder = cache_folder() / f"pynq-{version}-{digest}"
     python = folder / "bin" / "python"
-    if not python.exists():
-        with (cache_folder() / f"{folder.name}.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # whoever comes second finds it made
-            if not python.exists():
-                said(
-                    f"first use of a virtual board with pynq {version}: downloads about {VERSIONS[version]} MB of "
-                    f"Python packages, takes {DISK_MB} MB in {folder.parent}"
-                )
-                _make(folder, version, listed.decode())
+    try:
+        if not python.exists():
+            with (cache_folder() / f"{folder.name}.lock").open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)  # whoever comes second finds it made
+                if not python.exists():
+                    said(
+                        f"first use of a virtual board with pynq {version}: downloads about {VERSIONS[version]} MB of "
+                        f"Python packages, takes {DISK_MB} MB in {folder.parent}"
+                    )
+                    _make(folder, version, listed.decode())
+    except OSError as error:
+        raise StorageError(
+            f"cannot write {folder}: {error.strerror}; make room there or set XDG_CACHE_HOME to another folder"
+        ) from None
     return python
 
 

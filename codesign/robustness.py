@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from codesign.accuracy import error_of
 from codesign.measurement import Figure, Measurement, Provenance
+from codesign.scoring import error_of
 from hw.graph import Graph, Ints, Op
 from quant.regression import OutputFormat
 from quant.scaling import InputFormat

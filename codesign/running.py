@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from codesign.accuracy import error_of
 from codesign.artifacts import ArtifactStore
 from codesign.deploy import Check, Deployment
 from codesign.deploy_subject import Subject
 from codesign.errors import BundleError, InputError, MismatchError, StorageError
 from codesign.hosts import connect
 from codesign.measurement import Figure
+from codesign.scoring import error_of
 from hw.graph import Graph
 from quant.regression import OutputFormat, checked_targets
 from quant.scaling import InputFormat

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
@@ -78,8 +79,8 @@ def simulated_fabric(bundle: Bundle, said: Callable[[str], None]) -> Path:
     content = {name: sha256(data) for name, data in sorted(files.items())}
     tools = [(tool.name, str(tool.path), tool.version) for tool in (find_verilator(), find_cxx())]
     target = cache_folder("fabrics") / f"{sha256(json.dumps([content, shim, tools]).encode())[:32]}.so"
-    if target.exists():
-        target.touch()
+    with suppress(FileNotFoundError):  # another process may just have dropped it
+        os.utime(target)
         return target
     said("simulating the fabric: Verilator and g++ compile the bundle's RTL, once")
     with _beside(target) as scratch:

@@ -12,6 +12,7 @@ import math
 import platform
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ from .unpack import SEGMENT
 from .watts import Reading
 
 BOARD = Path("/proc/device-tree/chosen/pynq_board")
+FIRMWARE = Path("/lib/firmware")
+"""Where pynq leaves each bitstream for the kernel, and never clears up."""
 RESET_SECONDS = 1.0
 CLOCK_TOLERANCE = 0.005
 _SEND, _RECEIVE = 0x00, 0x30
@@ -60,6 +63,9 @@ class PynqFabric(Fabric):
         self.close()
         pynq = _import_pynq()
         _name_zynq_clocks()
+        for old in FIRMWARE.glob("cdg_*.bin"):  # each candidate of a search has a name of its own
+            with suppress(OSError):
+                old.unlink()
         try:
             self._overlay = pynq.Overlay(str(bit))
             self._dma = self._overlay.dma

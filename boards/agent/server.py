@@ -9,6 +9,7 @@ import math
 import os
 import platform
 import re
+import select
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -26,7 +27,22 @@ from .wire import MOST_DATA, PROTOCOL, Reader, WireError, Writer, receive, send
 
 MOST_REPEATS = 10_000
 MOST_SECONDS = 60.0
+IDLE_SECONDS = 900.0
+"""Without a request for so long the session ends: a host that lost its power says nothing, and would keep the board."""
 Answer = tuple[Mapping[str, Any], bytes]
+
+
+class _Patient:
+    """Reads from a pipe whose other end may fall silent; OSError after ``seconds`` without a byte."""
+
+    def __init__(self, pipe: Any, seconds: float) -> None:
+        self._pipe, self._seconds = pipe, seconds
+
+    def read(self, size: int, /) -> bytes:
+        if not select.select([self._pipe], [], [], self._seconds)[0]:
+            raise TimeoutError(f"no request for {self._seconds:g} s")
+        data: bytes = self._pipe.read(size)
+        return data
 
 
 class Server:
@@ -169,7 +185,7 @@ def main(arguments: list[str], fabric: Fabric, folder: str) -> int:
     except AgentError as error:
         send(answers, _refusal(error.kind, str(error)))
         return 2
-    return Server(store, fabric).serve(requests, answers)
+    return Server(store, fabric).serve(_Patient(requests, IDLE_SECONDS), answers)
 
 
 def _refusal(kind: str, message: str) -> Mapping[str, Any]:

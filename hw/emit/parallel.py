@@ -193,7 +193,8 @@ def _widened(pipeline: Pipeline, name: str, word: Word, lattice: _Lattice) -> st
 
 def _round_clip(pipeline: Pipeline, name: str, word: Word, lattice: _Lattice, activation: Quantize) -> str:
     assert word.name is not None
-    common = min(lattice.below, activation.shift, _trailing_zeros(lattice.fraction))
+    # one bit stays, or nothing would tell that every value is a tie
+    common = min(lattice.below, max(activation.shift - 1, 0), _trailing_zeros(lattice.fraction))
     lattice = _Lattice(lattice.constant, lattice.below - common, lattice.fraction >> common)
     centred = _widened(pipeline, f"{name}_v", word, lattice) if lattice.below else word.name
     shift, low, high = activation.shift - common, activation.low, activation.high

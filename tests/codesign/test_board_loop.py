@@ -15,6 +15,8 @@ import pytest
 from board_bench import FF, LUT, Bench, Board, fails
 from search_entry import result
 
+from codesign.board_result import BoardResult
+from codesign.board_stage import Boards
 from codesign.errors import InputError, RunError, StorageError, TargetError, ToolError, ToolMissingError, ToolRunError
 from codesign.jobs import SearchInterrupted
 from codesign.listener import Listener
@@ -277,11 +279,11 @@ def test_an_interrupted_search_continues_to_the_same_result(folder, after):
     with pytest.raises(StorageError, match="full"):
         run_search(study_of(ONE, TWO), folder, boards(), listener=Interrupted(after))
     stored = read_run(folder).boards
-    assert len(stored) == after
+    assert len(stored) >= after, "what was finished by then is stored as well"
     bench = boards()
     run = run_search(study_of(ONE, TWO), folder, bench)
     assert told(run) == told(whole)
-    assert run.boards[:after] == stored
+    assert run.boards[: len(stored)] == stored
     assert not {found.digest for found in stored} & {digest for digest, _ in bench.built}
 
 
@@ -370,6 +372,60 @@ def test_a_board_that_is_away_at_the_start_is_only_mentioned(folder):
     run_search(study_of(ONE, TWO), folder, bench, listener=listener)
     assert listener.texts[0] == "cannot use board b@two: timed out; it is tried again when it is needed"
     assert bench.boards[TWO].measured
+
+
+def test_a_board_that_hangs_at_the_start_is_only_mentioned(folder):
+    bench, listener = boards(), Messages()
+    greet = bench.greet
+
+    def hanging(host, said):
+        if host == TWO:
+            raise ToolRunError("board b@two did not answer hello within 30 s")
+        return greet(host, said)
+
+    bench.greet = hanging
+    run_search(study_of(ONE, TWO), folder, bench, listener=listener)
+    assert listener.texts[0].endswith("did not answer hello within 30 s; it is tried again when it is needed")
+
+
+class Events:
+    """A queue of a test: what it has, then what came while it was closed."""
+
+    def __init__(self, now, later):
+        self.now, self.later, self.outstanding = now, later, 0
+
+    def collect(self, seconds=0.0):
+        found, self.now = self.now, []
+        return found
+
+    def close(self):
+        self.now = self.later
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_results_are_stored_whatever_ends_the_search(full):
+    results = [BoardResult(f"{number}", ONE, "now", failed_at="board", reason="x") for number in range(3)]
+    stored = []
+
+    class Kept:
+        def records(self):
+            return ()
+
+        generations = boards = records
+
+        def put_board(self, found):
+            if full and found is results[2]:
+                raise StorageError("full")
+            stored.append(found)
+
+    def use():
+        with Boards(study_of(ONE), None, Kept(), None, None, Messages(), None) as made:
+            made._queue = Events([ToolMissingError("vanished"), results[0], results[1]], [results[2]])
+            made.collect()
+
+    with pytest.raises(ToolMissingError, match="vanished"):
+        use()
+    assert stored == results[: 2 if full else 3]
 
 
 @pytest.mark.parametrize("setting", [None, "/nowhere/vivado"])

@@ -12,7 +12,7 @@ from board_bench import SHARE, Bench, Board, LocalRemote, fails, lot
 from codesign.architecture import Architecture, DenseLayer, Hardware
 from codesign.board_queue import AtStage, BoardQueue, Dropped, Said, Wanted
 from codesign.board_result import BoardResult
-from codesign.errors import CodesignError, StorageError, ToolError, ToolRunError
+from codesign.errors import BundleError, CodesignError, MismatchError, RunError, StorageError, ToolError, ToolRunError
 from codesign.measurement import Figure, Measurement, Provenance
 from codesign.record import Record
 from hw.measure.tools import run_tool
@@ -305,3 +305,98 @@ def test_figures_of_a_candidate_are_those_of_its_own_record():
     other = replace(record(200), measurement=Measurement(figures))
     results, _ = run(bench, [RECORDS[0], other])
     assert [results[one.digest].measurement.value("board_latency_cycles") for one in (RECORDS[0], other)] == [50, 77]
+
+
+def failing(bench, operation, error, host=ONE, times=10**9):
+    """What ``host`` is asked so often fails so."""
+    left = [times]
+
+    class Remote(LocalRemote):
+        def _ask(self, asked, data=b"", more=0.0, **arguments):
+            if asked == operation and self.name == host and left[0]:
+                left[0] -= 1
+                raise error
+            return super()._ask(asked, data, more, **arguments)
+
+    bench.connect = lambda host, made, *, said: Remote(host, bench.boards[host], made.manifest["candidate"], ())
+
+
+def test_another_build_that_answers_is_the_boards_failure():
+    bench = Bench({ONE: Board(), TWO: Board()})
+    failing(bench, "load", MismatchError("board a@one: no accelerator of ours answers"))
+    results, found = run(bench, MANY[:10])
+    assert set(results) == {one.digest for one in MANY[:10]}
+    failed = [result for result in results.values() if result.failed_at is not None]
+    assert [(result.host, result.failed_at) for result in failed] == [(ONE, "board")] * 3
+    assert said(found)[-1].startswith("a@one is given up: board a@one: no accelerator of ours answers")
+
+
+def test_a_failure_of_the_board_does_not_make_up_for_connections_that_failed():
+    """Twice it cannot be used, then the DMA hangs, then it cannot be used: three in a row."""
+    bench, connects = Bench({ONE: Board(), TWO: Board()}), [0]
+    failing(bench, "run", ToolRunError("the DMA did not send all within 2.0 s"))
+    connect = bench.connect
+
+    def now_and_then(host, made, *, said):
+        connects[0] += host == ONE
+        if host == ONE and connects[0] != 3:
+            raise ToolError("away")
+        return connect(host, made, said=said)
+
+    bench.connect = now_and_then
+    results, found = run(bench, MANY[:12])
+    assert [result.failed_at for result in results.values() if result.host == ONE] == ["board"]
+    assert said(found)[-1] == "a@one is given up: away; 1 of 2 boards are left"
+    assert connects == [4]
+
+
+@pytest.mark.parametrize("operation", ["put_bundle", "load"])
+def test_a_bundle_that_is_refused_costs_no_host(operation):
+    bench = Bench({ONE: Board()})
+    failing(bench, operation, BundleError("board a@one: bundle 0123 arrived with SHA-256 4567"), times=1)
+    results, found = run(bench, RECORDS)
+    assert [results[one.digest].failed_at for one in RECORDS] == ["board"] + 5 * [None]
+    assert said(found) == []
+
+
+def test_damaged_artefacts_and_bundles_are_the_candidates_failure():
+    bench = Bench({ONE: Board()})
+    build = bench.build
+
+    def damaged(run, one, host, say):
+        if one.digest == RECORDS[0].digest:
+            raise RunError("artefact x is damaged")
+        made = build(run, one, host, say)
+        if one.digest == RECORDS[1].digest:
+            return replace(made, files={**made.files, "golden/inputs.npy": b"nothing"})
+        return made
+
+    bench.build = damaged
+    results, found = run(bench, RECORDS)
+    assert [results[one.digest].failed_at for one in RECORDS] == ["build", "build"] + 4 * [None]
+    assert "no usable golden vectors" in results[RECORDS[1].digest].reason
+    assert not [event for event in found if isinstance(event, CodesignError)]
+
+
+def test_what_fails_because_the_queue_is_closed_is_no_result():
+    bench, loading = Bench({ONE: Board()}), threading.Event()
+
+    class Remote(LocalRemote):
+        def _ask(self, operation, data=b"", more=0.0, **arguments):
+            if operation == "load":
+                loading.set()
+                closed.wait(30)
+                raise ValueError("read of closed file")
+            return super()._ask(operation, data, more, **arguments)
+
+        def close(self):
+            closed.set()
+            super().close()
+
+    closed = threading.Event()
+    bench.connect = lambda host, made, *, said: Remote(host, bench.boards[host], "", ())
+    queue = BoardQueue([ONE], bench.tools())
+    queue.submit([Wanted(None, RECORDS[0], GENERATION, losses=1)])  # the next loss would be its failure
+    assert loading.wait(30)
+    queue.close()
+    assert not [event for event in queue.collect() if isinstance(event, BoardResult)]

@@ -14,7 +14,7 @@ from agent_bundles import command
 from codesign import board_tools
 from codesign.board_tools import build, greet
 from codesign.corrections import observations
-from codesign.errors import TimingError, ToolMissingError
+from codesign.errors import TimingError, ToolError, ToolMissingError
 from codesign.measurement import Measurement, Provenance
 from codesign.run import read_run
 
@@ -33,6 +33,17 @@ def test_a_bundle_for_a_real_board_is_built_once(behave, stored, monkeypatch):  
     assert observations(figures)["lut"] == figures.figures["accelerator_lut"]
     monkeypatch.setenv("PATH", "/nowhere")
     assert build(run, stored, REAL, said.append).content() == made.content()
+
+
+def test_a_damaged_bundle_is_built_again(behave, stored):  # noqa: F811
+    run, said = read_run(Path("runs/small")), []
+    made = build(run, stored, REAL, said.append)
+    (path,) = run.folder.glob("builds/*-bitstream/*.zip")
+    path.write_bytes(path.read_bytes()[:-100])
+    said.clear()
+    assert build(run, stored, REAL, said.append).files.keys() == made.files.keys()
+    assert str(path) in said[0]
+    assert len(said) > 1, "it is built again"
 
 
 def test_missed_timing_has_the_figures_of_the_routed_design(behave, stored, shared_data):  # noqa: F811
@@ -57,6 +68,14 @@ def test_a_real_board_says_which_it_is(behave, stored, tmp_path, monkeypatch):  
     monkeypatch.setattr(board_tools, "ssh_command", lambda _host, _program: command(tmp_path / "agent"))
     assert greet(REAL, said.append) == "Pynq-Z1"
     assert (asked, said) == ([REAL], [f"connecting to {REAL}"])
+
+
+def test_an_answer_without_a_board_is_said(behave, stored, tmp_path, monkeypatch):  # noqa: F811
+    monkeypatch.setattr(board_tools, "require_agent", lambda *_: None)
+    monkeypatch.setattr(board_tools, "ssh_command", lambda _host, _program: command(tmp_path / "agent"))
+    monkeypatch.setattr(board_tools.Remote, "hello", lambda _: {"ok": True})
+    with pytest.raises(ToolError, match="does not say which board it is; set it up again"):
+        greet(REAL, print)
 
 
 def test_a_real_board_is_not_connected_to_without_vivado(stored, monkeypatch):  # noqa: F811

@@ -17,7 +17,7 @@ from boards import remote as remote_module
 from boards.bundle import Bundle, read_bundle
 from boards.remote import Remote
 from codesign.cli import main
-from codesign.errors import StorageError
+from codesign.errors import MismatchError, StorageError
 from codesign.run import read_run
 from codesign.store import Store
 
@@ -34,7 +34,8 @@ def test_a_run_is_deployed_and_kept(board, built, capsys):
     )
     assert "     ok  golden vectors: 256 of 256 equal, bit for bit\n" in out
     assert re.search(r"board_latency_cycles +37 +cycles +on_board", out)
-    assert re.search(r"latency, cycles +4 +37 +37 +1\.000", out)
+    alone = f"{record.measurement.value('latency_cycles'):g}"
+    assert re.search(rf"latency, cycles +{alone} +37 +37 +1\.000", out)
     report = path.with_name("deploy-report.md")
     assert f"stored: python -m codesign show small {record.digest[:8]}\n" in out
     assert out.endswith(f"report, to be shared: {report}\n")
@@ -248,3 +249,12 @@ def test_a_store_that_takes_nothing(board, built, capsys, monkeypatch):
     )
     report = json.loads(built[1].with_name("deploy-report.json").read_text())
     assert report["figures"]["board_latency_cycles"]["value"] == LATENCY
+
+
+def test_another_build_that_answers_is_no_mismatch_of_the_candidate(board, built, monkeypatch):
+    def stale(*_):
+        raise MismatchError("a stale bitstream")
+
+    monkeypatch.setattr(remote_module.Remote, "load", stale)
+    assert main(["deploy", "--host", HOST]) == 1
+    assert [result.failed_at for result in read_run(Path("runs/small")).boards] == ["board"]

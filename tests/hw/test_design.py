@@ -243,3 +243,20 @@ def test_an_unsigned_sum_with_its_highest_bit_set_is_not_negative(tmp_path: Path
     )
     graph, x = Graph(nodes), np.stack(np.meshgrid(np.arange(8), np.arange(8)), axis=-1).reshape(-1, 2)
     simulate(build(graph, PARALLEL), x, graph.run(x), tmp_path, timeout_s=120)
+
+
+@pytest.mark.parametrize("bias", [-22, -21, 6, 8])
+def test_sums_that_all_lie_halfway_are_rounded_to_even(tmp_path: Path, bias: int) -> None:
+    """With a bias of half a step and as coarse a scale, nothing but ties reach the activation."""
+    trits = np.array([[1], [1]])
+    scale = {"shift": np.array([2]), "bias": np.array([bias])}
+    quantizer = {"shift": np.array(2), "low": np.array(0), "high": np.array(15)}
+    nodes = (
+        Node("x", Op.INPUT, None, 2, FixedType(True, 4, 3)),
+        Node("d", Op.DENSE, "x", 1, FixedType(True, 5, 3), {"trits": trits, "bias": np.zeros(1, np.int64)}),
+        Node("a", Op.AFFINE, "d", 1, FixedType(True, 8, 5), scale),
+        Node("q", Op.QUANTIZE, "a", 1, FixedType(False, 4, 3), quantizer),
+    )
+    graph = Graph(nodes)
+    x = np.stack(np.meshgrid(np.arange(-8, 8), np.arange(-8, 8)), axis=-1).reshape(-1, 2)
+    simulate(build(graph, PARALLEL), x, graph.run(x), tmp_path, timeout_s=120)
