@@ -32,13 +32,14 @@ IDLE_SECONDS = 900.0
 Answer = tuple[Mapping[str, Any], bytes]
 
 
-class _Patient:
+class Patient:
     """Reads from a pipe whose other end may fall silent; OSError after ``seconds`` without a byte."""
 
     def __init__(self, pipe: Any, seconds: float) -> None:
         self._pipe, self._seconds = pipe, seconds
 
     def read(self, size: int, /) -> bytes:
+        """At most ``size`` bytes; none at the end."""
         if not select.select([self._pipe], [], [], self._seconds)[0]:
             raise TimeoutError(f"no request for {self._seconds:g} s")
         data: bytes = self._pipe.read(size)
@@ -185,7 +186,7 @@ def main(arguments: list[str], fabric: Fabric, folder: str) -> int:
     except AgentError as error:
         send(answers, _refusal(error.kind, str(error)))
         return 2
-    return Server(store, fabric).serve(_Patient(requests, IDLE_SECONDS), answers)
+    return Server(store, fabric).serve(Patient(requests, IDLE_SECONDS), answers)
 
 
 def _refusal(kind: str, message: str) -> Mapping[str, Any]:

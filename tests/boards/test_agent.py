@@ -11,6 +11,8 @@ import pytest
 from agent_bundles import made
 from agent_standin import INTERVAL, LATENCY
 
+from boards.agent.server import Patient
+
 
 def test_outputs_are_those_of_the_graph(session):
     subject, agent = made(), session()
@@ -232,3 +234,15 @@ def test_one_agent_at_a_time(session):
     assert second.good("hello")[0]["bundles"] == [made().digest]
     first.server.close()
     second.good("load", sha256=made().digest)
+
+
+def test_a_host_that_falls_silent_is_given_up():
+    ours, theirs = os.pipe()
+    with os.fdopen(ours, "rb", buffering=0) as pipe:
+        patient = Patient(pipe, 0.05)
+        os.write(theirs, b"ab")
+        assert patient.read(2) == b"ab"
+        with pytest.raises(TimeoutError, match=r"^no request for 0\.05 s$"):
+            patient.read(1)
+        os.close(theirs)
+        assert patient.read(1) == b""

@@ -117,6 +117,7 @@ def pynq(monkeypatch):
     fake.versions = {"pynq": "3.1.2", "pycparser": "2.22", "numpy": "1.26.4"}
     monkeypatch.setattr(fabric_pynq, "_version", fake.versions.get)
     monkeypatch.setattr(fabric_pynq, "RESET_SECONDS", 0.05)
+    monkeypatch.setattr(fabric_pynq, "FIRMWARE", BIT.with_name("no such folder"))
     monkeypatch.setattr(Buffer, "freed", 0)
     return fake
 
@@ -287,3 +288,11 @@ def test_the_boards_name_is_the_device_trees(monkeypatch, tmp_path):
     assert PynqFabric().board() is None
     (tmp_path / "pynq_board").write_bytes(b"Pynq-Z1\0")
     assert PynqFabric().board() == "Pynq-Z1"
+
+
+def test_bitstreams_that_pynq_left_are_removed(pynq, tmp_path, monkeypatch):
+    monkeypatch.setattr(fabric_pynq, "FIRMWARE", tmp_path)
+    for name in ("cdg_0123.bin", "base.bin"):
+        (tmp_path / name).write_bytes(b"x")
+    loaded()
+    assert [path.name for path in tmp_path.iterdir()] == ["base.bin"]

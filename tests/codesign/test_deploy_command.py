@@ -46,6 +46,15 @@ def test_a_run_is_deployed_and_kept(board, built, capsys):
     assert report.read_text().startswith("# Self-test of codesign on pynq-z1: passed\n")
 
 
+def test_a_mistyped_host_leaves_the_last_report_alone(board, built, capsys):
+    assert main(["deploy", "small", "--host", HOST]) == 0
+    report = built[1].with_name("deploy-report.md")
+    before = report.read_text()
+    assert main(["deploy", "small", "--host", "a;b"]) == 2
+    assert "'a;b' is no host for ssh; give it as board or user@board" in capsys.readouterr().err
+    assert report.read_text() == before
+
+
 def test_the_bundle_of_a_run_finds_its_run(board, built, capsys):
     record, path = built
     assert main(["deploy", str(path), "--host", HOST]) == 0
