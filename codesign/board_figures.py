@@ -66,9 +66,11 @@ def timing_figures(latency: Mapping[str, Any], manifest: Mapping[str, Any], orig
         ),
         "board_latency_us": origin.figure(cycles / clock, "us", clock_mhz=clock, nominal=cycles / register),
     }  # fmt: skip
-    intervals = [batch["interval_cycles"] for batch in latency["batches"] if batch["interval_cycles"] is not None]
-    if intervals:
-        found["board_interval_cycles"] = origin.figure(intervals[-1], "cycles", scheduled=manifest["interval_cycles"])
+    counted = [batch for batch in latency["batches"] if batch["interval_cycles"] is not None]
+    if counted:
+        found["board_interval_cycles"] = origin.figure(
+            counted[-1]["interval_cycles"], "cycles", scheduled=manifest["interval_cycles"], batch=counted[-1]["frames"]
+        )
     rates = {batch["frames"]: batch["frames"] / batch["seconds"] for batch in latency["batches"]}
     largest = max(rates)
     each = {f"fps_{frames}": rate for frames, rate in rates.items() if frames != largest}

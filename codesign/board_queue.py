@@ -24,10 +24,10 @@ from codesign.board_tools import BoardTools
 from codesign.deploy import LOOKING, Deployment
 from codesign.deploying import failed_at
 from codesign.errors import BundleError, CandidateError, CodesignError, InputError, MismatchError, TimingError
-from codesign.hosts import is_virtual
 from codesign.measurement import Measurement
 from codesign.record import Record
 from codesign.run import Run
+from codesign.target import is_virtual
 from hw.measure.tools import stoppable
 
 FAILURES = 3

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from codesign.measurement import Measurement
+from codesign.target import is_virtual
 
 Stage = Literal["build", "timing", "board", "mismatch"]
 
@@ -41,7 +42,7 @@ class BoardResult:
     @property
     def simulated(self) -> bool:
         """Whether a virtual board stood in for one: then no figure of a board is a measurement on one."""
-        return self.host.startswith("virtual:") or bool(self.described.get("hello", {}).get("simulated"))
+        return is_virtual(self.host) or bool(self.described.get("hello", {}).get("simulated"))
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""

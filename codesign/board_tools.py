@@ -20,12 +20,12 @@ from codesign.errors import (
     ToolMissingError,
     nearest,
 )
-from codesign.hosts import agent, connect, is_virtual
+from codesign.hosts import agent, connect
 from codesign.pynq_environment import pynq_python
 from codesign.record import Record
 from codesign.run import Run
-from codesign.schema import VIRTUAL
 from codesign.study import Study
+from codesign.target import VIRTUAL, is_virtual
 from codesign.task import Task
 from codesign.virtual_board import BOARDS
 from codesign.vivado import find_vivado

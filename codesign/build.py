@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from boards.agent.archive import GOLDEN_INPUTS, GOLDEN_OUTPUTS
 from boards.bit import placeholder
 from boards.board import ProcessingSystem
 from boards.bundle import SUFFIX, Bundle
@@ -26,6 +27,7 @@ from codesign.accuracy import OUTPUT_FILE
 from codesign.artifacts import ArtifactStore
 from codesign.cli import version
 from codesign.errors import InputError, RunError, TargetError
+from codesign.files import alone_in
 from codesign.measurement import Measurement
 from codesign.record import Record
 from codesign.run import Run
@@ -142,13 +144,15 @@ def build(
         write_files(folder, _ip(subject))
         return Built(folder)
     made, _ = _overlay(subject)
-    write_files(folder / VIVADO, made.files)
-    if vivado is None:
-        return Built(folder, made)
-    figures = run_vivado(vivado, folder / VIVADO, made.stem, phase)
-    bundle = folder / f"{made.stem}{SUFFIX}"
-    files = {name: (folder / VIVADO / name).read_bytes() for name in (f"{made.stem}.bit", f"{made.stem}.hwh", METRICS)}
-    _bundle(subject, made, files, figures).write(bundle)
+    with alone_in(folder, f"{record.digest[:8]} is being built"):  # Vivado's files are not of two builds
+        write_files(folder / VIVADO, made.files)
+        if vivado is None:
+            return Built(folder, made)
+        figures = run_vivado(vivado, folder / VIVADO, made.stem, phase)
+        bundle = folder / f"{made.stem}{SUFFIX}"
+        results = (f"{made.stem}.bit", f"{made.stem}.hwh", METRICS)
+        files = {name: (folder / VIVADO / name).read_bytes() for name in results}
+        _bundle(subject, made, files, figures).write(bundle)
     return Built(folder, made, bundle, figures)
 
 
@@ -195,8 +199,8 @@ def _bundle(subject: Subject, made: Overlay, built: Mapping[str, bytes], figures
     """Around ``built``, which has the bitstream and its .hwh; ``figures`` are those of the routed design, if any is."""
     x = subject.vectors()
     files = {f"rtl/{name}": text.encode() for name, text in subject.core.files.items()} | dict(built)
-    files["golden/inputs.npy"] = _array(x)
-    files["golden/outputs.npy"] = _array(subject.graph.run(x))
+    files[GOLDEN_INPUTS] = _array(x)
+    files[GOLDEN_OUTPUTS] = _array(subject.graph.run(x))
     files |= driver_files(resources.files("hw").joinpath("host_format.py").read_text(encoding="utf-8"))
     described = subject.description()
     if figures is not None:

@@ -12,6 +12,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from boards.agent.archive import GOLDEN_INPUTS, GOLDEN_OUTPUTS
+from boards.agent.versions import reads_hwh
 from boards.bundle import Bundle
 from boards.meters import Meter
 from boards.remote import Remote
@@ -29,7 +31,6 @@ from hw.host_format import HostFormat
 
 Outcome = Literal["ok", "warning", "failed"]
 LOOKING, COMPARING = "looking at the board", "golden vectors"
-GOLDEN_INPUTS, GOLDEN_OUTPUTS = "golden/inputs.npy", "golden/outputs.npy"
 PYNQ: Mapping[str, tuple[str, ...]] = {"pynq-z1": ("3.0", "3.1"), "pynq-z2": ("3.0", "3.1"), "zcu104": ("3.1", "4.0")}
 """Versions of pynq that docs/boards.md describes, by board."""
 REPEATS, SIMULATED_REPEATS = 1000, 50
@@ -171,7 +172,7 @@ class Deployment:
         if pynq is None:
             words = f"the agent's Python on {self._remote.name} ({hello['python']}) has no pynq"
             raise self._failed("pynq", ToolError(f"{words}; use an image with PYNQ, then set the board up again"))
-        if pycparser is not None and _major(pycparser) >= 3 and _major(pynq) < 4:
+        if not reads_hwh(pynq, pycparser):
             words = f"pycparser {pycparser} on {self._remote.name}, and pynq {pynq} reads .hwh files with 2.x only"
             raise self._failed("pycparser", ToolError(f"{words}; there, as root: pip install 'pycparser<3'"))
         known = PYNQ.get(board)
@@ -314,8 +315,3 @@ def _golden(bundle: Bundle) -> tuple[HostFormat, NDArray[np.int64], NDArray[np.i
     except (KeyError, ValueError, EOFError, TypeError) as error:
         raise BundleError(f"the bundle has no usable golden vectors: {error}; build it again") from None
     return format_, x, y
-
-
-def _major(version: str) -> int:
-    first = version.split(".")[0]
-    return int(first) if first.isdecimal() else 0

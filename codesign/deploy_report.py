@@ -20,6 +20,7 @@ from codesign.deploy_subject import Subject
 from codesign.errors import CandidateError, CodesignError
 from codesign.measurement import Figure
 from codesign.show import number_words
+from codesign.target import is_virtual
 
 FORMAT = 1
 _COMMON = ("pynq", "xilinx", "ubuntu", "root", "localhost", "")
@@ -44,7 +45,7 @@ def report_values(
         "outcome": "passed" if error is None else "failed",
         "failed_at": None if error is None else at,
         "error": None if error is None else _error(error, names),
-        "simulated": hello.get("simulated"),
+        "simulated": hello.get("simulated", True if is_virtual(host) else None),
         "date": date[:10],
         "codesign": version(),
         "host": {"system": f"{platform.system()} {platform.machine()}", "python": platform.python_version()},
@@ -179,11 +180,11 @@ def _names(subject: Subject, host: str) -> dict[str, str]:
     with suppress(OSError, KeyError, RuntimeError):  # a container's user may have neither name nor home
         names.append((getpass.getuser(), "USER"))
         paths.append((str(Path.home()), "FOLDER"))
-    if host.startswith("virtual:"):
+    if is_virtual(host):
         names = names[2:]
     return {
         **{text: word for text, word in paths if len(text) > 1},
-        **({} if host.startswith("virtual:") else {host: "BOARD"}),
+        **({} if is_virtual(host) else {host: "BOARD"}),
         **{text: word for text, word in names if text not in _COMMON},
     }
 

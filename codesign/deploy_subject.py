@@ -13,12 +13,12 @@ from boards.bundle import SUFFIX, Bundle, read_bundle
 from codesign.artifacts import ArtifactStore
 from codesign.build import FOLDER, simulation_bundle
 from codesign.errors import BundleError, CodesignError, InputError, RunError
-from codesign.hosts import is_virtual
 from codesign.picking import KNEE, pick
 from codesign.place import PROGRAM
 from codesign.record import Record
 from codesign.run import ROOT, Run, find_run, read_run
 from codesign.store import FILE, Store
+from codesign.target import is_virtual
 
 _KEYS: Mapping[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("board", "part", "build_id", "network", "candidate", "graph", "design", "codesign"), str),

@@ -15,9 +15,10 @@ from codesign.deploy_report import markdown, report_values
 from codesign.deploy_subject import Subject
 from codesign.errors import CandidateError, CodesignError, InputError, MismatchError, StorageError
 from codesign.files import write_whole
-from codesign.hosts import connect, is_virtual
+from codesign.hosts import connect
 from codesign.place import PROGRAM
 from codesign.store import Store
+from codesign.target import is_virtual
 
 REPORT = "deploy-report"
 CONNECTING = "connecting"

@@ -10,12 +10,7 @@ from boards.remote import Remote, ssh_command
 from boards.setup import COMMAND, Agent, require_agent
 from codesign.errors import InputError
 from codesign.place import PROGRAM
-from codesign.schema import VIRTUAL
-
-
-def is_virtual(host: str) -> bool:
-    """Whether a simulation stands in for the board."""
-    return host.startswith(VIRTUAL)
+from codesign.target import VIRTUAL, is_virtual
 
 
 def agent() -> Agent:

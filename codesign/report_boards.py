@@ -8,6 +8,7 @@ from typing import Any
 from codesign.board_result import BoardResult
 from codesign.board_words import where
 from codesign.corrections import Correction
+from codesign.measurement import Provenance
 from codesign.place import PROGRAM
 from codesign.report_html import paragraph, table
 from codesign.run import Run
@@ -51,6 +52,15 @@ def counts(run: Run) -> list[str]:
         f"{len(good)} candidates were measured for the search on {hosts}{also}.",
         f"Of {len(run.front)} front members {front} were measured, {len(run.front) - front} were not.",
     ]
+
+
+def shown_by(run: Run) -> str:
+    """Whose latencies a run's are, in words; empty where no board had a part in them."""
+    correction = run.corrections.fits.get("latency_us")
+    if correction is None:
+        return ""
+    virtual = correction.provenance is Provenance.SIMULATED
+    return "as virtual boards showed it (simulated)" if virtual else "as boards showed it"
 
 
 def lines(run: Run) -> list[str]:

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from codesign.artifacts import ArtifactStore
 from codesign.deploy import Check, Deployment
 from codesign.deploy_subject import Subject
-from codesign.errors import BundleError, InputError, MismatchError, StorageError
+from codesign.errors import BundleError, InputError, MismatchError
+from codesign.files import write_whole
 from codesign.hosts import connect
 from codesign.measurement import Figure
 from codesign.scoring import error_of
@@ -117,12 +118,7 @@ def write_outputs(path: Path, ran: Ran, class_names: Sequence[str]) -> None:
         np.savez(written, logits=ran.logits, classes=ran.answers, class_names=np.array(class_names))
     else:
         np.savez(written, logits=ran.logits, predicted=ran.answers)
-    beside = path.with_name(f"{path.name}.new")
-    try:
-        beside.write_bytes(written.getvalue())
-        beside.rename(path)
-    except OSError as error:
-        raise StorageError(f"cannot write {path}: {error.strerror}; give another --output") from None
+    write_whole(path, written.getvalue(), "run again, or give another --output")
 
 
 def _hold(subject: Subject, integers: NDArray[np.int64], outputs: NDArray[np.int64]) -> bool:
@@ -179,7 +175,11 @@ def _arrays(path: Path) -> dict[str, NDArray[Any]]:
 def _features(where: str, x: NDArray[Any], features: int) -> NDArray[Any]:
     if x.dtype.kind not in "biuf":
         raise InputError(f"{where} holds {x.dtype} values: features must be numbers")
-    if x.ndim < 2 or not len(x) or x[0].size != features:
+    if not x.size:
+        raise InputError(f"{where} has shape {x.shape}: there are no samples in it")
+    if x.shape == (features,):
+        raise InputError(f"{where} has shape {x.shape}: one sample is an array of shape (1, {features}); reshape it")
+    if x.ndim < 2 or x[0].size != features:
         each = " x ".join(map(str, x.shape[1:])) or "no"
         raise InputError(
             f"{where} has shape {x.shape}, {each} features a sample: this network takes (samples, {features})"

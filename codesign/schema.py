@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from codesign.architecture import ACTIVATIONS, LEARNING_RATE, THRESHOLD, THRESHOLDS, Mode, Optimizer, Weights
 from codesign.errors import nearest
-from codesign.target import BOARD, CLOCK_MHZ
+from codesign.target import BOARD, CLOCK_MHZ, VIRTUAL
 from nas.algorithms import DEEPMAKER
 from nas.space import Choice
 from nas.spaces import FOLDINGS, INPUT_BITS, SPACES, WIDTHS
@@ -19,7 +19,6 @@ DATASETS = ("digits", *KERAS_FILES)
 OPENML = "openml:"
 _SHARE = r"^(100(\.0+)?|\d{1,2}(\.\d+)?)%$"
 _TEXT = r"^[^\x00]+$"  # no path has a NUL
-VIRTUAL = "virtual:"
 _HOST = rf"^({VIRTUAL}[\w.-]+|([\w.][\w.-]*@)?[A-Za-z0-9][A-Za-z0-9.-]*)$"
 _SPACE = rf"^({'|'.join(SPACES)}|[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*)$"
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"

@@ -142,7 +142,7 @@ class FrontTable:
             columns = _NARROW
             yield from self._two_lines()
         clock = self.run.study.target.clock_mhz
-        at = "as boards showed it" if self.run.corrections else f"at {clock:g} MHz"
+        at = report_boards.shown_by(self.run) or f"at {clock:g} MHz"
         notes = [f"latency {at}; errors ± one standard error; test data were not seen by the search"]
         if self.run.front and any(column.heading == _FMAX for column in columns):
             pairs = [(_measured(record, "fmax"), record.architecture.hardware.mode) for record in self.run.front]

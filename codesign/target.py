@@ -7,6 +7,13 @@ from dataclasses import dataclass
 
 BOARD, CLOCK_MHZ = "pynq-z1", 100.0
 """What is built for where nothing else is asked for."""
+VIRTUAL = "virtual:"
+"""What the host of a simulated board begins with; its name follows."""
+
+
+def is_virtual(host: str) -> bool:
+    """Whether a simulation stands in for the board."""
+    return host.startswith(VIRTUAL)
 
 
 @dataclass(frozen=True)

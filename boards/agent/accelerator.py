@@ -12,14 +12,13 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from .archive import GOLDEN_INPUTS, GOLDEN_OUTPUTS
 from .device import Device
 from .errors import AgentError
 from .fabric import Fabric
-from .fabric_pynq import PynqFabric
+from .fabric_pynq import PynqFabric, require_pynq
 from .store import FOLDER, Store
 from .unpack import Contents, unpack
-
-GOLDEN_INPUTS, GOLDEN_OUTPUTS = "golden/inputs.npy", "golden/outputs.npy"
 
 
 class Accelerator:
@@ -40,7 +39,10 @@ class Accelerator:
         if earlier is not None:
             earlier.close()
         self._contents = contents
-        store, fabric = Store(Path(folder)), fabric if fabric is not None else PynqFabric()
+        if fabric is None:
+            require_pynq()  # elsewhere than on a board nothing is to be left behind
+            fabric = PynqFabric()
+        store = Store(Path(folder))
         self._let_go = weakref.finalize(self, _let_go, fabric, store)
         try:
             store.lease()

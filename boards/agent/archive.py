@@ -14,6 +14,7 @@ from typing import Any
 
 FORMAT = 1
 MANIFEST = "manifest.json"
+GOLDEN_INPUTS, GOLDEN_OUTPUTS = "golden/inputs.npy", "golden/outputs.npy"
 MOST_MEMBERS = 1000
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
 

@@ -22,6 +22,7 @@ import numpy as np
 from .errors import AgentError
 from .fabric import Fabric, Places, Words
 from .unpack import SEGMENT
+from .versions import reads_hwh
 from .watts import Reading
 
 BOARD = Path("/proc/device-tree/chosen/pynq_board")
@@ -203,18 +204,18 @@ def _version(name: str) -> str | None:
         return None
 
 
-def _major(version: str | None) -> int:
-    first = (version or "0").split(".")[0]
-    return int(first) if first.isdecimal() else 0
-
-
-def _import_pynq() -> Any:
+def require_pynq() -> None:
+    """AgentError where this Python has none."""
     if _version("pynq") is None:
         raise AgentError(
             "environment",
-            f"this Python ({platform.python_version()}) has no pynq; start the agent in the image's own environment "
-            "(/usr/local/share/pynq-venv)",
+            f"this Python ({platform.python_version()}) has no pynq; on a PYNQ board use the image's own "
+            "(/usr/local/share/pynq-venv), which its notebooks run in",
         )
+
+
+def _import_pynq() -> Any:
+    require_pynq()
     try:
         return importlib.import_module("pynq")
     except Exception as error:  # noqa: BLE001 - whatever its parts raise
@@ -224,7 +225,7 @@ def _import_pynq() -> Any:
 def _failed(what: str, error: Exception) -> AgentError:
     """``what`` with pynq's own words, and the cause where it is one that is known."""
     pycparser = _version("pycparser")
-    if _major(pycparser) >= 3 and _major(_version("pynq")) < 4:  # from 4.0 on, pynq works with it
+    if not reads_hwh(_version("pynq"), pycparser):
         hint = (
             f"pycparser {pycparser} is installed, and pynq 3 reads .hwh files with 2.x only: pip install 'pycparser<3'"
         )

@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 from .archive import sha256
@@ -80,9 +81,13 @@ class Store:
         return shutil.disk_usage(self.folder).free
 
     def bundles(self) -> list[str]:
-        """Digests of the bundles that are here, oldest first."""
-        found = [path for path in self.folder.glob("*.zip") if re.fullmatch(r"[0-9a-f]{64}", path.stem)]
-        return [path.stem for path in sorted(found, key=lambda path: (path.stat().st_mtime_ns, path.name))]
+        """Digests of the bundles that are here, the one not used for longest first."""
+        found = []
+        for path in self.folder.glob("*.zip"):
+            if re.fullmatch(r"[0-9a-f]{64}", path.stem):
+                with suppress(FileNotFoundError):  # whoever has the board may drop it meanwhile
+                    found.append((path.stat().st_mtime_ns, path.stem))
+        return [stem for _, stem in sorted(found)]
 
     def put(self, content: bytes) -> None:
         """Keep a bundle."""
@@ -104,6 +109,7 @@ class Store:
         if sha256(content) != digest:
             path.unlink()
             raise AgentError("storage", f"bundle {digest[:16]} was damaged on the board's disk; send it again")
+        os.utime(path)  # those not used for longest go first
         return content
 
     def overlay(self, bit: bytes, hwh: bytes) -> Path:

@@ -133,6 +133,10 @@ def test_only_so_many_bundles_are_kept(session):
         digests.append(sha256(content))
         agent.good("put_bundle", content, sha256=digests[-1])
     assert agent.good("hello")[0]["bundles"] == digests[3:]
+    agent.good("load", sha256=digests[3])  # in use: the next one goes instead
+    content = with_manifest(clock_mhz=99.0)
+    agent.good("put_bundle", content, sha256=sha256(content))
+    assert agent.good("hello")[0]["bundles"] == [*digests[5:], digests[3], sha256(content)]
 
 
 def test_a_bundle_damaged_on_the_disk_is_not_loaded(session, tmp_path):

@@ -136,5 +136,5 @@ def test_the_bundle_is_the_agents_program(tmp_path):
     assert receive(answers)[0] == {"ok": True}
     refusal = receive(answers)[0]
     assert refusal["kind"] == "environment"
-    assert "has no pynq; start the agent in the image's own environment" in refusal["message"]
+    assert "has no pynq; on a PYNQ board use the image's own" in refusal["message"]
     assert (receive(answers), done.returncode, done.stderr) == (None, 0, b"")

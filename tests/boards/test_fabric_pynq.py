@@ -223,9 +223,7 @@ def test_what_pynq_fails_at_is_said_with_its_cause(pynq, versions, error, said):
 
 def test_without_pynq(pynq):
     pynq.versions["pynq"] = None
-    with pytest.raises(
-        AgentError, match=r"^this Python \(3.* has no pynq; start the agent in the image's own environment"
-    ):
+    with pytest.raises(AgentError, match=r"^this Python \(3.* has no pynq; on a PYNQ board use the image's own"):
         PynqFabric().program(BIT, PLACES, 100.0)
 
 

@@ -359,33 +359,26 @@ def task(board):
     return Task(64, tuple("0123456789"), 0.9, 288, 360, Target(analytic_evaluation.PART, 100.0, board))
 
 
-def test_a_board_that_is_away_at_the_start_is_only_mentioned(folder):
+@pytest.mark.parametrize(
+    "error",
+    [
+        ToolError("cannot use board b@two: timed out"),
+        ToolRunError("board b@two did not answer hello within 30 s"),
+    ],
+)
+def test_a_board_that_is_away_or_hangs_at_the_start_is_only_mentioned(folder, error):
     bench, listener = boards(), Messages()
     greet = bench.greet
 
     def away(host, said):
         if host == TWO:
-            raise ToolError("cannot use board b@two: timed out")
+            raise error
         return greet(host, said)
 
     bench.greet = away
     run_search(study_of(ONE, TWO), folder, bench, listener=listener)
-    assert listener.texts[0] == "cannot use board b@two: timed out; it is tried again when it is needed"
+    assert listener.texts[0] == f"{error}; it is tried again when it is needed"
     assert bench.boards[TWO].measured
-
-
-def test_a_board_that_hangs_at_the_start_is_only_mentioned(folder):
-    bench, listener = boards(), Messages()
-    greet = bench.greet
-
-    def hanging(host, said):
-        if host == TWO:
-            raise ToolRunError("board b@two did not answer hello within 30 s")
-        return greet(host, said)
-
-    bench.greet = hanging
-    run_search(study_of(ONE, TWO), folder, bench, listener=listener)
-    assert listener.texts[0].endswith("did not answer hello within 30 s; it is tried again when it is needed")
 
 
 class Events:

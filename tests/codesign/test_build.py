@@ -23,6 +23,7 @@ from codesign.artifacts import ArtifactStore
 from codesign.build import Subject, build
 from codesign.cli import main
 from codesign.errors import RunError, ToolMissingError, ToolRunError
+from codesign.files import alone_in
 from codesign.measurement import Measurement, Provenance
 from codesign.record import Record
 from codesign.run import read_run
@@ -266,6 +267,16 @@ def test_what_an_earlier_build_left_does_not_pass_for_this_one(behave, stored):
         build(run, stored, "bitstream")
     folder = built_folder(stored, "bitstream") / "vivado"
     assert not [*folder.glob("*.bit"), *folder.glob("*.hwh"), *folder.glob("metrics.json")]
+
+
+def test_two_builds_of_one_candidate_take_turns(behave, stored):
+    folder = built_folder(stored, "bitstream")
+    with alone_in(folder, "something is done"), pytest.raises(RunError) as refused:
+        build(read_run(Path("runs/small")), stored, "bitstream")
+    assert str(refused.value) == (
+        f"{stored.digest[:8]} is being built in {folder} by another process; wait for it, then run that again"
+    )
+    assert build(read_run(Path("runs/small")), stored, "bitstream").bundle is not None
 
 
 @pytest.mark.parametrize("mode", ["parallel", "folded"])

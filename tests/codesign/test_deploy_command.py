@@ -235,7 +235,7 @@ def test_ctrl_c_frees_the_board(board, built, capsys, monkeypatch):
 
 def test_a_folder_that_takes_no_report(board, built, capsys):
     _, path = built
-    path.with_name("deploy-report.new").mkdir()
+    path.with_name(".deploy-report.json.new").mkdir()
     assert main(["deploy", "--host", HOST]) == 2
     report = path.with_name("deploy-report.json")
     assert capsys.readouterr().err.splitlines()[-1] == (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from codesign.measurement import Figure, Provenance
 from codesign.picking import pick
 from codesign.plots import hover
 from codesign.report import page
-from codesign.report_boards import boards, lines
+from codesign.report_boards import boards, lines, shown_by
 from codesign.study import parse_study
 from codesign.summary import FrontTable, closing, fmax_caveat, latency
 
@@ -88,7 +89,7 @@ def test_the_front_table_marks_every_number_at_any_width(run, width):
         time, cycles, _ = latency(run, record)
         assert re.search(rf"{mark}{time:.2f} us \({cycles:.0f}", text)
         assert re.search(rf"{mark}{record.measurement.value('lut'):,.0f} \(", text)
-    assert "latency as boards showed it" in text
+    assert f"latency {shown_by(run)}" in " ".join(text.split())
     assert "~ corrected by what other candidates showed" in " ".join(text.split())
 
 
@@ -172,3 +173,12 @@ def test_pandas_have_the_provenance(run):
     measured, corrected = both(run)
     assert frame.loc[measured.digest, "latency_us_provenance"] == "on_board"
     assert frame.loc[corrected.digest, "lut_provenance"] == "corrected"
+
+
+def test_virtual_boards_are_not_called_boards(run):
+    fitted = run.corrections.fits["latency_us"]
+    assert (fitted.provenance, shown_by(run)) == (Provenance.ON_BOARD, "as boards showed it")
+    fits = {**run.corrections.fits, "latency_us": replace(fitted, provenance=Provenance.SIMULATED)}
+    virtual = replace(run, corrections=replace(run.corrections, fits=fits))
+    assert shown_by(virtual) == "as virtual boards showed it (simulated)"
+    assert shown_by(replace(run, corrections=replace(run.corrections, fits={}))) == ""

@@ -112,11 +112,11 @@ def test_labels_are_what_training_knew(board, samples, capsys):
         ),
         (
             {"x": np.zeros(64)},
-            "x of x.npz has shape (64,), no features a sample: this network takes (samples, 64)",
+            "x of x.npz has shape (64,): one sample is an array of shape (1, 64); reshape it",
         ),
         (
             {"x": np.zeros((0, 64))},
-            "x of x.npz has shape (0, 64), 64 features a sample: this network takes (samples, 64)",
+            "x of x.npz has shape (0, 64): there are no samples in it",
         ),
         (
             {"x": np.zeros((3, 8, 9))},
