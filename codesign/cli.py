@@ -186,7 +186,7 @@ def _search(options: argparse.Namespace) -> int:
 
     from codesign.api import search
     from codesign.progress import ProgressDisplay
-    from codesign.report import write_report
+    from codesign.report.page import write_report
     from codesign.run import run_folder
     from codesign.study import Study, load_study
     from codesign.summary import print_summary
@@ -228,7 +228,7 @@ def _show(options: argparse.Namespace) -> int:
 
 
 def _report(options: argparse.Namespace) -> int:
-    from codesign.report import write_comparison, write_report
+    from codesign.report.page import write_comparison, write_report
     from codesign.run import find_run, read_run
 
     run = read_run(find_run(options.run))
@@ -280,15 +280,15 @@ def _build(options: argparse.Namespace) -> int:
 
 
 def _deploy(options: argparse.Namespace) -> int:
-    from codesign import deployed_words
-    from codesign.hosts import setup_block
+    from codesign.deployment import words as deployed_words
+    from codesign.deployment.hosts import setup_block
 
     if options.setup:
         print(setup_block(options.host), end="")  # noqa: T201
         return 0
     from boards.meters import parse_meter
-    from codesign.deploy_subject import find_subject
-    from codesign.deploying import deploy_and_keep
+    from codesign.deployment.keeping import deploy_and_keep
+    from codesign.deployment.subject import find_subject
 
     meter = parse_meter(options.meter) if options.meter is not None else None
     subject = find_subject(options.subject, options.pick, options.host)
@@ -302,9 +302,9 @@ def _deploy(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from codesign import deployed_words
-    from codesign.deploy_subject import find_subject
-    from codesign.running import read_samples, require_place, run_on_board, write_outputs
+    from codesign.deployment import words as deployed_words
+    from codesign.deployment.running import read_samples, require_place, run_on_board, write_outputs
+    from codesign.deployment.subject import find_subject
 
     require_place(options.output)
     subject = find_subject(options.subject, options.pick, options.host)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from codesign.board_result import BoardResult
+from codesign.board_loop.result import BoardResult
 from codesign.record import Record
 
 

@@ -10,8 +10,8 @@ from functools import partial
 from pathlib import Path
 
 from codesign.architecture import Architecture
-from codesign.board_stage import Boards
-from codesign.board_tools import BoardTools, require_hosts
+from codesign.board_loop.stage import Boards
+from codesign.board_loop.tools import BoardTools, require_hosts
 from codesign.budget import nearest_miss
 from codesign.errors import CodesignError, TargetError
 from codesign.jobs import EvaluateJob, FinalizeJob, Jobs, SearchInterrupted, candidate_seconds, make_handler

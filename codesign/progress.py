@@ -12,7 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from codesign.board_result import BoardResult
+from codesign.board_loop.result import BoardResult
 from codesign.listener import Listener
 from codesign.record import Record
 

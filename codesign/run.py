@@ -9,13 +9,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from codesign.board_result import BoardResult
+from codesign.board_loop.corrections import Corrections
+from codesign.board_loop.known import Known
+from codesign.board_loop.result import BoardResult
 from codesign.budget import binding, limits
-from codesign.corrections import Corrections
 from codesign.errors import RunError, StorageError, nearest
 from codesign.files import write_whole
 from codesign.judging import Judge
-from codesign.known import Known
 from codesign.place import PROGRAM
 from codesign.record import Final, Record
 from codesign.store import FILE, Store
@@ -32,7 +32,7 @@ class Run:
     """A snapshot of a run. ``records`` are ordered by generation and place in it, whenever each ended.
 
     Where boards measured some of them during the search, records are as they are known by that: see
-    :mod:`codesign.known`; ``corrections`` are what was applied.
+    :mod:`codesign.board_loop.known`; ``corrections`` are what was applied.
     """
 
     folder: Path

@@ -16,12 +16,12 @@ from rich.text import Text
 from codesign.accuracy import error_words, output_words
 from codesign.architecture import Architecture, Mode
 from codesign.artifacts import ArtifactStore
-from codesign.board_words import board_json, figures_line, outcome, provenance, results_of, where
+from codesign.board_loop.words import board_json, figures_line, outcome, provenance, results_of, where
 from codesign.errors import RunError
 from codesign.measurement import Figure, Provenance
 from codesign.place import PROGRAM
 from codesign.record import Final, Record
-from codesign.report_boards import corrections_json
+from codesign.report.boards import corrections_json
 from codesign.run import Run, read_run
 from codesign.store import Store
 from codesign.summary import FrontTable, closing, fmax_caveat

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from codesign.board_result import BoardResult
+from codesign.board_loop.result import BoardResult
 from codesign.errors import RunError, StorageError
 from codesign.place import PROGRAM
 from codesign.record import Final, Record

@@ -11,13 +11,13 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-from codesign import report_boards
 from codesign.accuracy import error_words
 from codesign.architecture import Mode
-from codesign.marks import marked, meanings
 from codesign.measurement import Figure, Provenance
 from codesign.place import PROGRAM
 from codesign.record import Record
+from codesign.report import boards as report_boards
+from codesign.report.marks import marked, meanings
 from codesign.run import Run
 from nas.objectives import OBJECTIVES, source
 

@@ -133,6 +133,6 @@ setup_environment() {
 
 # Environments with pynq for virtual boards, in the user's cache, so that the tests download nothing.
 setup_virtual_boards() {
-  (cd "$ROOT" && .venv/bin/python -P -m codesign.pynq_environment >&2) ||
+  (cd "$ROOT" && .venv/bin/python -P -m codesign.deployment.pynq_environment >&2) ||
     echo "codesign: the tests that need it are skipped" >&2
 }

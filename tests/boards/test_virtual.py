@@ -12,8 +12,8 @@ from virtual_bundles import BOARDS, PYNQ, WORDS, changed, python_with, real, sta
 
 from boards.bundle import Bundle
 from boards.remote import Remote
+from codesign.deployment.virtual_board import virtual_command
 from codesign.errors import BundleError, MismatchError, ToolError, ToolRunError
-from codesign.virtual_board import virtual_command
 
 LATENCY_REPEATS = 20
 

@@ -32,7 +32,7 @@ from boards.virtual.dma import (
 )
 from boards.virtual.hardware import Hardware
 from boards.virtual.memory import BASE, PAGE, Memory
-from codesign.virtual_board import simulated_fabric
+from codesign.deployment.virtual_board import simulated_fabric
 
 DMA, ACCELERATOR = 0x4000_0000, 0x4001_0000
 ROOM = 1 << 16

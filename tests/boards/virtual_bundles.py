@@ -21,10 +21,10 @@ from boards.hwh import handoff
 from boards.remote import Remote
 from boards.vivado import DESIGN, Core, overlay
 from codesign.architecture import Hardware
+from codesign.deployment.pynq_environment import VERSIONS, pynq_python
+from codesign.deployment.virtual_board import BOARDS as VIRTUAL
+from codesign.deployment.virtual_board import board_program, virtual_command
 from codesign.errors import ToolError
-from codesign.pynq_environment import VERSIONS, pynq_python
-from codesign.virtual_board import BOARDS as VIRTUAL
-from codesign.virtual_board import board_program, virtual_command
 from hw.design import design
 from hw.emit.accelerator import accelerator
 from hw.measure.delays import DelayModel

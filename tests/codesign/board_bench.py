@@ -24,7 +24,7 @@ from boards.agent.server import Server
 from boards.agent.store import Store
 from boards.bundle import Bundle
 from boards.remote import Remote
-from codesign.board_tools import BoardTools
+from codesign.board_loop.tools import BoardTools
 from codesign.errors import MismatchError, TimingError, ToolError, ToolRunError
 from codesign.measurement import Figure, Measurement, Provenance
 from codesign.schema import VIRTUAL

@@ -66,7 +66,7 @@ def board_set_up(tmp_path_factory):
     from board_over_ssh import Board
     from board_runs import HOST
 
-    from codesign import hosts
+    from codesign.deployment import hosts
     from codesign.errors import ToolMissingError
 
     with pytest.MonkeyPatch.context() as patch:
@@ -81,7 +81,7 @@ def board_set_up(tmp_path_factory):
 @pytest.fixture
 def board(board_set_up, monkeypatch):
     """The board of :func:`board_set_up`, where nothing goes wrong yet, and whose power takes little time."""
-    from codesign import deploy
+    from codesign.deployment import session as deploy
 
     monkeypatch.setenv("PATH", board_set_up.path)
     monkeypatch.setattr(deploy, "POWER_SECONDS", 0.1)

@@ -15,8 +15,8 @@ import pytest
 from board_bench import FF, LUT, Bench, Board, fails
 from search_entry import result
 
-from codesign.board_result import BoardResult
-from codesign.board_stage import Boards
+from codesign.board_loop.result import BoardResult
+from codesign.board_loop.stage import Boards
 from codesign.errors import InputError, RunError, StorageError, TargetError, ToolError, ToolMissingError, ToolRunError
 from codesign.jobs import SearchInterrupted
 from codesign.listener import Listener
@@ -78,8 +78,8 @@ def told(run):
 
 @pytest.fixture
 def folder(tmp_path, behave, monkeypatch):
-    monkeypatch.setattr("codesign.board_queue.REST_SECONDS", 0.02)
-    monkeypatch.setattr("codesign.deploy.REPEATS", 20)
+    monkeypatch.setattr("codesign.board_loop.queue.REST_SECONDS", 0.02)
+    monkeypatch.setattr("codesign.deployment.session.REPEATS", 20)
     return tmp_path / "runs" / "boards"
 
 

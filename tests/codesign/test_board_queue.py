@@ -10,8 +10,8 @@ import pytest
 from board_bench import SHARE, Bench, Board, LocalRemote, fails, lot
 
 from codesign.architecture import Architecture, DenseLayer, Hardware
-from codesign.board_queue import AtStage, BoardQueue, Dropped, Said, Wanted
-from codesign.board_result import BoardResult
+from codesign.board_loop.queue import AtStage, BoardQueue, Dropped, Said, Wanted
+from codesign.board_loop.result import BoardResult
 from codesign.errors import BundleError, CodesignError, MismatchError, RunError, StorageError, ToolError, ToolRunError
 from codesign.measurement import Figure, Measurement, Provenance
 from codesign.record import Record
@@ -24,8 +24,8 @@ GENERATION = 3
 
 @pytest.fixture(autouse=True)
 def in_short(monkeypatch):
-    monkeypatch.setattr("codesign.board_queue.REST_SECONDS", 0.02)
-    monkeypatch.setattr("codesign.deploy.REPEATS", 20)
+    monkeypatch.setattr("codesign.board_loop.queue.REST_SECONDS", 0.02)
+    monkeypatch.setattr("codesign.deployment.session.REPEATS", 20)
 
 
 def record(units, folding=8):

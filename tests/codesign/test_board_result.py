@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from codesign.board_result import BoardResult
+from codesign.board_loop.result import BoardResult
 from codesign.measurement import Figure, Measurement, Provenance
 from codesign.store import Store
 

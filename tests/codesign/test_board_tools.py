@@ -11,9 +11,9 @@ from test_build import behave, stored  # noqa: F401  # fixtures
 sys.path.append(str(Path(__file__).parents[1] / "boards"))
 from agent_bundles import command
 
-from codesign import board_tools
-from codesign.board_tools import build, greet
-from codesign.corrections import observations
+from codesign.board_loop import tools as board_tools
+from codesign.board_loop.corrections import observations
+from codesign.board_loop.tools import build, greet
 from codesign.errors import TimingError, ToolError, ToolMissingError
 from codesign.measurement import Measurement, Provenance
 from codesign.run import read_run

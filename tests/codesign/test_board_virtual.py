@@ -15,18 +15,18 @@ from boards.catalogue import load_target
 from boards.remote import Remote
 from codesign.architecture import Architecture, DenseLayer, Hardware
 from codesign.artifacts import ArtifactStore
-from codesign.board_queue import BoardQueue, Wanted
-from codesign.board_result import BoardResult
-from codesign.board_tools import BoardTools, greet
+from codesign.board_loop.known import Known
+from codesign.board_loop.queue import BoardQueue, Wanted
+from codesign.board_loop.result import BoardResult
+from codesign.board_loop.tools import BoardTools, greet
+from codesign.deployment.virtual_board import virtual_command
 from codesign.errors import ToolError
 from codesign.judging import Judge
-from codesign.known import Known
 from codesign.measurement import Measurement, Provenance
 from codesign.record import Record
 from codesign.run import read_run, study_constraints
 from codesign.store import Store
 from codesign.study import parse_study
-from codesign.virtual_board import virtual_command
 from hw.design import design
 from hw.emit.accelerator import accelerator
 from hw.measure.delays import DelayModel

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from codesign.board_result import BoardResult
+from codesign.board_loop.result import BoardResult
 from codesign.cli import main
 from codesign.measurement import Figure, Measurement, Provenance
 from codesign.report import page

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codesign.architecture import Architecture, DenseLayer, Hardware
-from codesign.board_result import BoardResult
-from codesign.corrections import Fit, corrections, fit, observations
+from codesign.board_loop.corrections import Fit, corrections, fit, observations
+from codesign.board_loop.known import Known
+from codesign.board_loop.result import BoardResult
 from codesign.judging import Judge
-from codesign.known import Known
 from codesign.measurement import Figure, Measurement, Provenance
 from codesign.record import Record
 from nas.objectives import constraints
@@ -247,7 +247,7 @@ def test_the_whole_accelerator_is_what_boards_are_compared_with():
 def test_the_bench_of_the_other_tests_measures_what_it_says():
     bench = Bench({"a@b": Board(scale=0.8)})
     made = bench.build(None, MEASURED[0], "a@b", print)
-    from codesign.deploy import deploy
+    from codesign.deployment.session import deploy
 
     with bench.connect("a@b", made, said=print) as remote:
         figures = deploy(made, remote).measurement

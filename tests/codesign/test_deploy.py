@@ -13,8 +13,8 @@ from board_runs import HOST
 from boards.bundle import Bundle
 from boards.meters import MEASURES
 from boards.remote import Remote
-from codesign import hosts
-from codesign.deploy import Deployment, deploy
+from codesign.deployment import hosts
+from codesign.deployment.session import Deployment, deploy
 from codesign.errors import BundleError, InputError, MismatchError, StorageError, ToolError, ToolRunError
 from codesign.measurement import Provenance
 

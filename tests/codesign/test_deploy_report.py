@@ -10,8 +10,9 @@ from board_runs import HOST
 
 from boards.bundle import read_bundle
 from boards.remote import Remote
-from codesign import deploying, hosts
 from codesign.cli import main
+from codesign.deployment import hosts
+from codesign.deployment import keeping as deploying
 from codesign.measurement import Provenance
 from codesign.run import read_run
 

@@ -12,9 +12,9 @@ from board_runs import built_run
 from virtual_bundles import python_with
 
 from codesign.cli import main
+from codesign.deployment.virtual_board import BOARDS
 from codesign.measurement import Provenance
 from codesign.run import read_run
-from codesign.virtual_board import BOARDS
 
 
 @pytest.mark.parametrize("name", BOARDS)

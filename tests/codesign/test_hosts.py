@@ -10,8 +10,8 @@ import pytest
 from agent_bundles import made
 from board_over_ssh import Board
 
-from codesign import hosts
 from codesign.cli import main
+from codesign.deployment import hosts
 from codesign.errors import InputError, ToolMissingError
 
 HOST = "xilinx@pynq"

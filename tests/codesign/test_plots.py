@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from codesign import plots
-from codesign.plots_genes import genes
+from codesign.report import plots
+from codesign.report.plots_genes import genes
 
 
 def traces(fragment):

@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from codesign.architecture import Architecture, DenseLayer, Hardware
-from codesign.board_result import BoardResult
+from codesign.board_loop.result import BoardResult
 from codesign.loop import search
 from codesign.measurement import Measurement
 from codesign.progress import ProgressDisplay

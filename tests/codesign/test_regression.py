@@ -17,7 +17,7 @@ from codesign import evaluate
 from codesign.accuracy import RMSE_UNIT, error_words
 from codesign.architecture import Architecture, DenseLayer, Hardware
 from codesign.loop import search
-from codesign.report_sections import data, front
+from codesign.report.sections import data, front
 from codesign.searched_space import searched_space
 from codesign.study import load_study, parse_study
 from codesign.summary import FrontTable

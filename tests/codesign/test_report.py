@@ -14,7 +14,7 @@ from codesign.accuracy import percent_error
 from codesign.artifacts import ArtifactStore
 from codesign.cli import main
 from codesign.report import page, write_report
-from codesign.report_winner import anchor
+from codesign.report.winner import anchor
 from codesign.show import all_figures, number_words
 
 SECTIONS = (

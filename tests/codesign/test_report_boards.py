@@ -13,15 +13,15 @@ from board_bench import Bench, Board
 from rich.console import Console
 
 from codesign.cli import main
-from codesign.comparison import compare
 from codesign.errors import RunError
 from codesign.loop import search
-from codesign.marks import marked, meanings
 from codesign.measurement import Figure, Provenance
 from codesign.picking import pick
-from codesign.plots import hover
 from codesign.report import page
-from codesign.report_boards import boards, lines, shown_by
+from codesign.report.boards import boards, lines, shown_by
+from codesign.report.comparison import compare
+from codesign.report.marks import marked, meanings
+from codesign.report.plots import hover
 from codesign.study import parse_study
 from codesign.summary import FrontTable, closing, fmax_caveat, latency
 

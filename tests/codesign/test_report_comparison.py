@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from test_report import SECTIONS, parsed, reader
 
-from codesign import plots
 from codesign.cli import main
-from codesign.comparison import compare
 from codesign.errors import RunError
-from codesign.report import comparison_page
+from codesign.report import plots
+from codesign.report.comparison import compare
+from codesign.report.page import comparison_page
 from nas.indicators import hypervolume
 
 

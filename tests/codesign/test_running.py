@@ -12,9 +12,9 @@ from board_runs import HOST
 
 from boards.bundle import Bundle, read_bundle
 from boards.remote import Remote
-from codesign import running
 from codesign.artifacts import ArtifactStore
 from codesign.cli import main
+from codesign.deployment import running
 from hw.graph import Graph
 from quant.regression import OutputFormat
 

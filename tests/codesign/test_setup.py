@@ -23,7 +23,7 @@ case "$*" in
   "-c"*) printf '%s' "${FAKE_MISSING:-}" ;;
   "--version") echo "Python ${FAKE_VERSION:-3.11.9}" ;;
   "-m venv "*) mkdir -p "$3/bin" "$3/lib/python3.11/site-packages"; cp "$0" "$3/bin/python" ;;
-  "-P -m codesign.pynq_environment") echo "in $PWD"; exit "${FAKE_PYNQ:-0}" ;;
+  "-P -m codesign.deployment.pynq_environment") echo "in $PWD"; exit "${FAKE_PYNQ:-0}" ;;
   "-m pip install"*) echo "$*" >>"$FAKE_LOG"; sleep "${FAKE_SLEEP:-0}"; exit "${FAKE_PIP:-0}" ;;
   *) echo "in $PWD: $*"; echo "path: ${PYTHONPATH-unset}" ;;
 esac

@@ -12,7 +12,7 @@ import pytest
 from analytic_evaluation import figure
 
 from codesign.architecture import Architecture, DenseLayer, Hardware
-from codesign.board_result import BoardResult
+from codesign.board_loop.result import BoardResult
 from codesign.errors import RunError
 from codesign.measurement import Measurement
 from codesign.record import Record
@@ -52,7 +52,7 @@ def test_results_from_several_processes_at_once(tmp_path):
     """None is lost, and none waits for the writer to end."""
     program = (
         "import sys; from pathlib import Path; from codesign.store import Store\n"
-        "from codesign.board_result import BoardResult\n"
+        "from codesign.board_loop.result import BoardResult\n"
         "for i in range(20):\n"
         "    with Store.append(Path(sys.argv[1])) as store:\n"
         "        store.put_board(BoardResult(f'{sys.argv[2]}{i}', 'b', 'd', failed_at='board', reason='r'))\n"

@@ -18,12 +18,12 @@ from test_build import store_run
 
 from boards.bundle import Bundle, parse_bundle
 from boards.remote import Remote
-from codesign import pynq_environment, virtual_board
 from codesign.build import Subject, simulation_bundle
+from codesign.deployment import pynq_environment, virtual_board
+from codesign.deployment.pynq_environment import VERSIONS, pynq_python
+from codesign.deployment.virtual_board import BOARDS, board_program, simulated_fabric, virtual_command
 from codesign.errors import BundleError, InputError, StorageError, ToolError, ToolRunError
-from codesign.pynq_environment import VERSIONS, pynq_python
 from codesign.run import read_run
-from codesign.virtual_board import BOARDS, board_program, simulated_fabric, virtual_command
 from hw.host_format import HostFormat
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -158,7 +158,7 @@ def test_two_processes_may_compile_one_fabric(hollow, cache, tmp_path):
     hollow.write(tmp_path / "bundle.zip")
     program = (
         "from pathlib import Path; from boards.bundle import read_bundle\n"
-        "from codesign.virtual_board import simulated_fabric\n"
+        "from codesign.deployment.virtual_board import simulated_fabric\n"
         f"print(simulated_fabric(read_bundle(Path({str(tmp_path / 'bundle.zip')!r})), lambda _: None))"
     )
     running = [

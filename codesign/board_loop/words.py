@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from codesign.board_result import BoardResult
+from codesign.board_loop.result import BoardResult
 from codesign.measurement import Figure
 from codesign.run import Run
 

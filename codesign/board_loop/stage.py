@@ -12,13 +12,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from codesign.board_choice import choose
-from codesign.board_queue import AtStage, BoardQueue, Dropped, Event, Said, Wanted
-from codesign.board_result import BoardResult
-from codesign.board_tools import BoardTools
+from codesign.board_loop.choice import choose
+from codesign.board_loop.known import Known
+from codesign.board_loop.queue import AtStage, BoardQueue, Dropped, Event, Said, Wanted
+from codesign.board_loop.result import BoardResult
+from codesign.board_loop.tools import BoardTools
 from codesign.errors import CodesignError, StorageError
 from codesign.judging import Judge
-from codesign.known import Known
 from codesign.listener import Listener
 from codesign.record import Record
 from codesign.run import snapshot

@@ -13,10 +13,10 @@ from typing import Any
 
 from boards.agent.archive import sha256
 from boards.bundle import Bundle
-from codesign.board_figures import VIRTUAL
 from codesign.cli import version
-from codesign.deploy import Deployed
-from codesign.deploy_subject import Subject
+from codesign.deployment.figures import VIRTUAL
+from codesign.deployment.session import Deployed
+from codesign.deployment.subject import Subject
 from codesign.errors import CandidateError, CodesignError
 from codesign.measurement import Figure
 from codesign.show import number_words

@@ -8,12 +8,12 @@ from html import escape
 
 from codesign.accuracy import RMSE_UNIT, error_words, output_words
 from codesign.budget import Miss, misses
-from codesign.marks import marked
 from codesign.measurement import Figure, Provenance
 from codesign.place import PROGRAM
 from codesign.record import Record
-from codesign.report_html import Cell, Html, note, paragraph, table
-from codesign.report_winner import anchor
+from codesign.report.html import Cell, Html, note, paragraph, table
+from codesign.report.marks import marked
+from codesign.report.winner import anchor
 from codesign.run import Run
 from codesign.show import all_figures
 from codesign.summary import fmax_note, fmax_words, front_notes, latency

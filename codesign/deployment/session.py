@@ -17,7 +17,7 @@ from boards.agent.versions import reads_hwh
 from boards.bundle import Bundle
 from boards.meters import Meter
 from boards.remote import Remote
-from codesign.board_figures import (
+from codesign.deployment.figures import (
     Origin,
     clock_is_off,
     measured_clock,

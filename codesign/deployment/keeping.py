@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from boards.meters import Meter
-from codesign.board_result import BoardResult, Stage
-from codesign.deploy import COMPARING, Check, Deployed, Deployment
-from codesign.deploy_report import markdown, report_values
-from codesign.deploy_subject import Subject
+from codesign.board_loop.result import BoardResult, Stage
+from codesign.deployment.hosts import connect
+from codesign.deployment.report import markdown, report_values
+from codesign.deployment.session import COMPARING, Check, Deployed, Deployment
+from codesign.deployment.subject import Subject
 from codesign.errors import CandidateError, CodesignError, InputError, MismatchError, StorageError
 from codesign.files import write_whole
-from codesign.hosts import connect
 from codesign.place import PROGRAM
 from codesign.store import Store
 from codesign.target import is_virtual

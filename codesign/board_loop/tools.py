@@ -11,6 +11,9 @@ from boards.catalogue import load_board
 from boards.remote import Remote, ssh_command
 from boards.setup import COMMAND, require_agent
 from codesign import build as builds
+from codesign.deployment.hosts import agent, connect
+from codesign.deployment.pynq_environment import pynq_python
+from codesign.deployment.virtual_board import BOARDS
 from codesign.errors import (
     BundleError,
     CandidateError,
@@ -20,14 +23,11 @@ from codesign.errors import (
     ToolMissingError,
     nearest,
 )
-from codesign.hosts import agent, connect
-from codesign.pynq_environment import pynq_python
 from codesign.record import Record
 from codesign.run import Run
 from codesign.study import Study
 from codesign.target import VIRTUAL, is_virtual
 from codesign.task import Task
-from codesign.virtual_board import BOARDS
 from codesign.vivado import find_vivado
 
 Say = Callable[[str], None]
@@ -79,7 +79,7 @@ def build(run: Run, record: Record, host: str, said: Say) -> Bundle:
 
 @dataclass(frozen=True)
 class BoardTools:
-    """The two functions above and :func:`codesign.hosts.connect`, or a test's own."""
+    """The two functions above and :func:`codesign.deployment.hosts.connect`, or a test's own."""
 
     greet: Callable[[str, Say], str | None] = greet
     build: Callable[[Run, Record, str, Say], Bundle] = build

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Any
 
-from codesign.board_figures import CLOCK_TOLERANCE
+from codesign.deployment.figures import CLOCK_TOLERANCE
 from codesign.measurement import Figure, Measurement, Provenance
 from nas.objectives import cycles_of
 

@@ -19,10 +19,10 @@ from dataclasses import dataclass, field
 
 from boards.bundle import Bundle
 from boards.remote import Remote
-from codesign.board_result import BoardResult, Stage
-from codesign.board_tools import BoardTools
-from codesign.deploy import LOOKING, Deployment
-from codesign.deploying import failed_at
+from codesign.board_loop.result import BoardResult, Stage
+from codesign.board_loop.tools import BoardTools
+from codesign.deployment.keeping import failed_at
+from codesign.deployment.session import LOOKING, Deployment
 from codesign.errors import BundleError, CandidateError, CodesignError, InputError, MismatchError, TimingError
 from codesign.measurement import Measurement
 from codesign.record import Record

@@ -14,9 +14,9 @@ from itertools import groupby
 from typing import Any
 
 from codesign.accuracy import error_scale, error_words
-from codesign.comparison import Comparison
 from codesign.measurement import Figure
 from codesign.record import Record
+from codesign.report.comparison import Comparison
 from codesign.run import Run
 from codesign.summary import latency
 from nas.objectives import OBJECTIVES, source

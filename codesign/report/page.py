@@ -6,13 +6,13 @@ from collections.abc import Callable
 from html import escape
 from pathlib import Path
 
-from codesign import report_boards
-from codesign import report_sections as sections
-from codesign.comparison import Comparison, compare
 from codesign.files import write_whole
 from codesign.place import PROGRAM
-from codesign.report_html import document, paragraph, plot, section, table, tiles
-from codesign.report_winner import winner
+from codesign.report import boards as report_boards
+from codesign.report import sections
+from codesign.report.comparison import Comparison, compare
+from codesign.report.html import document, paragraph, plot, section, table, tiles
+from codesign.report.winner import winner
 from codesign.run import Run
 from codesign.summary import outcome_lines
 
@@ -105,26 +105,26 @@ _GENES = (
 
 
 def _tradeoff(run: Run) -> str:
-    from codesign import plots
+    from codesign.report import plots
 
     return paragraph(_MARKS) + _grid(lambda axis: plots.scatter(run, axis))
 
 
 def _overlay(comparison: Comparison) -> str:
-    from codesign import plots
+    from codesign.report import plots
 
     return _grid(lambda axis: plots.overlay(comparison, axis))
 
 
 def _grid(draw: Callable[..., str]) -> str:
-    from codesign import plots
+    from codesign.report import plots
 
     drawn = (plot(draw(axis), f"validation error against {axis.title}") for axis in (plots.LUT, plots.LATENCY))
     return f'<div class="plots">{"".join(drawn)}</div>'
 
 
 def _genes(run: Run) -> str:
-    from codesign.plots_genes import genes
+    from codesign.report.plots_genes import genes
 
     return (
         paragraph(_GENES) + plot(genes(run), "genes and objectives of each network of the front") if run.front else ""
@@ -136,7 +136,7 @@ def _winners(run: Run) -> str:
 
 
 def _progress(run: Run) -> str:
-    from codesign import plots
+    from codesign.report import plots
 
     if run.reference is None:
         return paragraph("Nothing was measured.")
@@ -177,7 +177,7 @@ def _ratio(comparison: Comparison) -> str:
 
 
 def _volumes(comparison: Comparison) -> str:
-    from codesign import plots
+    from codesign.report import plots
 
     text = (
         f"{sections.reference_words(comparison.runs[0], comparison.reference)} The same point for both: in "

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from codesign.board_result import BoardResult
-from codesign.board_words import where
-from codesign.corrections import Correction
+from codesign.board_loop.corrections import Correction
+from codesign.board_loop.result import BoardResult
+from codesign.board_loop.words import where
 from codesign.measurement import Provenance
 from codesign.place import PROGRAM
-from codesign.report_html import paragraph, table
+from codesign.report.html import paragraph, table
 from codesign.run import Run
 
 _CORRECTIONS = ("figure", "ratio", "candidates", "fitted to", "median error without", "median error with")

@@ -41,9 +41,9 @@ Cell = str | Html
 
 def document(title: str, body: Iterable[str]) -> str:
     """A whole page that loads nothing: style, script and plotting library are in it."""
-    from codesign.plots import plotly_script
+    from codesign.report.plots import plotly_script
 
-    style = resources.files("codesign").joinpath("report.css").read_text(encoding="utf-8")
+    style = resources.files("codesign.report").joinpath("report.css").read_text(encoding="utf-8")
     head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
     return (
         f'<!doctype html>\n<html lang="en"><head>{head}<title>{escape(title)} – codesign</title>'

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from codesign.board_result import BoardResult
-from codesign.corrections import Corrections, corrections
+from codesign.board_loop.corrections import Corrections, corrections
+from codesign.board_loop.result import BoardResult
 from codesign.judging import Judge
 from codesign.record import Record
 

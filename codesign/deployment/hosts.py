@@ -33,7 +33,7 @@ def connect(host: str, bundle: Bundle, *, said: Callable[[str], None] = lambda _
     ToolError where it cannot be reached.
     """
     if is_virtual(host):
-        from codesign.virtual_board import virtual_command
+        from codesign.deployment.virtual_board import virtual_command
 
         return Remote(virtual_command(host.removeprefix(VIRTUAL), bundle, said=said), host)
     if bundle.manifest["simulation_only"]:

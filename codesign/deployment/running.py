@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codesign.artifacts import ArtifactStore
-from codesign.deploy import Check, Deployment
-from codesign.deploy_subject import Subject
+from codesign.deployment.hosts import connect
+from codesign.deployment.session import Check, Deployment
+from codesign.deployment.subject import Subject
 from codesign.errors import BundleError, InputError, MismatchError
 from codesign.files import write_whole
-from codesign.hosts import connect
 from codesign.measurement import Figure
 from codesign.scoring import error_of
 from hw.graph import Graph

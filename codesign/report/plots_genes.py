@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from codesign.accuracy import error_scale
-from codesign.plots import fragment, hover
 from codesign.record import Record
+from codesign.report.plots import fragment, hover
 from codesign.run import Run
 from nas.objectives import ERRORS, OBJECTIVES
 

@@ -8,14 +8,14 @@ from typing import Any
 
 from codesign.accuracy import error_words
 from codesign.artifacts import ArtifactStore
-from codesign.board_words import COLUMNS, cells, columns_of, outcome, provenance, results_of, where
+from codesign.board_loop.words import COLUMNS, cells, columns_of, outcome, provenance, results_of, where
 from codesign.budget import RESOURCES
 from codesign.errors import RunError
-from codesign.marks import marked
 from codesign.measurement import Figure
 from codesign.place import PROGRAM
 from codesign.record import Record
-from codesign.report_html import Cell, Html, bar, drawing, key, note, paragraph, rect, table
+from codesign.report.html import Cell, Html, bar, drawing, key, note, paragraph, rect, table
+from codesign.report.marks import marked
 from codesign.run import Run
 from codesign.show import all_artefacts, all_figures, figure_details, hardware_words, layer_words, number_words
 from codesign.summary import fmax_words, latency

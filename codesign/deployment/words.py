@@ -14,13 +14,13 @@ from rich.table import Table
 from rich.text import Text
 
 from codesign.accuracy import error_words
-from codesign.board_figures import VIRTUAL
-from codesign.deploy import Check
-from codesign.deploy_report import comparison, comparison_cells, comparison_headings
-from codesign.deploy_subject import Subject
-from codesign.deploying import Kept
+from codesign.deployment.figures import VIRTUAL
+from codesign.deployment.keeping import Kept
+from codesign.deployment.report import comparison, comparison_cells, comparison_headings
+from codesign.deployment.running import Ran
+from codesign.deployment.session import Check
+from codesign.deployment.subject import Subject
 from codesign.place import PROGRAM
-from codesign.running import Ran
 from codesign.show import figure_details, number_words
 
 _MARKS = {"ok": ("ok", "green"), "warning": ("WARNING", "bold yellow"), "failed": ("FAILED", "bold red")}

@@ -1,0 +1,1 @@
+"""Boards inside the search: who is measured, what it says of the others, what is stored."""

@@ -1,0 +1,1 @@
+"""A bundle on a board: from the host's side, with what is kept and said of it."""
