@@ -49,6 +49,7 @@ class Boards:
         self.archive = {record.digest: record for record in store.records()}
         self._tools, self._listener, self._check = tools, listener, check
         self._results = [result for result in store.boards() if result.generation is not None]
+        self._unkept: list[BoardResult] = []
         self._told = {row["number"] for row in store.generations()}
         self._queue: BoardQueue | None = None
 
@@ -101,11 +102,11 @@ class Boards:
                     raise event
 
     def _keep(self, events: Sequence[Event]) -> None:
-        """Store the results among ``events``."""
-        for event in events:
-            if isinstance(event, BoardResult):
-                self._store.put_board(event)
-                self._results.append(event)
+        """Store the results among ``events``, and those that a full disk refused before."""
+        self._unkept += [event for event in events if isinstance(event, BoardResult)]
+        while self._unkept:
+            self._store.put_board(self._unkept[0])
+            self._results.append(self._unkept.pop(0))
 
     def settle(self) -> None:
         """Wait until boards have answered all that they were asked; every build and every operation has its limit."""

@@ -15,7 +15,7 @@ from boards.remote import _HINTS
 
 PAGE = (ROOT / "docs" / "boards.md").read_text(encoding="utf-8")
 TROUBLE = re.findall(r"^## Troubleshooting$(.*?)^## ", PAGE, re.MULTILINE | re.DOTALL)[0]
-SOURCES = [*(ROOT / "boards").rglob("*.py"), *(ROOT / "codesign").glob("*.py")]
+SOURCES = [*(ROOT / "boards").rglob("*.py"), *(ROOT / "codesign").rglob("*.py")]
 SSH = (
     "Could not resolve hostname",
     "(publickey",
@@ -28,7 +28,7 @@ SSH = (
 def said() -> str:
     """Every text in the sources that may be a message, one per line; the parts of f-strings apart.
 
-    Docstrings say nothing to a user, and what ssh says is known to us without being said by us.
+    Docstrings say nothing to a user, and the first of each pair in _HINTS is what ssh says, not we.
     """
     found = []
     for path in SOURCES:
@@ -36,8 +36,8 @@ def said() -> str:
         silent = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
         for node in ast.walk(tree):
             names = [target.id for target in getattr(node, "targets", ()) if isinstance(target, ast.Name)]
-            if "_HINTS" in names:
-                silent.update(id(inner) for inner in ast.walk(node))
+            if "_HINTS" in names and isinstance(node, ast.Assign) and isinstance(node.value, ast.Tuple):
+                silent.update(id(hint.elts[0]) for hint in node.value.elts if isinstance(hint, ast.Tuple))
         for node in ast.walk(tree):
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in silent:
                 found.append(node.value)

@@ -421,6 +421,31 @@ def test_results_are_stored_whatever_ends_the_search(full):
     assert stored == results[: 2 if full else 3]
 
 
+def test_what_a_full_disk_refused_is_stored_once_there_is_room():
+    results = [BoardResult(f"{number}", ONE, "now", failed_at="board", reason="x") for number in range(4)]
+    stored, refusals = [], [StorageError("full")]
+
+    class Kept:
+        def records(self):
+            return ()
+
+        generations = boards = records
+
+        def put_board(self, found):
+            if found is results[1] and refusals:
+                raise refusals.pop()
+            stored.append(found)
+
+    def use():
+        with Boards(study_of(ONE), None, Kept(), None, None, Messages(), None) as made:
+            made._queue = Events(results[:3], results[3:])
+            made.collect()
+
+    with pytest.raises(StorageError, match="full"):
+        use()
+    assert stored == results
+
+
 @pytest.mark.parametrize("setting", [None, "/nowhere/vivado"])
 def test_real_boards_need_vivado_and_say_so_in_one_line(tmp_path, monkeypatch, capsys, setting):
     from codesign.cli import main

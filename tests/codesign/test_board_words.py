@@ -13,7 +13,7 @@ import pytest
 from codesign.board_loop.result import BoardResult
 from codesign.cli import main
 from codesign.measurement import Figure, Measurement, Provenance
-from codesign.report import page
+from codesign.report.page import page
 from codesign.run import read_run
 from codesign.store import Store
 

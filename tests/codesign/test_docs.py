@@ -83,7 +83,7 @@ def test_files_named_exist(page):
 
 
 def test_every_section_of_the_report_is_explained(searched):
-    from codesign.report import page
+    from codesign.report.page import page
 
     text = (DOCS / "reading-the-report.md").read_text(encoding="utf-8")
     sections = re.findall(r"<h2>(.*?)</h2>", page(searched))

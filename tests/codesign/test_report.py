@@ -13,7 +13,7 @@ import pytest
 from codesign.accuracy import percent_error
 from codesign.artifacts import ArtifactStore
 from codesign.cli import main
-from codesign.report import page, write_report
+from codesign.report.page import page, write_report
 from codesign.report.winner import anchor
 from codesign.show import all_figures, number_words
 

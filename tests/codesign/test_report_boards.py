@@ -17,10 +17,10 @@ from codesign.errors import RunError
 from codesign.loop import search
 from codesign.measurement import Figure, Provenance
 from codesign.picking import pick
-from codesign.report import page
 from codesign.report.boards import boards, lines, shown_by
 from codesign.report.comparison import compare
 from codesign.report.marks import marked, meanings
+from codesign.report.page import page
 from codesign.report.plots import hover
 from codesign.study import parse_study
 from codesign.summary import FrontTable, closing, fmax_caveat, latency
