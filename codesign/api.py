@@ -19,10 +19,12 @@ def search(
     study: Study | Mapping[str, Any] | str | Path | None = None,
     *,
     workers: int | None = None,
+    cluster: str | None = None,
     listener: Listener | None = None,
 ) -> Run:
     """Search a study (its file, its sections as a dict, or the default one) in ``runs/NAME``; continues what is there.
 
+    ``cluster``: the address of a dask scheduler whose workers evaluate the candidates, instead of ``workers`` here.
     Returns the finished run. Raises StudyError, DataError, TargetError or RunError for what cannot be used.
     """
     from codesign.doctor import require_tools
@@ -34,7 +36,7 @@ def search(
     elif isinstance(study, Mapping):
         study = study_of(study, "study")
     require_tools()
-    return run_search(study, run_folder(study), workers=workers, listener=listener)
+    return run_search(study, run_folder(study), workers=workers, cluster=cluster, listener=listener)
 
 
 def load(run: str | Path | None = None) -> Run:

@@ -66,7 +66,9 @@ def _parser() -> argparse.ArgumentParser:
 
     search = verb("search", _search, "search, or continue a search; without a study: digits on a PYNQ-Z1")
     search.add_argument("study", nargs="?", type=Path, metavar="STUDY.toml", help=f"written by: {PROGRAM} init")
-    search.add_argument("--workers", type=_count, metavar="N", help="worker processes (default: one per core)")
+    crew = search.add_mutually_exclusive_group()
+    crew.add_argument("--workers", type=_count, metavar="N", help="worker processes (default: one per core)")
+    crew.add_argument("--cluster", metavar="ADDRESS", help="a dask scheduler instead, e.g. tcp://10.0.0.1:8786")
 
     show = verb("show", _show, "a run's front and counts, or all that is known of one candidate")
     show.add_argument("run", nargs="?", metavar="RUN", help="name or folder of a run (default: the newest)")
@@ -194,7 +196,7 @@ def _search(options: argparse.Namespace) -> int:
 
     study = Study() if options.study is None else load_study(options.study)
     console = Console()
-    workers = options.workers or default_workers()
+    workers = None if options.cluster else options.workers or default_workers()
     folder = run_folder(study)
     place, data = study.target.board or study.target.part, study.data.name or study.data.path
     opening = f"study {study.name}: {data} on {place} at {study.target.clock_mhz:g} MHz; results in {folder}"
@@ -205,7 +207,7 @@ def _search(options: argparse.Namespace) -> int:
             super().begun(total, known)
 
     with Progress(console, workers) as progress:
-        run = search(study, workers=workers, listener=progress)
+        run = search(study, workers=workers, cluster=options.cluster, listener=progress)
     print_summary(run, console)
     console.print(f"report: {write_report(run)}", soft_wrap=True)
     return 0

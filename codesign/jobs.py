@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 from codesign.architecture import Architecture
 from codesign.errors import CodesignError
@@ -21,7 +21,7 @@ from codesign.record import Final, Record
 from codesign.study import Study
 from codesign.task import Task
 from codesign.worker_process import Handler, StageReport
-from codesign.workers import Outcome, WorkerPool
+from codesign.workers import Outcome, WorkerPool, default_workers
 
 _POLL_SECONDS = 0.2
 
@@ -84,15 +84,57 @@ def _handle(evaluator: Evaluation, job: EvaluateJob | FinalizeJob, report: Stage
     return record if record.peak_memory_mib is not None else replace(record, peak_memory_mib=peak)
 
 
-class Jobs:
-    """Runs jobs in workers that start when first needed; a context manager that ends them."""
+class Pool(Protocol):
+    """Workers of this machine or of many: see :class:`codesign.workers.WorkerPool`, which says what each does."""
 
-    def __init__(self, workers: int, factory: Callable[[], Handler], limit_seconds: float, listener: Listener) -> None:
-        self._workers = workers
+    def idle(self) -> int:
+        """Number of workers that take a job now."""
+
+    def running(self) -> list[str]:
+        """Keys of the jobs under way."""
+
+    def submit(self, key: str, job: object) -> None:
+        """Give a job to an idle worker."""
+
+    def wait(self, timeout: float) -> list[Outcome]:
+        """Outcomes of jobs that ended."""
+
+    def terminate(self) -> None:
+        """Give up what runs."""
+
+
+@dataclass(frozen=True)
+class Crew:
+    """Who does the jobs: ``workers`` processes here (None: one per core), or the workers of the cluster at an address.
+
+    Dask's own local cluster does not stand in for our processes here: it cannot end a task that hangs, does not end
+    the tools of a worker that died, and keeps no log of it. So on a cluster, too, it is our processes that work.
+    """
+
+    workers: int | None = None
+    cluster: str | None = None
+
+
+class Jobs:
+    """Runs jobs in workers that start when first needed; a context manager that ends them.
+
+    ``factory`` gives the handler of jobs for a folder in which artefacts are kept: ``run_folder``, except on a cluster.
+    """
+
+    def __init__(
+        self,
+        crew: Crew,
+        factory: Callable[[Path], Handler],
+        run_folder: Path,
+        limit_seconds: float,
+        listener: Listener,
+    ) -> None:
+        self._crew = crew
         self._factory = factory
+        self._run_folder = run_folder
         self._limit = limit_seconds
         self.listener = listener
-        self._pool: WorkerPool | None = None
+        self._pool: Pool | None = None
         self._words: dict[str, str] = {}
         self._interrupts = _Interrupts()
 
@@ -104,12 +146,13 @@ class Jobs:
     ) -> None:
         """Do all jobs, calling ``on_outcome`` the moment each ends, and ``meanwhile`` several times a second.
 
-        A job whose worker dies is done once more: what killed it (memory that the others had) may be over by then.
+        A job whose worker dies, hangs or answers nonsense is done once more: what killed it (memory that the others
+        had) may be over by then.
         Raises SearchInterrupted after the first Ctrl-C when the running jobs have ended, after the second at once.
         """
         self._words = {key: _architecture(job).words() for key, job in jobs.items()}
         waiting = dict(jobs)
-        died: set[str] = set()
+        again: set[str] = set()
         warned = False
         while waiting or (self._pool and self._pool.running()):
             if not self._interrupts.count:
@@ -121,13 +164,14 @@ class Jobs:
             if self._interrupts.count and not warned:
                 self.listener.message(f"Ctrl-C: finishing {running} running candidates; once more stops at once")
                 warned = True
-            for outcome in pool.wait(_POLL_SECONDS):
-                if outcome.died and outcome.key not in died:
-                    died.add(outcome.key)
+            for ended in pool.wait(_POLL_SECONDS):
+                outcome = _sound(jobs[ended.key], ended)
+                if outcome.retry and outcome.key not in again:
+                    again.add(outcome.key)
                     waiting[outcome.key] = jobs[outcome.key]
                     self.listener.message(f"{self._words[outcome.key]} is tried once more: {outcome.reason}")
                     continue
-                on_outcome(replace(outcome, reason=f"died twice: {outcome.reason}") if outcome.died else outcome)
+                on_outcome(replace(outcome, reason=f"tried twice: {outcome.reason}") if outcome.retry else outcome)
             meanwhile()
             self.listener.tick()
 
@@ -142,10 +186,25 @@ class Jobs:
             key = next(iter(waiting))
             pool.submit(key, waiting.pop(key))
 
-    def _started(self) -> WorkerPool:
+    def _started(self) -> Pool:
         if self._pool is None:
-            self._pool = WorkerPool(self._workers, self._factory, limit_seconds=self._limit, on_stage=self._on_stage)
+            self._pool = self._start()
         return self._pool
+
+    def _start(self) -> Pool:
+        if self._crew.cluster is None:
+            count, factory = self._crew.workers or default_workers(), partial(self._factory, self._run_folder)
+            return WorkerPool(count, factory, limit_seconds=self._limit, on_stage=self._on_stage)
+        from codesign.cluster import ClusterPool
+
+        return ClusterPool(
+            self._crew.cluster,
+            self._factory,
+            self._run_folder,
+            limit_seconds=self._limit,
+            on_stage=self._on_stage,
+            message=self.listener.message,
+        )
 
     def _on_stage(self, worker: int, stage: str, key: str | None) -> None:
         self.listener.stage(worker, stage, self._words.get(key, "") if key else "")
@@ -184,3 +243,16 @@ class _Interrupts:
 
 def _architecture(job: EvaluateJob | FinalizeJob) -> Architecture:
     return job.architecture if isinstance(job, EvaluateJob) else job.record.architecture
+
+
+_ANSWERS = {EvaluateJob: Record, FinalizeJob: Final}
+
+
+def _sound(job: EvaluateJob | FinalizeJob, outcome: Outcome) -> Outcome:
+    """The outcome, or that its result is none of this job."""
+    result: Any = outcome.result
+    expected: type[Any] = _ANSWERS[type(job)]
+    if result is None or (isinstance(result, expected) and result.digest == outcome.key):
+        return outcome
+    reason = f"the worker answered with {result!r:.100}, which is no {expected.__name__} of this candidate"
+    return Outcome(outcome.key, reason=reason, retry=True, seconds=outcome.seconds)

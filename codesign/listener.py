@@ -5,6 +5,9 @@ from __future__ import annotations
 from codesign.board_loop.result import BoardResult
 from codesign.record import Record
 
+GONE = "gone"
+"""The stage of a worker that left; it does not come back under its number."""
+
 
 class Listener:
     """Called by the search, always from its own thread; each method may be overridden alone."""

@@ -14,7 +14,7 @@ from codesign.board_loop.stage import Boards
 from codesign.board_loop.tools import BoardTools, require_hosts
 from codesign.budget import nearest_miss
 from codesign.errors import CodesignError, TargetError
-from codesign.jobs import EvaluateJob, FinalizeJob, Jobs, SearchInterrupted, candidate_seconds, make_handler
+from codesign.jobs import Crew, EvaluateJob, FinalizeJob, Jobs, SearchInterrupted, candidate_seconds, make_handler
 from codesign.judging import Judge
 from codesign.listener import Listener
 from codesign.measurement import Measurement
@@ -26,7 +26,7 @@ from codesign.stopping import Stopping
 from codesign.store import Store
 from codesign.study import Study
 from codesign.task import Task
-from codesign.workers import Outcome, default_workers
+from codesign.workers import Outcome
 from nas.algorithm import Settings, Told
 from nas.algorithms import ALGORITHMS
 from nas.indicators import Point, hypervolume
@@ -43,16 +43,18 @@ def search(
     run_folder: Path,
     *,
     workers: int | None = None,
+    cluster: str | None = None,
     listener: Listener | None = None,
     evaluation: str = EVALUATION,
     board_tools: BoardTools | None = None,
 ) -> Run:
     """Search, or continue the search, of ``study`` in ``run_folder``; the run as it is at the end.
 
-    The result depends on the study alone, and on what boards answer where it names some: not on ``workers``, the order
-    in which candidates end, or interruptions. Raises RunError when the folder cannot be used, SearchInterrupted after
-    Ctrl-C, ToolMissingError without what a board of the study needs, TargetError for a board that is not the study's
-    and when no candidate keeps the budgets; whatever was evaluated stays stored.
+    The result depends on the study alone, and on what boards answer where it names some: not on ``workers`` or
+    ``cluster`` (the address of a dask scheduler), the order in which candidates end, or interruptions. Raises RunError
+    when the folder cannot be used, SearchInterrupted after Ctrl-C, ToolMissingError without what a board of the study
+    needs, TargetError for a board that is not the study's and when no candidate keeps the budgets; whatever was
+    evaluated stays stored.
     """
     module = importlib.import_module(evaluation)
     task: Task = module.describe(study)
@@ -60,10 +62,10 @@ def search(
     judge = Judge(study.search.objectives, constraints, study.target.clock_mhz)
     listener, board_tools = listener or Listener(), board_tools or BoardTools()
     require_hosts(study, task, board_tools, listener.message)
-    factory = partial(make_handler, evaluation, study, run_folder)
+    factory = partial(make_handler, evaluation, study)
     with (
         open_for_search(run_folder, study, task) as store,
-        Jobs(workers or default_workers(), factory, candidate_seconds(study, task), listener) as jobs,
+        Jobs(Crew(workers, cluster), factory, run_folder, candidate_seconds(study, task), listener) as jobs,
         Boards(study, run_folder, store, judge, board_tools, listener, jobs.check) as boards,
     ):
         loop = _Loop(study, task, judge, module.lower_bound, store, jobs, boards)

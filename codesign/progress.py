@@ -13,14 +13,17 @@ from rich.table import Table
 from rich.text import Text
 
 from codesign.board_loop.result import BoardResult
-from codesign.listener import Listener
+from codesign.listener import GONE, Listener
 from codesign.record import Record
 
 
 class ProgressDisplay(Listener):
-    """Shows a search while it runs; a context manager that gives the terminal back."""
+    """Shows a search while it runs; a context manager that gives the terminal back.
 
-    def __init__(self, console: Console, workers: int) -> None:
+    ``workers``: as many processes are started here; None on a cluster, whose workers come and go.
+    """
+
+    def __init__(self, console: Console, workers: int | None) -> None:
         self._console = console
         self._workers = workers
         self._live = Live(console=console, refresh_per_second=4, transient=True) if console.is_terminal else None
@@ -50,7 +53,10 @@ class ProgressDisplay(Listener):
 
     def stage(self, worker: int, stage: str, words: str) -> None:
         """Note what a worker does."""
-        if worker not in self._stages and len(self._stages) == 0:
+        if stage == GONE:
+            self._stages.pop(worker, None)
+            return
+        if self._workers is not None and not self._stages:
             self.message(f"starting {self._workers} worker processes (5 to 10 s)")
         self._stages[worker] = (stage, words, time.monotonic())
 

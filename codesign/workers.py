@@ -32,14 +32,18 @@ _ENDED_BY_SOMEONE = (signal.SIGTERM, signal.SIGHUP)
 _STARTS = 3  # workers that may die before they are ready, in a row, before the search gives up
 
 
+class WorkerEnded(CodesignError):  # noqa: N818  # no fault of anything
+    """Someone ended a worker: that says nothing of its job."""
+
+
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a job: its result, or why it has none; ``died`` when its worker ended under it."""
+    """What became of a job: its result, or why it has none; ``retry`` where that may be the worker's fault."""
 
     key: str
     result: Any = None
     reason: str = ""
-    died: bool = False
+    retry: bool = False
     log: str = ""
     seconds: float = 0.0
 
@@ -208,7 +212,7 @@ class WorkerPool:
         reason = f"{_death(code)} in stage {worker.stage}"
         if -code in _ENDED_BY_SOMEONE:
             self._fatal.append(
-                CodesignError(
+                WorkerEnded(
                     f"{reason}: is the machine shut down? What ended before is stored; run the same command "
                     "again to continue"
                 )
@@ -216,7 +220,7 @@ class WorkerPool:
             return
         if not worker.ready:
             self._count_early_death(worker, reason)
-        outcome = self._replaced(worker, reason, died=True)
+        outcome = self._replaced(worker, reason)
         if worker.key is not None:
             outcomes.append(outcome)
 
@@ -227,9 +231,9 @@ class WorkerPool:
             advice = f"worker processes cannot start: {reason}; try {PROGRAM} doctor"
             self._fatal.append(ToolError(advice + (f"\n{log}" if log else "")))
 
-    def _replaced(self, worker: _Worker, reason: str, *, died: bool = False) -> Outcome:
+    def _replaced(self, worker: _Worker, reason: str) -> Outcome:
         seconds = time.monotonic() - worker.since
-        outcome = Outcome(worker.key or "", reason=reason, died=died, log=_tail(worker.output), seconds=seconds)
+        outcome = Outcome(worker.key or "", reason=reason, retry=True, log=_tail(worker.output), seconds=seconds)
         _end(worker)
         self._workers[self._workers.index(worker)] = self._start(worker.number)
         return outcome

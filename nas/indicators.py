@@ -17,8 +17,12 @@ def front(points: Sequence[Point]) -> list[int]:
 
     Equal points dominate nothing of each other and all stay; they keep the order of ``points``.
     """
-    kept = [index for index, point in enumerate(points) if not any(dominates(other, point) for other in points)]
-    return sorted(kept, key=lambda index: (points[index], index))
+    kept: list[int] = []
+    for index in sorted(range(len(points)), key=lambda index: (points[index], index)):
+        # what dominates a point stands before it, and so does what dominates that
+        if not any(dominates(points[other], points[index]) for other in kept):
+            kept.append(index)
+    return kept
 
 
 def hypervolume(points: Sequence[Point], reference: Point) -> float:

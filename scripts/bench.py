@@ -2,6 +2,7 @@
 
 ``loop``: the default search, uncached, in a fresh folder; each candidate trained, built and measured.
 ``rtl``: our hardware beside that of others, see :mod:`bench_rtl`.
+``cluster``: how fast the coordinator of a cluster is, see :mod:`bench_cluster`.
 """
 
 from __future__ import annotations
@@ -93,17 +94,23 @@ def main() -> int:
     searching.add_argument("--workers", type=int, default=default_workers(), help="default: one per core")
     hardware = what.add_parser("rtl", help="parallel networks beside those of da4ml")
     hardware.add_argument("--only", default="", metavar="TEXT", help="cases whose name contains this")
-    for benchmark in (searching, hardware):
+    many = what.add_parser("cluster", help="records per second of a cluster's coordinator")
+    for benchmark in (searching, hardware, many):
         benchmark.add_argument("--json", type=Path, required=True, metavar="FILE", help="where the figures are written")
     options = parser.parse_args()
     target = options.json.absolute()
     findings, machine = examine()
     print(f"{machine.cpu}, {machine.cores} cores, {machine.memory_mib} MiB, {machine.system}")
+    sys.path.append(str(Path(__file__).parent))  # -P leaves it out
     if options.what == "loop":
         values = {**loop(options.workers), "workers": options.workers}
         summary = f"{values['candidates_per_hour']:.0f} candidates per hour"
+    elif options.what == "cluster":
+        from bench_cluster import cluster
+
+        values = cluster()
+        summary = f"{values['records_per_second']:.0f} records per second"
     else:
-        sys.path.append(str(Path(__file__).parent))  # -P leaves it out
         from bench_rtl import rtl
 
         values = rtl(options.only)

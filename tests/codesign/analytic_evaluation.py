@@ -13,6 +13,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from codesign.architecture import Architecture
@@ -66,6 +67,8 @@ class Evaluator:
         if share < self.behaviour.get("die_once", 0.0) and not died.exists():
             died.touch()
             _die()
+        if share < self.behaviour.get("garbage", 0.0):
+            return Record(replace(architecture, input_bits=8), "failed", "garbage")
         report("synthesis")
         capacity = sum(layer.units for layer in architecture.hidden) * architecture.input_bits
         error = 0.6 / math.sqrt(capacity) + 0.02 * share

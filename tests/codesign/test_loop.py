@@ -123,7 +123,7 @@ def test_failures_are_stored_and_the_search_goes_on(folder, behave, behaviour):
     behave(**{behaviour: 0.3})
     run = run_search(SMALL, folder, workers=2)
     expected = {
-        "die": ("died twice: the worker was killed by SIGKILL (most often: out of memory) in stage training", ""),
+        "die": ("tried twice: the worker was killed by SIGKILL (most often: out of memory) in stage training", ""),
         "fail": ("yosys ended with exit code 1", "ERROR: out of luck"),
     }
     failed = [record for record in run.records if record.status == "failed"]
@@ -140,7 +140,7 @@ def test_a_candidate_that_hangs_is_stored_as_failed(folder, behave, monkeypatch)
     behave(hang=0.1)
     run = run_search(SMALL, folder, workers=2)
     assert {record.reason for record in run.records if record.status == "failed"} == {
-        "exceeded the limit of 0.5 s per candidate in stage training"
+        "tried twice: exceeded the limit of 0.5 s per candidate in stage training"
     }
 
 

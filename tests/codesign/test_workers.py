@@ -70,7 +70,7 @@ def test_a_job_that_fails_says_why_and_the_next_is_done(job, reason, log):
     with WorkerPool(1, worker_handlers.make, limit_seconds=60) as pool:
         found = run(pool, {"bad": (job,), "good": ("double", 4)})
     assert found["bad"].result is None
-    assert found["bad"].died == reason.startswith("the worker ")
+    assert found["bad"].retry == reason.startswith("the worker ")
     assert found["bad"].reason == reason
     assert log in found["bad"].log
     assert found["good"].result == 8
