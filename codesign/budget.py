@@ -74,8 +74,8 @@ class Miss:
 
 
 def misses(limits: Sequence[Constraint], record: Record, clock_mhz: float) -> list[Miss]:
-    """What a record misses, the worst first; nothing of a failed one."""
-    if record.measurement is None or record.status == "failed":
+    """What a record misses, the worst first; nothing of one that failed or was dropped."""
+    if record.measurement is None or record.status in ("failed", "dropped"):
         return []
     measured = record.measurement
     found = violations(limits, measured, clock_mhz, partial=record.status == "infeasible")

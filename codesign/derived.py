@@ -18,12 +18,14 @@ def derived(architecture: Architecture, measurement: Measurement, target: Target
     most = max(shares, key=lambda name: shares[name])
     source = figures[most]
     share = Figure(shares[most], "%", source.provenance, source.tool, source.version, {"resource": most})
+    return Measurement({"largest_share": share}).merged([counted(architecture)])
+
+
+def counted(architecture: Architecture) -> Measurement:
+    """``parameters`` and ``bit_operations``, known before training."""
+    counts = {"parameters": parameters(architecture), "bit_operations": bit_operations(architecture)}
     return Measurement(
-        {
-            "largest_share": share,
-            "parameters": _counted(parameters(architecture)),
-            "bit_operations": _counted(bit_operations(architecture)),
-        }
+        {name: Figure(float(count), "", Provenance.COUNTED, "architecture", "1") for name, count in counts.items()}
     )
 
 
@@ -41,7 +43,3 @@ def bit_operations(architecture: Architecture) -> int:
         n_in * n_out * bits * kernel
         for (n_in, n_out), bits in zip(shapes, (architecture.input_bits, *hidden), strict=True)
     )
-
-
-def _counted(value: int) -> Figure:
-    return Figure(float(value), "", Provenance.COUNTED, "architecture", "1")

@@ -111,6 +111,15 @@ class Evaluator:
                 return Record(architecture, "failed", str(error), log, artefacts=work.artefacts, seconds=work.seconds)
             return Record(architecture, "ok", measurement=measurement, artefacts=work.artefacts, seconds=work.seconds)
 
+    def try_out(self, architecture: Architecture, epochs: int, report: StageReport) -> Figure:
+        """The validation error after the first ``epochs`` epochs of training; CandidateError where there is none."""
+        report("short training")
+        try:
+            model, input_format = self._train(architecture, until=epochs)
+            return self._error(model, input_format, self._outputs(model, input_format))
+        except ModelError as error:
+            raise CandidateError(str(error)) from None
+
     def finalize(self, record: Record, report: StageReport) -> Final:
         """Test error of a front member, and hls4ml's own C simulation held against its Graph."""
         with tempfile.TemporaryDirectory(prefix="codesign-") as scratch:
@@ -150,9 +159,10 @@ class Evaluator:
 
         with work.stage("training"):
             model, input_format = self._train(architecture)
-            outputs = self._fit_outputs(model, input_format, work)
-            x_val = input_format.quantized_real(self.split.x_val)
-            error = model_error(model, x_val, self.split.y_val, outputs)
+            outputs = self._outputs(model, input_format)
+            if outputs is not None:
+                work.artefacts[OUTPUT_FILE] = self._put_json(outputs.to_json())
+            error = self._error(model, input_format, outputs)
             canonical.save(model, input_format, work.folder / "model")
             for name in (canonical.MODEL_FILE, canonical.FORMAT_FILE):
                 work.artefacts[name] = self.artefacts.put((work.folder / "model" / name).read_bytes())
@@ -185,7 +195,7 @@ class Evaluator:
         parts = (self.split.x_val, self.split.y_val, spread, architecture.weights == "binary")
         return Subject(graph, input_format, outputs, *parts)
 
-    def _train(self, architecture: Architecture) -> tuple[Any, InputFormat]:
+    def _train(self, architecture: Architecture, until: int | None = None) -> tuple[Any, InputFormat]:
         from quant import canonical
         from quant.train import train
 
@@ -197,18 +207,21 @@ class Evaluator:
             epochs=self.study.search.epochs,
             batch_size=self.study.search.batch_size,
             seed=_seed(architecture, self.study.study.seed),
+            until=until,
         )
         return canonical.canonicalize(trained, architecture, input_format), input_format
 
-    def _fit_outputs(self, model: Any, input_format: InputFormat, work: _Work) -> OutputFormat | None:
-        """What a regression's logits mean, kept as an artefact."""
+    def _error(self, model: Any, input_format: InputFormat, outputs: OutputFormat | None) -> Figure:
+        x_val = input_format.quantized_real(self.split.x_val)
+        return model_error(model, x_val, self.split.y_val, outputs)
+
+    def _outputs(self, model: Any, input_format: InputFormat) -> OutputFormat | None:
+        """What a regression's logits mean."""
         from quant.canonical import logits
 
         if self.dataset.class_names:
             return None
-        found = fit_outputs(logits(model, input_format.quantized_real(self.split.x_train)), self.split.y_train)
-        work.artefacts[OUTPUT_FILE] = self._put_json(found.to_json())
-        return found
+        return fit_outputs(logits(model, input_format.quantized_real(self.split.x_train)), self.split.y_train)
 
     def _output_format(self, artefacts: Mapping[str, str]) -> OutputFormat | None:
         if OUTPUT_FILE not in artefacts:

@@ -17,6 +17,7 @@ from typing import Any, Protocol, Self
 from codesign.architecture import Architecture
 from codesign.errors import CodesignError
 from codesign.listener import Listener
+from codesign.measurement import Figure
 from codesign.record import Final, Record
 from codesign.study import Study
 from codesign.task import Task
@@ -52,6 +53,9 @@ class Evaluation(Protocol):
     def evaluate(self, architecture: Architecture, report: StageReport) -> Record:
         """Train, build and measure one candidate."""
 
+    def try_out(self, architecture: Architecture, epochs: int, report: StageReport) -> Figure:
+        """The validation error after the first ``epochs`` epochs of training; CandidateError where there is none."""
+
     def finalize(self, record: Record, report: StageReport) -> Final:
         """Measure what is only measured of front members; a difference found there is a Final that failed."""
 
@@ -64,10 +68,21 @@ class EvaluateJob:
 
 
 @dataclass(frozen=True)
+class TrialJob:
+    """Train a new candidate shortly; gives the Figure of its error."""
+
+    architecture: Architecture
+    epochs: int
+
+
+@dataclass(frozen=True)
 class FinalizeJob:
     """Measure a front member further; gives a Final."""
 
     record: Record
+
+
+Job = EvaluateJob | TrialJob | FinalizeJob
 
 
 def make_handler(module: str, study: Study, run_folder: Path) -> Handler:
@@ -76,9 +91,11 @@ def make_handler(module: str, study: Study, run_folder: Path) -> Handler:
     return partial(_handle, evaluator)
 
 
-def _handle(evaluator: Evaluation, job: EvaluateJob | FinalizeJob, report: StageReport) -> Record | Final:
+def _handle(evaluator: Evaluation, job: Job, report: StageReport) -> Record | Figure | Final:
     if isinstance(job, FinalizeJob):
         return evaluator.finalize(job.record, report)
+    if isinstance(job, TrialJob):
+        return evaluator.try_out(job.architecture, job.epochs, report)
     record = evaluator.evaluate(job.architecture, report)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0  # Linux counts KiB
     return record if record.peak_memory_mib is not None else replace(record, peak_memory_mib=peak)
@@ -140,7 +157,7 @@ class Jobs:
 
     def run(
         self,
-        jobs: Mapping[str, EvaluateJob | FinalizeJob],
+        jobs: Mapping[str, Job],
         on_outcome: Callable[[Outcome], None],
         meanwhile: Callable[[], None],
     ) -> None:
@@ -180,7 +197,7 @@ class Jobs:
         if self._interrupts.count:
             raise SearchInterrupted("stopped by Ctrl-C")
 
-    def _submit(self, waiting: dict[str, EvaluateJob | FinalizeJob]) -> None:
+    def _submit(self, waiting: dict[str, Job]) -> None:
         pool = self._started()
         while waiting and pool.idle():
             key = next(iter(waiting))
@@ -241,18 +258,18 @@ class _Interrupts:
         self.count += 1
 
 
-def _architecture(job: EvaluateJob | FinalizeJob) -> Architecture:
-    return job.architecture if isinstance(job, EvaluateJob) else job.record.architecture
+def _architecture(job: Job) -> Architecture:
+    return job.record.architecture if isinstance(job, FinalizeJob) else job.architecture
 
 
-_ANSWERS = {EvaluateJob: Record, FinalizeJob: Final}
+_ANSWERS = {EvaluateJob: Record, TrialJob: Figure, FinalizeJob: Final}
 
 
-def _sound(job: EvaluateJob | FinalizeJob, outcome: Outcome) -> Outcome:
+def _sound(job: Job, outcome: Outcome) -> Outcome:
     """The outcome, or that its result is none of this job."""
     result: Any = outcome.result
     expected: type[Any] = _ANSWERS[type(job)]
-    if result is None or (isinstance(result, expected) and result.digest == outcome.key):
+    if result is None or (isinstance(result, expected) and getattr(result, "digest", outcome.key) == outcome.key):
         return outcome
     reason = f"the worker answered with {result!r:.100}, which is no {expected.__name__} of this candidate"
     return Outcome(outcome.key, reason=reason, retry=True, seconds=outcome.seconds)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from codesign.budget import misses
 from codesign.measurement import Measurement
-from codesign.record import Record
+from codesign.record import SHORT_ERROR, Record
 from nas.algorithm import Told, failed
 from nas.indicators import Point
 from nas.objectives import OBJECTIVES, Constraint, values, violations
@@ -58,6 +58,9 @@ class Judge:
         """What the search algorithm learns of a candidate."""
         if record.status == "failed" or record.measurement is None:
             return failed(len(self.constraints))
+        if record.status == "dropped":
+            behind = record.measurement.figures[SHORT_ERROR].details["behind"]
+            return Told(None, (behind, *(0.0 for _ in self.constraints[1:])))
         known = violations(self.constraints, record.measurement, self.clock_mhz, partial=record.status == "infeasible")
         told = Told(self.point(record), tuple(known.get(limit.key, 0.0) for limit in self.constraints))
         if record.status == "infeasible" and max(told.violations) <= 0:

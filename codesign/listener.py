@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from codesign.board_loop.result import BoardResult
 from codesign.record import Record
+from codesign.trial import Trial
 
 GONE = "gone"
 """The stage of a worker that left; it does not come back under its number."""
@@ -29,6 +30,12 @@ class Listener:
 
     def waiting(self, count: int) -> None:
         """The search waits for boards to measure ``count`` candidates."""
+
+    def trial(self, trial: Trial, error: str) -> None:
+        """A short training ended with ``error``, in words, and is stored."""
+
+    def rung(self, rung: int, passed: int, entered: int) -> None:
+        """All trainings of a rung (from 1) ended; ``passed`` of ``entered`` candidates go on."""
 
     def generation(self, number: int, front_size: int, hypervolume: float) -> None:
         """Generation ``number`` (from 0) is complete."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import importlib
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from codesign.architecture import Architecture
 from codesign.board_loop.stage import Boards
@@ -21,6 +22,7 @@ from codesign.measurement import Measurement
 from codesign.place import PROGRAM
 from codesign.record import Final, Record
 from codesign.run import Run, archive_front, open_for_search, snapshot, study_constraints
+from codesign.rungs import Rungs
 from codesign.searched_space import searched_space
 from codesign.stopping import Stopping
 from codesign.store import Store
@@ -105,6 +107,7 @@ class _Loop:
         sizes = (len(chosen.objectives), len(judge.constraints), chosen.population, chosen.generations)
         self.algorithm = ALGORITHMS[chosen.algorithm](self.space, Settings(*sizes, study.study.seed))
         self.stopping = Stopping(study, store)
+        self.rungs = Rungs(study, task, store, jobs, self.archive, boards.collect)
 
     def explore(self) -> None:
         """All generations; those already in the store are replayed."""
@@ -116,48 +119,58 @@ class _Loop:
                 self.listener.message(f"all {len(self.archive)} candidates of the space are evaluated")
                 return
             asked = [self.space.decode(genome) for genome in genomes]
-            self._evaluate(number, asked)
+            rungs = self._evaluate(number, asked)
             self.boards.settle()
             self.known = self.boards.known(tuple(self.archive.values()), number)
             self.algorithm.revise(self._told)
             self.algorithm.tell([self._told(genome) for genome in genomes])
-            self._close_generation(number)
+            self._close_generation(number, rungs)
             reason = self.stopping.after(number, self._ordered(number))
             if reason is not None:
                 self.listener.message(f"stopped after generation {number + 1}: {reason}")
                 return
 
-    def _evaluate(self, generation: int, asked: Sequence[Architecture]) -> None:
-        """Bring every architecture into the archive, with as little work as possible."""
+    def _evaluate(self, generation: int, asked: Sequence[Architecture]) -> list[dict[str, Any]]:
+        """Bring every architecture into the archive, with as little work as possible; what the rungs came to."""
         places = {architecture.digest(): index for index, architecture in enumerate(asked)}
-        jobs: dict[str, EvaluateJob | FinalizeJob] = {}
+        entrants = []
         for architecture in asked:
-            digest = architecture.digest()
-            if digest in self.archive:
+            before = self.archive.get(architecture.digest())
+            if before is not None:
+                # the rungs of a generation that was interrupted are decided among all that were on them
+                if before.generation == generation and self.rungs.entered(before.digest):
+                    entrants.append(architecture)
                 continue
             self.jobs.check()
             bound = self.bound(architecture)
             # a correction may save a candidate from being left out, but not condemn it
             if self.judge.over(bound) and self.judge.over(self.known.corrections.applied(bound)):
                 record = Record(architecture, "infeasible", "estimated before training", measurement=bound)
-                self._keep(self.judge.judged(record, "structural lower bound: "), generation, places[digest])
+                self._keep(generation, places, self.judge.judged(record, "structural lower bound: "))
             else:
-                jobs[digest] = EvaluateJob(architecture)
+                entrants.append(architecture)
+        keep = partial(self._keep, generation, places)
+        passed, rungs = self.rungs.climb(entrants, self.bound, keep)
+        self._measure([architecture for architecture in passed if architecture.digest() not in self.archive], keep)
+        return rungs
+
+    def _measure(self, candidates: Sequence[Architecture], keep: Callable[[Record], None]) -> None:
+        """Train, build and measure candidates."""
+        architectures = {architecture.digest(): architecture for architecture in candidates}
 
         def on_outcome(outcome: Outcome) -> None:
-            job = jobs[outcome.key]
-            assert isinstance(job, EvaluateJob)
             record = outcome.result
             if record is None:
-                seconds = {"total": outcome.seconds}
-                record = Record(job.architecture, "failed", outcome.reason, outcome.log, seconds=seconds)
+                architecture, seconds = architectures[outcome.key], {"total": outcome.seconds}
+                record = Record(architecture, "failed", outcome.reason, outcome.log, seconds=seconds)
             assert record.digest == outcome.key, "the evaluator answered for another architecture"
-            self._keep(self.judge.judged(record), generation, places[outcome.key])
+            keep(self.judge.judged(record))
 
+        jobs = {key: EvaluateJob(architecture) for key, architecture in architectures.items()}
         self.jobs.run(jobs, on_outcome, self.boards.collect)
 
-    def _keep(self, record: Record, generation: int, index: int) -> None:
-        record = replace(record, generation=generation, index=index)
+    def _keep(self, generation: int, places: Mapping[str, int], record: Record) -> None:
+        record = replace(record, generation=generation, index=places[record.digest])
         self.store.put(record)
         self.archive[record.digest] = record
         self.listener.candidate(self.known.record(record))
@@ -165,13 +178,20 @@ class _Loop:
     def _told(self, genome: Genome) -> Told:
         return self.judge.told(self.known.record(self.archive[self.space.decode(genome).digest()]))
 
-    def _close_generation(self, number: int) -> None:
+    def _close_generation(self, number: int, rungs: list[dict[str, Any]]) -> None:
         records = self._ordered(number)
         reference = self._reference(records)
         front = archive_front(self.study, records, {})
         points = [point for record in front if (point := self.judge.point(record)) is not None]
         volume = hypervolume(points, reference) if reference is not None else 0.0
-        summary = {"number": number, "candidates": len(records), "front": len(front), "hypervolume": volume}
+        summary: dict[str, Any] = {
+            "number": number,
+            "candidates": len(records),
+            "front": len(front),
+            "hypervolume": volume,
+        }
+        if rungs:
+            summary["rungs"] = rungs
         self.store.put_generation(number, summary)
         self.listener.generation(number, len(front), volume)
         if number + 1 < self.study.search.generations:

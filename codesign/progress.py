@@ -14,7 +14,8 @@ from rich.text import Text
 
 from codesign.board_loop.result import BoardResult
 from codesign.listener import GONE, Listener
-from codesign.record import Record
+from codesign.record import STATUSES, Record
+from codesign.trial import Trial, trial_line
 
 
 class ProgressDisplay(Listener):
@@ -31,7 +32,7 @@ class ProgressDisplay(Listener):
         self._boards: dict[str, tuple[str, str, float]] = {}
         self._total = self._done = self._known = self._generation = self._front = 0
         self._hypervolume = 0.0
-        self._counts = {"ok": 0, "infeasible": 0, "failed": 0}
+        self._counts: dict[str, int] = dict.fromkeys(STATUSES, 0)
         self._begun = time.monotonic()
 
     def __enter__(self) -> Self:
@@ -82,6 +83,15 @@ class ProgressDisplay(Listener):
         if self._live is None:
             self.message(f"waiting for boards: {count} {'candidates' if count > 1 else 'candidate'}")
 
+    def trial(self, trial: Trial, error: str) -> None:
+        """Print a short training where there is no live display."""
+        if self._live is None:
+            self.message(trial_line(trial, error))
+
+    def rung(self, rung: int, passed: int, entered: int) -> None:
+        """Say how many go on."""
+        self.message(f"rung {rung}: {passed} of {entered} go on")
+
     def generation(self, number: int, front_size: int, hypervolume: float) -> None:
         """Note the front; print it where there is no live display."""
         self._generation, self._front, self._hypervolume = number + 1, front_size, hypervolume
@@ -105,9 +115,11 @@ class ProgressDisplay(Listener):
         return f"front {self._front}, hypervolume {self._hypervolume:.4f}"
 
     def _render(self) -> RenderableType:
+        dropped = f"{self._counts['dropped']} dropped, " if self._counts["dropped"] else ""
         line = Text(
             f"{self._done}/{self._total} candidates ({self._counts['infeasible']} over budget, "
-            f"{self._counts['failed']} failed)   generation {self._generation + 1}   {self._quality()}   {self._left()}"
+            f"{dropped}{self._counts['failed']} failed)   generation {self._generation + 1}   {self._quality()}   "
+            f"{self._left()}"
         )
         table = Table.grid(padding=(0, 2))
         now = time.monotonic()

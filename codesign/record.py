@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from codesign.architecture import Architecture
 from codesign.measurement import Measurement
 
-Status = Literal["ok", "infeasible", "failed"]
+Status = Literal["ok", "infeasible", "dropped", "failed"]
+SHORT_ERROR = "short_error"
+"""Figure of a dropped candidate: its validation error where it was dropped."""
+STATUSES: tuple[Status, ...] = get_args(Status)
 
 
 @dataclass(frozen=True)
@@ -17,7 +20,9 @@ class Record:
     """One candidate.
 
     ``ok``: measured, and every budget kept. ``infeasible``: a budget is missed (``reason`` says which); the measurement
-    then may hold the structural lower bound only. ``failed``: no measurement; ``reason`` and ``log`` say why.
+    then may hold the structural lower bound only. ``dropped``: a short training ended behind those of others, so no
+    hardware was made; the measurement holds the lower bound and ``short_error``. ``failed``: no measurement; ``reason``
+    and ``log`` say why.
     ``artefacts`` are SHA-256 sums by name (see ``codesign.artifacts``), ``seconds`` are per stage.
     """
 

@@ -17,10 +17,11 @@ from codesign.errors import RunError, StorageError, nearest
 from codesign.files import write_whole
 from codesign.judging import Judge
 from codesign.place import PROGRAM
-from codesign.record import Final, Record
+from codesign.record import STATUSES, Final, Record
 from codesign.store import FILE, Store
 from codesign.study import Study, parse_study
 from codesign.task import Task
+from codesign.trial import Trial
 from nas.indicators import Point, front
 from nas.objectives import Constraint, constraints, values
 
@@ -39,6 +40,7 @@ class Run:
     study: Study
     task: Task
     records: tuple[Record, ...]
+    trials: tuple[Trial, ...]
     finals: dict[str, Final]
     boards: tuple[BoardResult, ...]
     generations: tuple[dict[str, Any], ...]
@@ -59,7 +61,7 @@ class Run:
     def counts(self) -> dict[str, int]:
         """Number of candidates by status."""
         found = Counter(record.status for record in self.records)
-        return {status: found[status] for status in ("ok", "infeasible", "failed")}
+        return {status: found[status] for status in STATUSES}
 
     @property
     def binding(self) -> str | None:
@@ -153,6 +155,7 @@ def snapshot(folder: Path, store: Store) -> Run:
         study,
         task,
         known.records(records),
+        tuple(store.trials()),
         store.finals(),
         tuple(boards),
         tuple(store.generations()),

@@ -23,8 +23,10 @@ from codesign.place import PROGRAM
 from codesign.record import Final, Record
 from codesign.report.boards import corrections_json
 from codesign.run import Run, read_run
+from codesign.rungs import rung_words
 from codesign.store import Store
 from codesign.summary import FrontTable, closing, fmax_caveat
+from codesign.trial import trial_line
 
 _LOG_LINES = 30
 _REASONS = 5
@@ -74,18 +76,23 @@ def follow(folder: Path) -> None:
     """Print a search's candidates as they end; returns when no process searches any more."""
     console = Console()
     shown: set[str] = set()
-    generations = 0
+    generations = trials = 0
     while True:
         process = searching_process(folder)  # before reading, so that the last reading sees everything
         run = _read_if_begun(folder, searched=process is not None)
         if run is not None:
+            for trial in run.trials[trials:]:
+                error = error_words(trial.error, run.task.validation_samples)
+                console.print(Text(trial_line(trial, error)), soft_wrap=True)
+            trials = len(run.trials)
             for record in run.records:
                 if record.digest not in shown:
                     shown.add(record.digest)
                     console.print(Text(_line(run, record, len(shown))), soft_wrap=True)
             for summary in run.generations[generations:]:
+                rungs = "".join(f"{words}, " for words in rung_words(summary))
                 console.print(
-                    f"generation {summary['number'] + 1}: front {summary['front']}, "
+                    f"generation {summary['number'] + 1}: {rungs}front {summary['front']}, "
                     f"hypervolume {summary['hypervolume']:.4f}"
                 )
             generations = len(run.generations)
@@ -218,11 +225,13 @@ def _boards_line(run: Run) -> list[str]:
 
 def _generations(run: Run) -> Table:
     table = Table(title="Generations", title_justify="left")
-    for heading in ("generation", "candidates so far", "front", "hypervolume"):
+    rungs = ("rungs",) if run.study.rungs.epochs else ()
+    for heading in ("generation", *rungs, "candidates so far", "front", "hypervolume"):
         table.add_column(heading, justify="right")
     for summary in run.generations:
         volume = f"{summary['hypervolume']:.4f}"
-        table.add_row(str(summary["number"] + 1), str(summary["candidates"]), str(summary["front"]), volume)
+        passed = ("\n".join(rung_words(summary)),) if rungs else ()
+        table.add_row(str(summary["number"] + 1), *passed, str(summary["candidates"]), str(summary["front"]), volume)
     return table
 
 

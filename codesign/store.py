@@ -16,9 +16,10 @@ from codesign.board_loop.result import BoardResult
 from codesign.errors import RunError, StorageError
 from codesign.place import PROGRAM
 from codesign.record import Final, Record
+from codesign.trial import Trial
 
 FILE = "store.sqlite"
-VERSION = 3
+VERSION = 4
 _APPLICATION = 0x436F4465  # marks a SQLite file as ours
 _PATIENCE_S = 10.0  # for a lock that another program holds
 # SQLite's codes, the extended ones where their low byte alone says too little
@@ -42,6 +43,7 @@ _SCHEMA = """
 BEGIN IMMEDIATE;
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 CREATE TABLE records (number INTEGER PRIMARY KEY, digest TEXT NOT NULL UNIQUE, json TEXT NOT NULL) STRICT;
+CREATE TABLE trials (number INTEGER PRIMARY KEY, json TEXT NOT NULL) STRICT;
 CREATE TABLE finals (digest TEXT PRIMARY KEY, json TEXT NOT NULL) STRICT;
 CREATE TABLE boards (number INTEGER PRIMARY KEY, digest TEXT NOT NULL, json TEXT NOT NULL) STRICT;
 CREATE TABLE generations (number INTEGER PRIMARY KEY, json TEXT NOT NULL) STRICT;
@@ -163,6 +165,14 @@ class Store:
             digests = ", ".join(record.digest[:12] for record in found[:4])
             raise RunError(f"{len(found)} candidates begin with {prefix!r} ({digests}); give more digits")
         return found[0]
+
+    def put_trial(self, trial: Trial) -> None:
+        """Add what a candidate's short training came to."""
+        self._write("INSERT INTO trials (json) VALUES (?)", json.dumps(trial.to_json()))
+
+    def trials(self) -> list[Trial]:
+        """All short trainings in the order they ended."""
+        return [Trial.from_json(values) for values in self._values("SELECT json FROM trials ORDER BY number")]
 
     def put_final(self, final: Final) -> None:
         """Add what was measured of a front member after the search."""

@@ -7,9 +7,9 @@ import json
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
 from codesign.errors import StudyError, nearest
@@ -19,6 +19,7 @@ from codesign.schema import (
     BudgetSection,
     DataSection,
     RobustnessSection,
+    RungsSection,
     SearchSection,
     SpaceSection,
     StopSection,
@@ -26,6 +27,7 @@ from codesign.schema import (
     TargetSection,
     toml_value,
 )
+from nas.objectives import ERRORS
 
 
 class Study(BaseModel):
@@ -38,10 +40,26 @@ class Study(BaseModel):
     target: TargetSection = TargetSection()
     budget: BudgetSection = BudgetSection()
     search: SearchSection = SearchSection()
+    rungs: RungsSection = RungsSection()
     space: SpaceSection = SpaceSection()
     board: BoardSection = BoardSection()
     stop: StopSection = StopSection()
     robustness: RobustnessSection = RobustnessSection()
+
+    @model_validator(mode="after")
+    def _sections_agree(self) -> Self:
+        longest, whole = max(self.rungs.epochs, default=0), self.search.epochs
+        if longest >= whole:
+            raise ValueError(
+                f"rungs.epochs = {toml_value(self.rungs.epochs)} must stay below search.epochs = {whole}: a rung is a "
+                "shorter training"
+            )
+        if self.rungs.epochs and not set(self.search.objectives) & set(ERRORS):
+            raise ValueError(
+                f"rungs.epochs = {toml_value(self.rungs.epochs)} rank by an error, and search.objectives = "
+                f'{toml_value(self.search.objectives)} has none; add "error", or leave the rungs out'
+            )
+        return self
 
     @property
     def name(self) -> str:
@@ -146,6 +164,8 @@ def _explain(error: ValidationError, values: dict[str, Any]) -> str:
     """The first error in our words: the key, its value, and what it should have been."""
     first = error.errors()[0]
     place = first["loc"]
+    if not place:
+        return str(first["ctx"]["error"])
     section, sections = str(place[0]), _sections()
     if section not in sections:
         return f"unknown section [{section}]; {nearest(section, sections)}"

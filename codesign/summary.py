@@ -79,7 +79,8 @@ def fmax_note(figures: Sequence[tuple[Figure, Mode]]) -> str:
 def outcome_lines(run: Run) -> list[str]:
     """What became of the candidates, and the budget that binds."""
     counts = run.counts
-    numbers = f"{counts['ok']} within budget, {counts['infeasible']} over, {counts['failed']} failed"
+    dropped = f"{counts['dropped']} dropped early, " if counts["dropped"] else ""
+    numbers = f"{counts['ok']} within budget, {counts['infeasible']} over, {dropped}{counts['failed']} failed"
     binding = f"binding: {_named(run, run.binding)}" if run.binding else "no budget binds"
     return [f"{len(run.records)} candidates: {numbers}", binding]
 

@@ -38,3 +38,21 @@ def hypervolume(points: Sequence[Point], reference: Point) -> float:
     scaled = np.array(points, dtype=float).reshape(-1, len(reference)) / scale
     inside = scaled[(scaled < bound).all(axis=1)]
     return float(HV(ref_point=bound)(inside)) if len(inside) else 0.0
+
+
+def ranked(points: Sequence[Point]) -> list[int]:
+    """Indices of the points, best first: front by front, and within a front those with most room around them first.
+
+    The room is NSGA-II's crowding distance (Deb et al., 2002). Equals keep the order of ``points``.
+    """
+    import numpy as np
+    from pymoo.operators.survival.rank_and_crowding.metrics import calc_crowding_distance
+    from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
+
+    values = np.array(points, dtype=float)
+    order: list[int] = []
+    for members in NonDominatedSorting().do(values):
+        places = sorted(int(index) for index in members)
+        room = calc_crowding_distance(values[places], filter_out_duplicates=False)
+        order += [place for _, place in sorted(zip((-room).tolist(), places, strict=True))]
+    return order

@@ -36,10 +36,13 @@ def train(
     epochs: int,
     batch_size: int,
     seed: int,
+    until: int | None = None,
 ) -> Model:
     """Build and train a model on the training part of ``split``; the same arguments give the same bits.
 
-    Optimizer, learning rate and sparsity pressure are the architecture's.
+    Optimizer, learning rate and sparsity pressure are the architecture's. With ``until`` training ends after so many of
+    the ``epochs``, at the learning rates of all of them: that tells more of where the whole training ends than a short
+    training with a schedule of its own.
 
     Statistics and thresholds follow the batches first, are then re-estimated on all training samples and frozen, and
     the remaining steps train the network exactly as it will be exported.
@@ -56,6 +59,7 @@ def train(
         batch_size=batch_size,
         training=architecture.training,
         seed=seed,
+        until=until,
     )
     return model
 
@@ -71,19 +75,26 @@ def fit_model(
     batch_size: int,
     training: Training,
     seed: int,
+    until: int | None = None,
 ) -> None:
     """Train ``model`` in place with a cosine schedule and sparsity pressure, on the loss of ``heat`` times its logits.
 
     That is the cross entropy of labels ``y`` (samples,), or the mean square error of targets (samples, ``outputs``).
+    ``until``: end after so many of the ``epochs``.
     """
     orders = _orders(len(x), epochs, batch_size, seed)
     rates = training.learning_rate * 0.5 * (1 + np.cos(np.pi * np.arange(len(orders)) / len(orders)))
     step = _stepper(model, tf.constant(x), _goal(y, outputs), heat, training)
     settled = min(max(1, int(SETTLED * len(orders))), len(orders) - 1)  # a step before it, where there are two
-    for i, (rows, rate) in enumerate(zip(tf.constant(orders), tf.constant(rates, tf.float32), strict=True)):
+    steps = len(orders) if until is None else len(orders) * until // epochs
+    for i, (rows, rate) in enumerate(
+        zip(tf.constant(orders[:steps]), tf.constant(rates[:steps], tf.float32), strict=True)
+    ):
         if i == settled:
             settle(model, x)
         step(rows, rate)
+    if steps <= settled:
+        settle(model, x)  # what is evaluated has its statistics and thresholds from all samples
     forget_function(step)
     gc.collect()
 

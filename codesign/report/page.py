@@ -45,6 +45,7 @@ def page(run: Run) -> str:
         ("genes", "Genes along the front", _genes(run)),
         ("winners", "The networks of the front", _winners(run)),
         ("progress", "Progress of the search", _progress(run)),
+        *([("rungs", "Rungs", sections.rungs(run))] if run.study.rungs.epochs else []),
         *([("boards", "Boards", on_boards)] if (on_boards := report_boards.boards(run)) else []),
         ("failures", "Not on the front", _closing(run) + sections.reasons(run)),
         ("data", "Data", sections.data(run)),
@@ -156,6 +157,7 @@ def _tiles(run: Run) -> str:
             (str(len(run.front)), "networks on the front"),
             (str(len(run.records)), "candidates evaluated"),
             (str(counts["infeasible"]), "over budget"),
+            *([(str(counts["dropped"]), "dropped early")] if counts["dropped"] else []),
             (str(counts["failed"]), "failed"),
             (run.binding or "none", "budget that binds most"),
         ]

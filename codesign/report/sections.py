@@ -10,7 +10,7 @@ from codesign.accuracy import RMSE_UNIT, error_words, output_words
 from codesign.budget import Miss, misses
 from codesign.measurement import Figure, Provenance
 from codesign.place import PROGRAM
-from codesign.record import Record
+from codesign.record import SHORT_ERROR, Record
 from codesign.report.html import Cell, Html, note, paragraph, table
 from codesign.report.marks import marked
 from codesign.report.winner import anchor
@@ -19,7 +19,7 @@ from codesign.show import all_figures
 from codesign.summary import fmax_note, fmax_words, front_notes, latency
 from codesign.task import Task
 from nas.indicators import Point
-from nas.objectives import OBJECTIVES, source
+from nas.objectives import ERRORS, OBJECTIVES, source
 
 MEANINGS = {
     Provenance.TRAINED: "counted by running the exact network on data",
@@ -143,8 +143,40 @@ def reasons(run: Run) -> str:
     for key in sorted(missed, key=lambda key: -len(missed[key])):
         nearest, digest = min(missed[key], key=lambda pair: pair[0].violation)
         rows.append(("over budget", str(len(missed[key])), f"the nearest: {nearest.words()}", _show(run, digest)))
+    rows += _dropped(run)
     headings = ("status", "candidates", "reason", "an example")
     return table(headings, rows, wide=(2,), numbers=(1,), code=(3,)) if rows else paragraph("Nothing failed.")
+
+
+def _dropped(run: Run) -> list[tuple[str, str, str, str]]:
+    """For each rung, how many it dropped, and who came nearest to going on."""
+    found: dict[int, list[tuple[float, Record]]] = {}
+    for record in run.records:
+        if record.status == "dropped":
+            details = all_figures(record, None)[SHORT_ERROR].details
+            found.setdefault(details["rung"], []).append((details["place"] / details["of"], record))
+    return [
+        (f"dropped at rung {rung}", str(len(dropped)), f"the nearest: {record.reason}", _show(run, record.digest))
+        for rung, dropped in sorted(found.items())
+        for _, record in [min(dropped, key=lambda pair: pair[0])]
+    ]
+
+
+def rungs(run: Run) -> str:
+    """What the short trainings were, and how many went on in each generation."""
+    names = [name for name in run.study.search.objectives if name not in ERRORS]
+    known = f"their error and of what their structure says of {', '.join(names)}" if names else "their error"
+    text = (
+        f"Each generation trains its candidates for {', then '.join(map(str, run.study.rungs.epochs))} of "
+        f"{run.study.search.epochs} epochs. {100 * run.study.rungs.share:g} % of them go on, ranked by {known}: first "
+        "those that no other one dominates. Only who passes every rung is trained in full, synthesized and simulated."
+    )
+    rows = [
+        (str(summary["number"] + 1), str(number), str(rung["epochs"]), str(rung["entered"]), str(rung["passed"]))
+        for summary in run.generations
+        for number, rung in enumerate(summary.get("rungs", ()), 1)
+    ]
+    return paragraph(text) + table(("generation", "rung", "epochs", "candidates", "went on"), rows, numbers=range(5))
 
 
 def _show(run: Run, digest: str) -> str:

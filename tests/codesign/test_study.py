@@ -89,6 +89,15 @@ BAD = {
     '[space]\nweights = ["quaternary"]': 'space.weights = ["quaternary"] is not a list of "ternary", "binary"',
     "[space]\nlearning_rate = [0]": "space.learning_rate = [0] is not a list of numbers above 0, at most 1",
     '[space]\nper_layer = ["depth"]': 'space.per_layer = ["depth"] is not a list of "width", "activation_bits"',
+    "[rungs]\nepochs = [4, 2]": "rungs.epochs = [4, 2] must ascend: each rung trains longer than the last",
+    "[rungs]\nepochs = [2, 2]": "rungs.epochs = [2, 2] names the same value twice",
+    "[rungs]\nepochs = [0]": "rungs.epochs = [0] is not a list of whole numbers from 1 to 1000, in ascending order",
+    "[rungs]\nepochs = [2, 20]": "rungs.epochs = [2, 20] must stay below search.epochs = 20: a rung is a shorter "
+    "training",
+    "[rungs]\nshare = 0.3": "rungs.share = 0.3 drops nobody without epochs; give them, such as epochs = [2]",
+    "[rungs]\nepochs = [2]\nshare = 1.0": "rungs.share = 1.0 is not a number from 0.05 to 0.95",
+    '[rungs]\nepochs = [2]\n[search]\nobjectives = ["latency", "lut"]': "rungs.epochs = [2] rank by an error, and "
+    'search.objectives = ["latency", "lut"] has none; add "error", or leave the rungs out',
     "[[space]]\nwidth = [3]": "space = [{width = [3]}] is not a section; write [space] above its keys",
 }
 

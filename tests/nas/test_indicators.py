@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nas.indicators import dominates, front, hypervolume
+from nas.indicators import dominates, front, hypervolume, ranked
 
 POINTS = st.lists(st.tuples(*[st.integers(0, 6).map(float)] * 3), max_size=20)
 
@@ -41,3 +41,10 @@ def test_hypervolume_grows_with_points_and_ignores_dominated_ones(points, refere
     assert 0.0 <= whole <= 1.0 + 1e-9
     assert hypervolume([points[index] for index in front(points)], reference) == pytest.approx(whole)
     assert hypervolume(points[:-1], reference) <= whole + 1e-9
+
+
+def test_points_are_ranked_by_front_then_by_room():
+    points = [(2.0, 4.0), (1.0, 5.0), (6.0, 6.0), (5.0, 1.0), (2.1, 3.9), (3.0, 5.0)]
+    assert ranked(points) == [1, 3, 4, 0, 5, 2]
+    assert ranked([(1.0, 1.0)] * 3) == [0, 1, 2]
+    assert ranked([]) == []

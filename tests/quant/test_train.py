@@ -86,6 +86,19 @@ def test_statistics_are_frozen_at_the_end(split, input_format):
     assert fingerprint(model) == before
 
 
+def test_a_training_that_ends_early_goes_the_first_steps_of_the_whole_one(split, input_format):
+    shape = architecture((12, "ternary"))
+    whole = {"epochs": 4, "batch_size": 64, "seed": 5}
+    early = train(shape, split, input_format, **whole, until=1)
+    x = input_format.quantized_real(split.x_train)
+    assert np.array_equal(early(x, training=True), early(x, training=False)), "its statistics are frozen"
+    assert fingerprint(train(shape, split, input_format, **whole, until=1)) == fingerprint(early)
+    assert fingerprint(train(shape, split, input_format, **whole | {"epochs": 1})) != fingerprint(early)
+    assert fingerprint(train(shape, split, input_format, **whole, until=4)) == fingerprint(
+        train(shape, split, input_format, **whole)
+    )
+
+
 def test_batches_larger_than_the_data_still_train(split, input_format):
     shape = architecture((8, "2"), learning_rate=0.05)
     model = train(shape, split, input_format, epochs=30, batch_size=100_000, seed=5)

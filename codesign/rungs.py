@@ -1,0 +1,133 @@
+"""Rungs: short trainings that decide which candidates of a generation are trained in full and become hardware.
+
+Successive halving (Jamieson and Talwalkar, AISTATS 2016) within each generation: all candidates train for a few
+epochs, the best share of them goes on, to longer trainings and at last to the full one. A generation waits for all of
+a rung, so who goes on depends on the study alone. A candidate that goes on is trained from the start again: that costs
+the few epochs of the last rung, and its weights are those that it would have without rungs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from codesign.accuracy import error_words
+from codesign.architecture import Architecture
+from codesign.derived import counted
+from codesign.jobs import Job, Jobs, TrialJob
+from codesign.measurement import Measurement
+from codesign.record import SHORT_ERROR, Record
+from codesign.store import Store
+from codesign.study import Study
+from codesign.task import Task
+from codesign.trial import Trial
+from codesign.workers import Outcome
+from nas.indicators import Point, ranked
+from nas.objectives import ERRORS, OBJECTIVES
+
+Known = Callable[[Architecture], Measurement]
+"""What is known of a candidate before it becomes hardware."""
+
+
+class Rungs:
+    """The rungs of one search; without any, every candidate goes on.
+
+    ``archive`` holds the search's records by digest.
+    """
+
+    def __init__(
+        self,
+        study: Study,
+        task: Task,
+        store: Store,
+        jobs: Jobs,
+        archive: Mapping[str, Record],
+        meanwhile: Callable[[], None],
+    ) -> None:
+        self._study, self._task, self._store, self._jobs = study, task, store, jobs
+        self._archive, self._meanwhile = archive, meanwhile
+        self._trials = {(trial.digest, trial.rung): trial for trial in store.trials()}
+
+    def entered(self, digest: str) -> bool:
+        """Whether a candidate's training on the first rung ended before."""
+        return (digest, 1) in self._trials
+
+    def climb(
+        self, entrants: Sequence[Architecture], known: Known, keep: Callable[[Record], None]
+    ) -> tuple[Sequence[Architecture], list[dict[str, Any]]]:
+        """Who of ``entrants`` goes on, in their order, and what each rung came to.
+
+        ``keep`` stores the records of the others, which were dropped or failed, and adds them to the archive.
+        """
+        rungs = []
+        for rung, epochs in enumerate(self._study.rungs.epochs, 1):
+            self._train(entrants, rung, epochs, keep)
+            ended = [one for one in entrants if (one.digest(), rung) in self._trials]
+            order = [ended[place] for place in ranked([self._point(one, rung, known(one)) for one in ended])]
+            count = math.ceil(self._study.rungs.share * len(order))
+            for place, one in enumerate(order[count:], count + 1):
+                if one.digest() not in self._archive:
+                    keep(self._dropped(one, rung, place, len(order), order[:count], known(one)))
+            entrants = [one for one in ended if one in order[:count]]
+            rungs.append({"epochs": epochs, "entered": len(order), "passed": count})
+            self._jobs.listener.rung(rung, count, len(order))
+        return entrants, rungs
+
+    def _train(self, entrants: Sequence[Architecture], rung: int, epochs: int, keep: Callable[[Record], None]) -> None:
+        """Bring every entrant's trial of the rung into the store; one that fails is kept as failed."""
+        missing = {one.digest(): one for one in entrants if (one.digest(), rung) not in self._trials}
+        jobs: dict[str, Job] = {key: TrialJob(one, epochs) for key, one in missing.items() if key not in self._archive}
+
+        def on_outcome(outcome: Outcome) -> None:
+            if outcome.result is None:
+                seconds = {"total": outcome.seconds}
+                keep(Record(missing[outcome.key], "failed", outcome.reason, outcome.log, seconds=seconds))
+                return
+            trial = Trial(outcome.key, missing[outcome.key].words(), rung, outcome.result, outcome.seconds)
+            self._store.put_trial(trial)
+            self._trials[outcome.key, rung] = trial
+            self._jobs.listener.trial(trial, self._words(trial))
+
+        self._jobs.run(jobs, on_outcome, self._meanwhile)
+
+    def _point(self, one: Architecture, rung: int, known: Measurement) -> Point:
+        """The study's objectives as far as they are known: the error of the short training, others by structure."""
+        figures = known.merged([counted(one)])
+        others = [OBJECTIVES[name] for name in self._study.search.objectives if name not in ERRORS]
+        clock = self._study.target.clock_mhz
+        costs = [quantity.value(figures, clock) for quantity in others if quantity.figure in figures.figures]
+        return (self._trials[one.digest(), rung].error.value, *costs)
+
+    def _dropped(
+        self,
+        one: Architecture,
+        rung: int,
+        place: int,
+        entered: int,
+        ahead: Sequence[Architecture],
+        known: Measurement,
+    ) -> Record:
+        """The record of the ``place``-th (from 1) of ``entered``, which ends here; ``ahead`` went on."""
+        trials = [self._trials[other.digest(), rung] for other in ahead]
+        own, best = self._trials[one.digest(), rung], min(trials, key=lambda trial: trial.error.value)
+        epochs = self._study.rungs.epochs
+        reason = (
+            f"dropped at rung {rung}: validation error {self._words(own)} after {epochs[rung - 1]} epochs, place "
+            f"{place} of {entered}; {len(ahead)} went on, the best with {self._words(best)}"
+        )
+        behind = len(epochs) - rung + place / entered  # of two, the one that came further is the better one
+        details = {"rung": rung, "epochs": epochs[rung - 1], "place": place, "of": entered, "behind": behind}
+        short = replace(own.error, details={**own.error.details, **details})
+        measurement = known.merged([Measurement({SHORT_ERROR: short})])
+        return Record(one, "dropped", reason, measurement=measurement, seconds={"training": own.seconds})
+
+    def _words(self, trial: Trial) -> str:
+        return error_words(trial.error, self._task.validation_samples)
+
+
+def rung_words(generation: Mapping[str, Any]) -> list[str]:
+    """What each rung of a generation's summary came to, e.g. ``rung 1: 8 of 16 went on``."""
+    rungs = enumerate(generation.get("rungs", ()), 1)
+    return [f"rung {number}: {rung['passed']} of {rung['entered']} went on" for number, rung in rungs]

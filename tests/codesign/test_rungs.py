@@ -1,0 +1,183 @@
+"""Short trainings that decide who becomes hardware; searches with them continue bit for bit."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import signal
+import time
+from collections import Counter
+
+import pytest
+from search_entry import result
+
+from codesign.errors import StorageError
+from codesign.listener import Listener
+from codesign.loop import search
+from codesign.report.page import page
+from codesign.run import read_run
+from codesign.show import follow, run_json
+from codesign.study import parse_study
+from codesign.summary import closing
+
+TEXT = (
+    '[study]\nname = "small"\n[search]\npopulation = 8\ngenerations = 3\n[rungs]\nepochs = [2, 5]\nshare = 0.5\n'
+    '[space]\nmode = ["parallel"]\n[budget]\nlut = "100%"\n'
+)
+SMALL = parse_study(TEXT, "x")
+
+
+def run_search(folder, study=SMALL, **settings):
+    return search(study, folder, **{"workers": 1, "evaluation": "analytic_evaluation", **settings})
+
+
+@pytest.fixture
+def folder(tmp_path, behave):
+    return tmp_path / "runs" / "small"
+
+
+def trained(folder):
+    """How often each was trained, by digest and epochs; whole trainings by digest alone."""
+    return Counter(line for path in folder.glob("evaluated-*") for line in path.read_text().split())
+
+
+def test_only_who_passes_every_rung_becomes_hardware(folder, behave):
+    behave(count_in=True)
+    run = run_search(folder)
+    counts = trained(folder)
+    assert set(counts.values()) == {1}
+    assert [generation["rungs"] for generation in run.generations] == [
+        [{"epochs": 2, "entered": 8, "passed": 4}, {"epochs": 5, "entered": 4, "passed": 2}]
+    ] * 3
+    assert len(run.records) == 24
+    assert run.counts["dropped"] == 18
+    whole = {key for key in counts if ":" not in key}
+    assert whole == {record.digest for record in run.records if record.status != "dropped"}
+    assert all("lut" in record.measurement.figures and "fmax" in record.measurement.figures for record in run.front)
+    assert {record.status for record in run.front} == {"ok"}
+
+
+def test_a_dropped_candidate_says_why(folder):
+    run = run_search(folder)
+    first = [record for record in run.records if record.reason.startswith("dropped at rung 1")]
+    pattern = (
+        r"dropped at rung (\d): validation error ([\d.]+) ± [\d.]+ % after (\d) epochs, place (\d) of (\d); (\d) went "
+        r"on, the best with ([\d.]+) ± [\d.]+ %"
+    )
+    assert len(first) == 12
+    for record in run.records:
+        if record.status != "dropped":
+            continue
+        rung, error, epochs, place, entered, passed, _ = re.fullmatch(pattern, record.reason).groups()
+        figure = record.measurement.figures["short_error"]
+        assert (rung, epochs, entered, passed) in {("1", "2", "8", "4"), ("2", "5", "4", "2")}
+        assert f"{100 * figure.value:.1f}" == error
+        assert figure.details["place"] == int(place) > int(passed)
+        assert {"lut", "short_error"} == set(record.measurement.figures)
+
+
+def test_the_smallest_error_of_a_rung_goes_on(folder):
+    run = run_search(folder)
+    errors = {trial.digest: trial.error.value for trial in run.trials if trial.rung == 1}
+    gone = {record.digest for record in run.records if record.reason.startswith("dropped at rung 1")}
+    for generation in range(3):
+        members = [record.digest for record in run.records if record.generation == generation]
+        least = min(errors[digest] for digest in members)
+        assert not gone >= {digest for digest in members if errors[digest] == least}
+
+
+def test_the_algorithm_prefers_who_came_further(folder):
+    from codesign.judging import Judge
+
+    run = run_search(folder)
+    judge = Judge(SMALL.search.objectives, run.constraints, 100.0)
+    told = [(record, judge.told(record)) for record in run.records]
+    excess = {rung: [t.excess for r, t in told if r.reason.startswith(f"dropped at rung {rung}")] for rung in (1, 2)}
+    assert all(t.excess == 0 for r, t in told if r.status == "ok")
+    assert 0 < max(excess[2]) <= 1 < min(excess[1]) <= max(excess[1]) <= 2
+    assert all(t.objectives is None for r, t in told if r.status == "dropped")
+
+
+def test_who_goes_on_is_measured_as_without_rungs(folder):
+    whole = parse_study(TEXT.replace("epochs = [2, 5]\nshare = 0.5", ""), "x")
+    without = {record.digest: record for record in run_search(folder.parent / "whole", whole).records}
+    measured = [record for record in run_search(folder).records if record.generation == 0 and record.status == "ok"]
+    assert measured
+    assert all(without[record.digest].measurement == record.measurement for record in measured)
+
+
+def test_a_short_training_that_fails_is_a_failed_candidate_and_counts_for_no_rung(folder, behave):
+    behave(fail_short=0.3)
+    run = run_search(folder)
+    failed = [record for record in run.records if record.status == "failed"]
+    assert failed
+    assert {(record.reason, record.log) for record in failed} == {("no number", "loss: nan")}
+    for generation in run.generations:
+        lost = sum(record.generation == generation["number"] for record in failed)
+        assert generation["rungs"][0] == {"epochs": 2, "entered": 8 - lost, "passed": (9 - lost) // 2}
+    behave()
+    assert run_search(folder) == run
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_an_interrupted_generation_is_decided_as_if_it_had_not_been(tmp_path, behave, workers):
+    whole = run_search(tmp_path / "whole")
+    behave(disk_full=0.4)
+    with pytest.raises(StorageError):
+        run_search(tmp_path / "run", workers=workers)
+    assert 0 < len(read_run(tmp_path / "run").records) < 24
+    behave()
+    again = run_search(tmp_path / "run", workers=workers)
+    assert result(again) == result(whole)
+    assert {record.digest: record.reason for record in again.records} == {r.digest: r.reason for r in whole.records}
+
+
+def test_kills_lose_nothing_and_change_nothing(tmp_path, start_search, behave):
+    study, folder, rng = tmp_path / "study.toml", tmp_path / "run", random.Random(4)
+    study.write_text(TEXT)
+    whole = result(run_search(tmp_path / "whole"))
+    behave(sleep=0.2, count_in=True)
+    for _ in range(4):
+        with start_search(folder, study) as process:
+            for line, _ in zip(process.stdout, range(rng.randint(2, 4)), strict=False):
+                assert not line.startswith("result"), "the search ended before it could be killed"
+            time.sleep(rng.uniform(0.0, 0.4))
+            os.killpg(process.pid, signal.SIGKILL)
+    stored = {(trial.digest, trial.rung) for trial in read_run(folder).trials}
+    assert 0 < len(stored) < 36
+    before = trained(folder)
+    with start_search(folder, study) as process:
+        lines = process.communicate()[0].splitlines()
+    assert json.loads(lines[-1].removeprefix("result ")) == json.loads(json.dumps(whole))
+    again = trained(folder) - before
+    epochs = {1: 2, 2: 5}
+    assert not {f"{digest}:{epochs[rung]}" for digest, rung in stored} & set(again), "trained again after it was stored"
+
+
+def test_rungs_are_shown(folder, monkeypatch, capsys):
+    said = []
+
+    class Messages(Listener):
+        def trial(self, trial, error):
+            said.append((trial.rung, error))
+
+        def rung(self, rung, passed, entered):
+            said.append((rung, passed, entered))
+
+    run = run_search(folder, listener=Messages())
+    assert said.count((1, 4, 8)) == said.count((2, 2, 4)) == 3
+    assert len([words for words in said if len(words) == 2]) == len(run.trials) == 36
+    assert "18 dropped early" in closing(run)
+    follow(folder)
+    shown = capsys.readouterr().out
+    assert len(re.findall(r"^rung [12]: 64x.*  validation error [\d.]+ ± [\d.]+ %$", shown, re.MULTILINE)) == 36
+    generations = r"^generation \d: rung 1: 4 of 8 went on, rung 2: 2 of 4 went on, front "
+    assert len(re.findall(generations, shown, re.MULTILINE)) == 3
+    html = page(run)
+    for words in ('<section id="rungs">', "dropped at rung 2", "18</b><span>dropped early", "2, then 5 of 20 epochs"):
+        assert words in html
+    described = run_json(run)
+    assert described["counts"]["dropped"] == 18
+    assert described["generations"][0]["rungs"][1] == {"epochs": 5, "entered": 4, "passed": 2}
