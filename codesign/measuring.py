@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import shutil
 import time
 from collections.abc import Sequence
@@ -238,7 +239,7 @@ def _implement(subject: Subject, folder: Path, out: Path | None, stage: Announce
     try:
         return implement(
             subject.graph, subject.hardware, subject.target, subject.vectors(), folder,
-            foldings=subject.foldings, stage=stage,
+            foldings=subject.foldings, jobs=len(os.sched_getaffinity(0)), stage=stage,
         )  # fmt: skip
     except MismatchError:
         if out is not None:

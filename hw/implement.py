@@ -6,6 +6,7 @@ import importlib.metadata
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,13 @@ from hw.design import Design, design
 from hw.emit.streaming import Foldings
 from hw.graph import Graph, Ints
 from hw.hls4ml_flow import c_simulation
-from hw.measure import verilator, yosys
+from hw.measure import layers, verilator, yosys
+from hw.measure.cache import Cache
 from hw.measure.delays import DelayModel
+from hw.measure.layers import LayeredPlan
+from hw.measure.plan import BuildPlan
 from hw.measure.timing import Timing, analyse
+from hw.measure.yosys import Synthesis
 
 TOOL_SECONDS = 300.0
 # Registers are placed for this share of the period: delays before synthesis are that much too short in the mean.
@@ -50,17 +55,21 @@ def implement(
     folder: Path,
     *,
     foldings: Foldings | None = None,
+    jobs: int = 1,
     stage: Announce = lambda _: nullcontext(),
 ) -> Implementation:
     """Build ``graph`` for ``target`` in ``folder`` and hold its RTL against it on input integers ``x`` (n, inputs).
 
     In parallel mode registers are placed so that the timing model meets the clock; where the netlist misses it, again
     with more of them, and the fastest is kept. Raises ModelError where the graph cannot be built, MismatchError at the
-    first differing bit, ToolRunError when a tool fails. ``foldings`` as in :func:`hw.design.design`.
+    first differing bit, ToolRunError when a tool fails. ``foldings`` as in :func:`hw.design.design`. Layers of a large
+    network are synthesized ``jobs`` at a time. What the user's cache has is neither synthesized nor compiled again.
     """
-    best = _fastest(graph, hardware, target, folder, foldings, stage)
+    cache = Cache.of_user()
+    synthesize = partial(layers.synthesize, timeout_s=TOOL_SECONDS, cache=cache, jobs=jobs)
+    best = _fastest(graph, hardware, target, folder, foldings, synthesize, stage)
     with stage("simulation"):
-        cycles = verilator.simulate(best.design, x, graph.run(x), folder / "sim", timeout_s=TOOL_SECONDS)
+        cycles = verilator.simulate(best.design, x, graph.run(x), folder / "sim", timeout_s=TOOL_SECONDS, cache=cache)
     figures = best.figures.merged([best.timing.measurement(), cycles])
     return Implementation(best.design, figures, best.netlist)
 
@@ -73,8 +82,17 @@ class _Attempt:
     netlist: Path
 
 
+_Synthesize = Callable[[BuildPlan | LayeredPlan, Path], Synthesis]
+
+
 def _fastest(
-    graph: Graph, hardware: Hardware, target: Target, folder: Path, foldings: Foldings | None, stage: Announce
+    graph: Graph,
+    hardware: Hardware,
+    target: Target,
+    folder: Path,
+    foldings: Foldings | None,
+    synthesize: _Synthesize,
+    stage: Announce,
 ) -> _Attempt:
     """The first design that meets the clock, or else the fastest of those tried: more registers do not always help."""
     delays = DelayModel.for_part(target.part)
@@ -84,7 +102,7 @@ def _fastest(
             built = design(graph, hardware, delays, target.period_ns * share, foldings)
         if any(built.digest() == attempt.design.digest() for attempt in tried):
             break
-        tried.append(_synthesize(built, target, folder / f"synthesis-{number}", stage))
+        tried.append(_attempt(built, target, folder / f"synthesis-{number}", synthesize, stage))
         fmax = tried[-1].timing.fmax_mhz
         if fmax >= target.clock_mhz:
             break
@@ -92,10 +110,9 @@ def _fastest(
     return max(tried, key=lambda attempt: attempt.timing.fmax_mhz)
 
 
-def _synthesize(built: Design, target: Target, workdir: Path, stage: Announce) -> _Attempt:
+def _attempt(built: Design, target: Target, workdir: Path, synthesize: _Synthesize, stage: Announce) -> _Attempt:
     with stage("synthesis"):
-        plan = yosys.plan(built.files, built.top, target.part)
-        synthesis = yosys.synthesize(plan, workdir, timeout_s=TOOL_SECONDS)
+        synthesis = synthesize(layers.plan(built.files, built.top, target.part), workdir)
     with stage("timing"):
         timing = analyse(synthesis.netlist, built.top, target.part)
     return _Attempt(built, synthesis.figures, timing, workdir / yosys.ARTEFACT)

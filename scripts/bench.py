@@ -28,6 +28,7 @@ from codesign.progress import ProgressDisplay
 from codesign.run import Run, run_folder
 from codesign.study import Study
 from codesign.workers import default_workers
+from hw.measure.cache import SETTING
 
 MISMATCHES = ("differs", "is scheduled as")
 """How the reasons of a failed comparison between two levels of a network read."""
@@ -52,6 +53,7 @@ class Watch(ProgressDisplay):
 
 def loop(workers: int) -> dict[str, Any]:
     """Run the default search; the figures of the benchmark."""
+    os.environ[SETTING] = ""
     # not the memory disk that a temporary folder may be: what is stored must reach a real one
     with tempfile.TemporaryDirectory(prefix="codesign-bench-", dir=Path.cwd()) as folder:
         os.chdir(folder)

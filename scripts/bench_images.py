@@ -1,13 +1,15 @@
 """Benchmark of streaming networks: LeNet-5 and FINN's CNV, random ternary weights of half zeros; keys lenet.*, cnv.*.
 
 ``python scripts/bench_images.py lenet cnv --json FILE``. Predictions need seconds; ``--build`` also synthesizes and
-simulates one network, which takes minutes for LeNet-5 and longer for CNV.
+simulates one network, which takes minutes for LeNet-5 and longer for CNV. What the user's cache has is not made again:
+for the time of the whole flow, set ``CODESIGN_CACHE=`` (empty).
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 import time
@@ -26,7 +28,8 @@ from hw.design import Design, design
 from hw.fitting import fitted
 from hw.graph import FixedType, Graph, Node, Op
 from hw.implement import PERIOD_SHARE
-from hw.measure import verilator, yosys
+from hw.measure import layers, verilator
+from hw.measure.cache import Cache
 from hw.measure.delays import DelayModel
 from hw.measure.timing import analyse
 from hw.solver import Goal
@@ -161,11 +164,14 @@ def _built(name: str, graph: Graph, made: Design, target: Any, begun: float) -> 
     kind = graph.input.type
     x = np.random.default_rng(1).integers(kind.low, kind.high + 1, (FRAMES, graph.input.size))
     with tempfile.TemporaryDirectory() as scratch:
-        verilator.simulate(made, x, graph.run(x), Path(scratch) / "sim", timeout_s=TIMEOUT_S)
+        cache = Cache.of_user()
+        verilator.simulate(made, x, graph.run(x), Path(scratch) / "sim", timeout_s=TIMEOUT_S, cache=cache)
         _say(name, "simulated: every bit and cycle as expected", begun)
-        plan = yosys.plan(made.files, made.top, target.part)
-        synthesis = yosys.synthesize(plan, Path(scratch) / "synthesis", timeout_s=TIMEOUT_S)
-        _say(name, "synthesized", begun)
+        plan, jobs = layers.plan(made.files, made.top, target.part), len(os.sched_getaffinity(0))
+        folder = Path(scratch) / "synthesis"
+        synthesis = layers.synthesize(plan, folder, timeout_s=TIMEOUT_S, cache=cache, jobs=jobs)
+        how = synthesis.figures.figures["lut"].details
+        _say(name, f"synthesized: {how['synthesis']}; from the cache: {how.get('cached', 'nothing')}", begun)
         fmax = analyse(synthesis.netlist, made.top, target.part).fmax_mhz
     values = {key: synthesis.figures.value(key) for key in ("lut", "ff", "bram")}
     return {**values, "fmax_mhz": fmax, "simulated_frames": FRAMES}

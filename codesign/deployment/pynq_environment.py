@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import os
 import shutil
 import sys
 import tempfile
@@ -13,22 +12,13 @@ from importlib import resources
 from pathlib import Path
 
 from codesign.errors import CodesignError, StorageError, ToolError, ToolRunError
+from hw.measure.cache import cache_folder
 from hw.measure.tools import run_tool
 
 VERSIONS = {"3.0.1": 90, "3.1.2": 90, "4.0.0": 40}
 """Of pynq, with what is downloaded for each, in MB; a list of its packages is in boards/virtual."""
 DISK_MB = 160
 _SECONDS = 1800.0
-
-
-def cache_folder(*below: str) -> Path:
-    """Where what can be made again is kept, for all runs of this user; StorageError where it cannot be made."""
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").joinpath("codesign", *below)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageError(f"cannot write {folder}: {error.strerror}; set XDG_CACHE_HOME to another folder") from None
-    return folder
 
 
 def pynq_python(version: str, said: Callable[[str], object]) -> Path:

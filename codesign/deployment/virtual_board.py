@@ -16,9 +16,10 @@ from boards.agent.archive import sha256
 from boards.bundle import Bundle
 from boards.catalogue import load_board
 from boards.driver import PACKAGE, driver_files
-from codesign.deployment.pynq_environment import cache_folder, pynq_python
+from codesign.deployment.pynq_environment import pynq_python
 from codesign.errors import BundleError, InputError, StorageError, nearest
 from hw.emit.accelerator import WRAPPER
+from hw.measure.cache import cache_folder
 from hw.measure.tools import find_cxx, find_verilator
 from hw.measure.verilator import build_library
 

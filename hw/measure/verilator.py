@@ -6,7 +6,7 @@ A plan (files, driver, commands) has a digest; running it gives outputs and cycl
 from __future__ import annotations
 
 import hashlib
-import os
+import json
 import re
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -21,6 +21,7 @@ from codesign.errors import MismatchError, StorageError, ToolRunError
 from codesign.measurement import Figure, Measurement, Provenance
 from hw.cycles import Frames
 from hw.design import Design
+from hw.measure.cache import Cache, cache_folder
 from hw.measure.plan import write_files
 from hw.measure.tools import Tool, find_cxx, find_verilator, run_tool
 
@@ -41,14 +42,16 @@ class Cycles:
     frames: Frames
 
 
-def simulate(design: Design, x: Ints, expected: Ints, folder: Path, *, timeout_s: float) -> Measurement:
+def simulate(
+    design: Design, x: Ints, expected: Ints, folder: Path, *, timeout_s: float, cache: Cache | None = None
+) -> Measurement:
     """Hold the RTL against ``expected`` (n, outputs) for input integers ``x`` (n, inputs); count its cycles.
 
     Streams all vectors without and with random stalls, and a few one at a time. Figures
     ``latency_cycles``, ``interval_cycles`` and ``vectors`` are simulated. Raises MismatchError at the
     first differing bit, or where cycles disagree with the static schedule; ToolRunError when a tool fails.
     """
-    binary = build(design, folder, timeout_s=timeout_s)
+    binary = build(design, folder, timeout_s=timeout_s, cache=cache)
     packed = pack(x.reshape(len(x) * design.input_beats, -1), design.input_bits)
     write_files(folder, {"inputs.bin": packed.tobytes()})
     cycles = {}
@@ -74,10 +77,22 @@ def simulate(design: Design, x: Ints, expected: Ints, folder: Path, *, timeout_s
     )
 
 
-def build(design: Design, folder: Path, *, timeout_s: float) -> Path:
-    """Verilate and compile ``design`` in ``folder``; the program's path."""
+def build(design: Design, folder: Path, *, timeout_s: float, cache: Cache | None = None) -> Path:
+    """Verilate and compile ``design`` in ``folder``, unless that is in ``cache``; the program's path."""
     driver = resources.files("hw.measure").joinpath("driver.cpp").read_text()
-    return _compiled(design.files, design.top, driver, folder / "driver", ("-pthread",), timeout_s)
+    program, flags = folder / "driver", ("-pthread",)
+    if cache is None:
+        return _compiled(design.files, design.top, driver, program, flags, timeout_s)
+    tools = [(tool.name, str(tool.path), tool.version) for tool in (find_verilator(), find_cxx())]
+    content = [sorted(design.files.items()), design.top, driver, _CXX_FLAGS, flags, tools]
+    key = f"driver-1-{hashlib.sha256(json.dumps(content).encode()).hexdigest()}"
+    if (kept := cache.get(key)) is not None:
+        write_files(folder, {**design.files, program.name: kept})
+        program.chmod(0o755)
+        return program
+    _compiled(design.files, design.top, driver, program, flags, timeout_s)
+    cache.put(key, program.read_bytes())
+    return program
 
 
 def build_library(files: Mapping[str, str | bytes], top: str, shim: str, folder: Path, *, timeout_s: float) -> Path:
@@ -205,12 +220,11 @@ def _runtime(cxx: Tool, verilator: Tool, include: Path, timeout_s: float) -> Pat
         "flags": _CXX_FLAGS,
     }
     digest = hashlib.sha256(repr(sorted(key.items())).encode()).hexdigest()[:16]
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "codesign"
+    cache = cache_folder()
     target = cache / f"verilated-{digest}.o"
     if target.exists():
         return target
     try:
-        cache.mkdir(parents=True, exist_ok=True)
         folder = tempfile.TemporaryDirectory(dir=cache)
     except OSError as error:
         raise StorageError(f"cannot write {cache}: {error.strerror}; set XDG_CACHE_HOME to another folder") from None

@@ -11,7 +11,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,15 @@ from codesign.errors import StorageError, ToolRunError
 from codesign.measurement import Figure, Measurement, Provenance
 from codesign.target import Part
 from hw.measure import tools
+from hw.measure.cache import Cache
 from hw.measure.plan import BuildPlan, write_files
 
 SCRIPT = "synthesize.ys"
 NETLIST = "yosys.json"
 ARTEFACT = "netlist.json.gz"
+CACHED = "made before from the same files by the same tool, and taken from the cache"
+# changes when strip() keeps something else
+_KEPT_AS = "netlist-1"
 
 # LUTs each cell occupies (UG474, UG574); for INV see count().
 LUTS = {
@@ -100,12 +104,37 @@ def _mapping(top: str, part: Part, *, block_ram: bool) -> list[str]:
     ]
 
 
-def synthesize(build: BuildPlan, workdir: Path, *, timeout_s: float) -> Synthesis:
+def synthesize(build: BuildPlan, workdir: Path, *, timeout_s: float, cache: Cache | None = None) -> Synthesis:
     """Run the plan in ``workdir`` and count what came out; leaves ``yosys.log`` and ``netlist.json.gz`` there.
 
-    ToolRunError, with the tail of the log, when Yosys fails, exceeds ``timeout_s``, or maps to a cell type that
-    has no place in the counts.
+    With ``cache`` a plan that was run before is not run again. ToolRunError, with the tail of the log, when Yosys
+    fails, exceeds ``timeout_s``, or maps to a cell type that has no place in the counts.
     """
+    netlist, is_cached = run(build, workdir, timeout_s=timeout_s, cache=cache)
+    return counted(netlist, build, {"synthesis": "whole", **({"cached": CACHED} if is_cached else {})})
+
+
+def counted(netlist: Mapping[str, Any], build: BuildPlan, how: Mapping[str, Any]) -> Synthesis:
+    """The resources of the netlist that ``build`` gave; ``how`` it was found is in the details of every figure."""
+    figures = count(netlist["modules"][build.top], build.version).figures
+    told = {name: replace(figure, details={**figure.details, **how}) for name, figure in figures.items()}
+    return Synthesis(Measurement(told), dict(netlist))
+
+
+def run(build: BuildPlan, workdir: Path, *, timeout_s: float, cache: Cache | None) -> tuple[dict[str, Any], bool]:
+    """The netlist of a plan, left as ``netlist.json.gz`` in ``workdir``, and whether it was in the cache."""
+    key = f"{_KEPT_AS}-{build.digest()}"
+    if cache is not None and (kept := cache.get(key)) is not None:
+        write_files(workdir, {ARTEFACT: kept})
+        return load(workdir / ARTEFACT), True
+    netlist = _run(build, workdir, timeout_s)
+    save(netlist, workdir / ARTEFACT)
+    if cache is not None:
+        cache.put(key, (workdir / ARTEFACT).read_bytes())
+    return netlist, False
+
+
+def _run(build: BuildPlan, workdir: Path, timeout_s: float) -> dict[str, Any]:
     tool = tools.find_yosys()
     write_files(workdir, {**build.files, SCRIPT: build.script})
     log = tools.run_tool(
@@ -118,10 +147,8 @@ def synthesize(build: BuildPlan, workdir: Path, *, timeout_s: float) -> Synthesi
     except (OSError, ValueError):
         tools.check_disk(tool.name, log, workdir)
         raise ToolRunError("yosys ended without a whole netlist", log[-tools.LOG_TAIL :]) from None
-    netlist = strip(whole, build.top)
     written.unlink()
-    save(netlist, workdir / ARTEFACT)
-    return Synthesis(count(netlist["modules"][build.top], build.version), netlist)
+    return strip(whole, build.top)
 
 
 def strip(netlist: Mapping[str, Any], top: str) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from codesign.deployment.virtual_board import BOARDS, board_program, simulated_f
 from codesign.errors import BundleError, InputError, StorageError, ToolError, ToolRunError
 from codesign.run import read_run
 from hw.host_format import HostFormat
+from hw.measure.cache import cache_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -59,10 +60,10 @@ def environments():
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
     """A user who has nothing yet, but for Verilator's compiled runtime."""
-    runtimes = list(pynq_environment.cache_folder().glob("verilated-*.o"))
+    runtimes = list(cache_folder().glob("verilated-*.o"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     for runtime in runtimes:
-        (pynq_environment.cache_folder() / runtime.name).symlink_to(runtime)
+        (cache_folder() / runtime.name).symlink_to(runtime)
     return tmp_path / "cache" / "codesign"
 
 

@@ -26,7 +26,7 @@ def implemented(monkeypatch: pytest.MonkeyPatch, folder: Path, fmax: list[float]
     workdirs: list[str] = []
     clocks = iter(fmax)
 
-    def synthesize(plan: Any, workdir: Path, *, timeout_s: float) -> Any:
+    def synthesize(plan: Any, workdir: Path, **_: Any) -> Any:
         workdirs.append(workdir.name)
         return SimpleNamespace(figures=figure("lut", len(workdirs)), netlist={})
 
@@ -34,10 +34,10 @@ def implemented(monkeypatch: pytest.MonkeyPatch, folder: Path, fmax: list[float]
         clock = next(clocks)
         return SimpleNamespace(fmax_mhz=clock, measurement=lambda: figure("fmax", clock))
 
-    def simulate(built: Any, x: Any, expected: Any, folder: Path, *, timeout_s: float) -> Measurement:
+    def simulate(built: Any, x: Any, expected: Any, folder: Path, **_: Any) -> Measurement:
         return figure("latency_cycles", built.latency_cycles)
 
-    monkeypatch.setattr(room.yosys, "synthesize", synthesize)
+    monkeypatch.setattr(room.layers, "synthesize", synthesize)
     monkeypatch.setattr(room, "analyse", analyse)
     monkeypatch.setattr(room.verilator, "simulate", simulate)
     graph = random_graph(6, [40, 20, 6], "3")
