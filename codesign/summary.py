@@ -43,7 +43,7 @@ def model_error(fmax: Figure, mode: Mode) -> float | None:
 
 
 def fmax_caveat(fmax: Figure, mode: Mode) -> str:
-    """How far to trust an Fmax: ``± 4.4 %``, ``outside the fitted range`` or ``uncalibrated``; empty if routed."""
+    """How far to trust an Fmax: ``± 5.3 %``, ``outside the fitted range`` or ``uncalibrated``; empty if routed."""
     if fmax.provenance is Provenance.CORRECTED:
         return "corrected"
     if fmax.provenance is not Provenance.MODELLED:

@@ -3,11 +3,11 @@
 ``DATA_DIR`` holds ``routed.csv`` (columns ``name, period_median_ns``: the routed period in ns, the median of three
 placement seeds) and ``netlists/NAME.json.gz`` (the mapped netlist, module ``wrap``). Two coefficients are fitted, the
 base and the fan-out slope of :meth:`DelayModel.nets`, by least squares of the logarithm of predicted over routed
-period. Prints the leave-one-out errors and writes ``fitted.toml`` beside this file.
+period. Prints each design as it is predicted by the others and writes ``fitted.toml`` beside this file; designs that a
+search had routed are fitted by ``python -m codesign.recalibrate``.
 
-What the errors mean: each design is predicted by coefficients fitted to the others, but the form of the model (which
-nets stay within a slice, the growth with size) was chosen by looking at all of them, so the errors are somewhat
-optimistic. The reference is nextpnr's own timing on Zynq-7000, speed grade -1, neither silicon nor Vivado.
+What the errors mean: form and coefficients that predict a design are found without it (:mod:`hw.measure.net_forms`).
+The reference is nextpnr's own timing on Zynq-7000, speed grade -1, neither silicon nor Vivado.
 """
 
 from __future__ import annotations
@@ -16,57 +16,82 @@ import csv
 import gzip
 import json
 import sys
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from codesign.errors import DataError
+from codesign.errors import DataError, StorageError
 from codesign.target import Part
 from hw.measure.delays import DelayModel
+from hw.measure.net_forms import FORMS, SHIPPED, Choice, Floats, NetForm, Sample, fit
 from hw.measure.timing import StaticTiming
 
 REFERENCE = Part("xc7z020clg400-1", "xc7", "-1", {})
 TOP = "wrap"
-# until routed UltraScale+ designs are at hand: routed nets in vendor timing reports of xczu3eg-1 take about half
-# of what they take on xc7z020-1
-XCUP_RATIO = 0.5
+FEWEST = 4
+"""Designs that a fit of two coefficients and its error need."""
+FITTED = Path(__file__).with_name("fitted.toml")
 
 
 @dataclass(frozen=True)
-class Sample:
-    """One routed design."""
+class Predicted:
+    """One routed design, and the period that form and coefficients found without it give."""
 
     name: str
-    period_ns: float
-    timing: StaticTiming
-    model: DelayModel
+    luts: int
+    routed_ns: float
+    predicted_ns: float
+    form: NetForm
 
-    def predict(self, coefficients: npt.NDArray[np.float64]) -> float:
-        """The period in ns with these net coefficients (base, slope)."""
-        base, slope = (float(value) for value in coefficients)
-        return self.timing.period(replace(self.model, net_base=base, net_per_fanout=slope))
+    @property
+    def error(self) -> float:
+        """Relative error of the period."""
+        return self.predicted_ns / self.routed_ns - 1.0
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Coefficients from all samples, and each sample's relative error when it was left out."""
+    """The form chosen from all samples, its coefficients, and each sample as it is predicted without itself.
 
-    coefficients: npt.NDArray[np.float64]
-    errors: dict[str, float]
-    luts: tuple[int, int]
+    Samples that only bound the period take part in the fit, but no error is known of them.
+    """
 
-    def summary(self) -> dict[str, float]:
-        """Median, 90th percentile and worst of the absolute relative error."""
-        absolute = np.abs(list(self.errors.values()))
+    form: NetForm
+    coefficients: Floats
+    left_out: tuple[Predicted, ...]
+    designs: int
+    grade: str
+
+    def error(self) -> dict[str, Any]:
+        """Median, 90th percentile and worst absolute relative error, and Kendall's tau; JSON and TOML values."""
+        from scipy.stats import kendalltau
+
+        absolute = np.abs([predicted.error for predicted in self.left_out])
+        order = kendalltau([one.routed_ns for one in self.left_out], [one.predicted_ns for one in self.left_out])
+        luts = [predicted.luts for predicted in self.left_out]
         return {
             "median": round(float(np.median(absolute)), 4),
             "p90": round(float(np.quantile(absolute, 0.9)), 4),
             "worst": round(float(absolute.max()), 4),
+            "kendall_tau": round(float(order.statistic), 3),
+            "designs": len(self.left_out),
+            "luts": [min(luts), max(luts)],
+            "grade": self.grade,
         }
+
+    def table(self) -> list[str]:
+        """Lines for reading: every design, then the summary."""
+        lines = ["design    LUTs  routed ns  predicted  error   form chosen by the others"]
+        for one in self.left_out:
+            times = f"{one.routed_ns:9.2f}  {one.predicted_ns:9.2f} {one.error:+6.1%}"
+            lines.append(f"{one.name[:8]:8} {one.luts:5d}  {times}   {one.form.words()}")
+        found = self.error()
+        words = "median {median:.1%}, 90th percentile {p90:.1%}, worst {worst:.1%}, Kendall tau {kendall_tau:.2f}"
+        return [*lines, words.format(**found), f"chosen by all: {self.form.words()}"]
 
 
 def load(folder: Path) -> list[Sample]:
@@ -82,75 +107,62 @@ def load(folder: Path) -> list[Sample]:
                 raise DataError(f"{path} not found, but {table} lists {row['name']!r}")
             with gzip.open(path, "rt", encoding="utf-8") as netlist:
                 module: dict[str, Any] = json.load(netlist)["modules"][TOP]
-            timing = StaticTiming(module, DelayModel.for_part(REFERENCE).cells)
-            model = DelayModel.for_part(REFERENCE, timing.graph.luts)
-            samples.append(Sample(row["name"], float(row["period_median_ns"]), timing, model))
+            samples.append(sample(row["name"], float(row["period_median_ns"]), module, REFERENCE))
     return samples
 
 
-def fit(samples: Sequence[Sample], start: Iterable[float] = (0.3, 0.06)) -> npt.NDArray[np.float64]:
-    """Base and slope (ns) with the least squared logarithm of predicted over routed period; both kept positive."""
-    from scipy.optimize import minimize
-
-    def cost(logarithms: npt.NDArray[np.float64]) -> float:
-        coefficients = np.exp(logarithms)
-        return float(sum(np.log(sample.predict(coefficients) / sample.period_ns) ** 2 for sample in samples))
-
-    options = {"xatol": 2e-3, "fatol": 1e-5, "maxiter": 120}
-    found = minimize(cost, np.log(list(start)), method="Nelder-Mead", options=options)
-    coefficients: npt.NDArray[np.float64] = np.exp(found.x)
-    return coefficients
+def sample(name: str, period_ns: float, module: Mapping[str, Any], part: Part, *, at_most: bool = False) -> Sample:
+    """A routed design from the flat module of its mapped netlist (Yosys JSON)."""
+    model = DelayModel.for_part(part)
+    return Sample(name, period_ns, StaticTiming(module, model.cells), model, at_most)
 
 
-def calibrate(samples: Sequence[Sample]) -> Calibration:
-    """Fit to all, then leave each out in turn."""
-    everything = fit(samples)
-    errors = {}
-    for sample in samples:
-        others = fit([other for other in samples if other is not sample], everything)
-        errors[sample.name] = sample.predict(others) / sample.period_ns - 1.0
-    luts = [sample.timing.graph.luts for sample in samples]
-    return Calibration(everything, errors, (min(luts), max(luts)))
+def calibrate(samples: Sequence[Sample], forms: Sequence[NetForm] = FORMS) -> Calibration:
+    """Choose a form, fit it, and tell the error of doing so; DataError where there are too few designs.
+
+    All samples are of one family and speed grade.
+    """
+    exact = [one for one in samples if not one.at_most]
+    if len(exact) < FEWEST:
+        raise DataError(f"{len(exact)} routed designs with an Fmax of their own: a calibration needs {FEWEST} or more")
+    choice = Choice(samples, forms)
+    nested = choice.nested()
+    left_out = tuple(
+        Predicted(one.name, one.timing.graph.luts, one.period_ns, nested[one][1], nested[one][0]) for one in exact
+    )
+    form = choice.best()
+    return Calibration(form, fit(samples, form), left_out, len(samples), samples[0].model.speed_grade)
 
 
-def to_toml(calibration: Calibration) -> str:
-    """The text of ``fitted.toml``."""
-    base, slope = calibration.coefficients
-    designs = len(calibration.errors)
-    errors = "\n".join(f"{key} = {value}" for key, value in calibration.summary().items())
-    return f"""# Written by `python -m hw.measure.calibrate DATA_DIR`; do not edit.
+def section(calibration: Calibration, grade_factor: float, source: str) -> dict[str, Any]:
+    """What ``fitted.toml`` holds of a family: net delays at its reference grade, and the error at the fitted one."""
+    base, slope = calibration.coefficients / grade_factor
+    net = {"base_ns": round(float(base), 4), "per_fanout_ns": round(float(slope), 5), "source": source}
+    return {"net": net, "error": calibration.error()}
 
-[xc7.net]
-base_ns = {base:.4f}
-per_fanout_ns = {slope:.5f}
-source = "fitted to {designs} ternary adder graphs, routed by nextpnr-xilinx for xc7z010-1, three seeds each"
 
-[xc7.error] # of the period, relative, leave-one-out
-{errors}
-designs = {designs}
-luts = [{calibration.luts[0]}, {calibration.luts[1]}]
-
-[xcup.net]
-base_ns = {base * XCUP_RATIO:.4f}
-per_fanout_ns = {slope * XCUP_RATIO:.5f}
-source = "not calibrated: {XCUP_RATIO} of xc7, as routed nets in vendor timing reports of xczu3eg-1 and xc7z020-1"
-"""
+def write(changed: Mapping[str, Mapping[str, Any]], path: Path = FITTED) -> None:
+    """Replace the sections of the families in ``changed``; StorageError where the file cannot be written."""
+    families = tomllib.loads(path.read_text(encoding="utf-8")) | dict(changed)
+    lines = ["# Written by `python -m hw.measure.calibrate` and `python -m codesign.recalibrate`; do not edit."]
+    for family, sections in families.items():
+        for name, values in sections.items():
+            lines += ["", f"[{family}.{name}]", *(f"{key} = {json.dumps(value)}" for key, value in values.items())]
+    try:
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise StorageError(f"cannot write {path}: {error.strerror}; work from a checkout of codesign") from None
 
 
 def main() -> None:
     """Fit, print the table, write the coefficients."""
     if len(sys.argv) != 2:
         sys.exit("usage: python -m hw.measure.calibrate DATA_DIR")
-    samples = load(Path(sys.argv[1]))
-    calibration = calibrate(samples)
-    lines = ["design   LUTs  routed ns  left-out error"]
-    for sample in samples:
-        error = calibration.errors[sample.name]
-        lines.append(f"{sample.name:7} {sample.timing.graph.luts:5d} {sample.period_ns:9.2f} {error:+14.1%}")
-    lines.append("median {median:.1%}, 90th percentile {p90:.1%}, worst {worst:.1%}".format(**calibration.summary()))
-    text = to_toml(calibration)
-    Path(__file__).with_name("fitted.toml").write_text(text, encoding="utf-8")
-    sys.stdout.write("\n".join([*lines, "", text]))
+    calibration = calibrate(load(Path(sys.argv[1])))
+    assert calibration.form == SHIPPED, f"write the chosen form into hw/measure/delays.py: {calibration.form}"
+    source = f"fitted to {calibration.designs} ternary adder graphs, routed by nextpnr-xilinx for xc7z010-1"
+    write({REFERENCE.family: section(calibration, 1.0, source)})
+    sys.stdout.write("\n".join([*calibration.table(), ""]))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Delays per family and speed grade: the coefficients of the timing model and the estimates made before synthesis.
 
-The form was chosen by physics and two coefficients are fitted (see :mod:`hw.measure.calibrate`):
+The form is that which :mod:`hw.measure.net_forms` chooses, and two coefficients are fitted
+(:mod:`hw.measure.calibrate`):
 
 * cells: constants of the family (``delays.toml``, each with its source);
 * a net between slices: ``(base + per_fanout * f) * (luts / 1500) ** 0.25``. ``f`` counts sink pins up to 32 and
@@ -34,15 +35,15 @@ SIZE_RANGE = (250, 16_000)
 CARRY_BITS = {"xc7": 4, "xcup": 8}
 
 
-def size_factor(luts: float) -> float:
+def size_factor(luts: float, exponent: float = SIZE_EXPONENT) -> float:
     """How much longer the nets of a design of this many LUTs are than those of one of 1,500."""
     low, high = SIZE_RANGE
-    return float((min(max(luts, low), high) / SIZE_REFERENCE) ** SIZE_EXPONENT)
+    return float((min(max(luts, low), high) / SIZE_REFERENCE) ** exponent)
 
 
-def effective_fanout(pins: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Sink pins as the delay sees them: linear, then logarithmic, then level."""
-    beyond = FANOUT_KNEE * (1.0 + np.log(np.maximum(pins, FANOUT_KNEE) / FANOUT_KNEE))
+def effective_fanout(pins: npt.NDArray[np.float64], knee: float = FANOUT_KNEE) -> npt.NDArray[np.float64]:
+    """Sink pins as the delay sees them: linear up to the knee, then logarithmic, then level."""
+    beyond = knee * (1.0 + np.log(np.maximum(pins, knee) / knee))
     return np.minimum(np.minimum(pins, beyond), FANOUT_MOST)
 
 
@@ -64,6 +65,7 @@ class DelayModel:
     calibrated: bool
     error: Mapping[str, Any]
     luts: float = SIZE_REFERENCE
+    knee: float = FANOUT_KNEE
 
     @classmethod
     def for_part(cls, part: Part, luts: float = SIZE_REFERENCE) -> DelayModel:
@@ -77,7 +79,7 @@ class DelayModel:
 
     def nets(self, pins: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Delays of nets with these numbers of sink pins."""
-        return (self.net_base + self.net_per_fanout * effective_fanout(pins)) * size_factor(self.luts)
+        return (self.net_base + self.net_per_fanout * effective_fanout(pins, self.knee)) * size_factor(self.luts)
 
     def net(self, fanout: float) -> float:
         """Delay of one net between slices."""
@@ -122,7 +124,7 @@ def _model(family: str, speed_grade: str) -> DelayModel:
         raise TargetError(f"no delays for speed grade {speed_grade!r} of {family}: {nearest(speed_grade, grades)}")
     factor = grades[speed_grade]["factor"]
     net = fitted[family]["net"]
-    calibrated = "error" in fitted[family] and speed_grade == constants[family]["reference_grade"]
+    calibrated = "error" in fitted[family] and speed_grade == fitted[family]["error"]["grade"]
     return DelayModel(
         family=family,
         speed_grade=speed_grade,

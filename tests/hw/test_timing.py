@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from codesign.errors import DataError, TargetError, ToolRunError
+from codesign.errors import TargetError, ToolRunError
 from codesign.measurement import Provenance
 from codesign.target import Part
 from hw.design import library
-from hw.measure import calibrate, yosys
+from hw.measure import yosys
 from hw.measure.delays import SIZE_RANGE, effective_fanout, size_factor
-from hw.measure.timing import DelayModel, StaticTiming, analyse
+from hw.measure.timing import DelayModel, analyse
 
 ZYNQ = Part("xc7z020clg400-1", "xc7", "-1", {})
 ULTRASCALE = Part("xczu7ev-ffvc1156-2-e", "xcup", "-1", {})
-ROUTED = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "timing"
 OUTPUTS = {"Q", "O", "O5", "O6", "CO", "DOADO"}
 
 
@@ -295,46 +292,3 @@ endmodule
     kinds = [step.cell for step in found.path]
     assert kinds[0] == kinds[-1] == "FDRE"
     assert "CARRY4" in kinds
-
-
-@pytest.fixture(scope="module")
-def calibration() -> calibrate.Calibration:
-    if not ROUTED.is_dir():
-        pytest.skip(f"no routed designs in {ROUTED}: the model's error cannot be recomputed")
-    return calibrate.calibrate(calibrate.load(ROUTED))
-
-
-def test_left_out_designs_are_predicted_well_enough(calibration):
-    """The bars: no worse than scaling Yosys' own unrouted timing, 6.4 % and 16.6 %."""
-    errors = np.abs(list(calibration.errors.values()))
-    assert len(errors) == 14
-    assert np.median(errors) <= 0.064
-    assert np.quantile(errors, 0.9) <= 0.166
-
-
-def test_shipped_coefficients_are_the_fitted_ones(calibration):
-    shipped = model()
-    assert [shipped.net_base, shipped.net_per_fanout] == pytest.approx(calibration.coefficients, rel=0.02)
-    for key, value in calibration.summary().items():
-        assert shipped.error[key] == pytest.approx(value, abs=0.003)
-    assert tuple(shipped.error["luts"]) == calibration.luts
-
-
-def test_fit_recovers_coefficients_it_was_given():
-    """Three made-up designs whose periods a known model made."""
-    known = np.array([0.4, 0.08])
-    samples = []
-    for pins in (1, 6, 30):
-        sinks = {f"g{i}": register(2, 3 + i) for i in range(pins)}
-        module = netlist({"f": register("x", 2), **sinks})["modules"]["top"]
-        sample = calibrate.Sample(f"s{pins}", 1.0, StaticTiming(module, model().cells), model())
-        samples.append(replace(sample, period_ns=sample.predict(known)))
-    assert calibrate.fit(samples) == pytest.approx(known, rel=0.02)
-
-
-def test_calibration_data_that_is_missing(tmp_path):
-    with pytest.raises(DataError, match=r"routed\.csv not found: give the folder that holds it and netlists/$"):
-        calibrate.load(tmp_path)
-    (tmp_path / "routed.csv").write_text("name,period_median_ns\na01,6.0\n")
-    with pytest.raises(DataError, match=r"a01\.json\.gz not found, but .*routed\.csv lists 'a01'$"):
-        calibrate.load(tmp_path)
