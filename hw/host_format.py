@@ -1,8 +1,10 @@
 """Host format: how real values become input words, and output words become values.
 
 This file needs NumPy and nothing else, and runs on Python 3.10: the board uses a copy of it. An element's real value
-is ``integer * 2**-frac``. Input elements are packed without gaps, element 0 in the lowest bits of word 0; every output
-element fills ``bits`` bits (8, 16 or 32). A frame is a whole number of little-endian words; what is left is zero.
+is ``integer * 2**-frac``. Input elements are packed without gaps, element 0 in the lowest bits of word 0. An image is a
+frame of several beats, its pixels row by row: a word holds as many whole pixels as fit and divide the image, or a pixel
+fills whole words. Every output element fills ``bits`` bits (8, 16 or 32). A frame is a whole number of little-endian
+words; what is left is zero.
 """
 
 from __future__ import annotations
@@ -20,17 +22,23 @@ _DTYPES = {32: "<u4", 64: "<u8"}
 
 @dataclass(frozen=True)
 class Elements:
-    """``size`` elements a frame, each of ``bits`` bits (1 to 32), ``frac`` of them after the point."""
+    """``size`` elements a frame, each of ``bits`` bits (1 to 32), ``frac`` of them after the point.
+
+    ``beats``: equal parts of a frame that come one after the other, the pixels of an image.
+    """
 
     size: int
     bits: int
     signed: bool
     frac: int
+    beats: int = 1
 
     def __post_init__(self) -> None:
         """Reject what no frame can hold."""
         if self.size < 1 or not 1 <= self.bits <= 32:
             raise ValueError(f"a frame of {self.size} elements of {self.bits} bits cannot be; 1 to 32 bits each")
+        if self.beats < 1 or self.size % self.beats:
+            raise ValueError(f"a frame of {self.size} elements has no {self.beats} equal beats")
 
     @property
     def low(self) -> int:
@@ -57,16 +65,25 @@ class HostFormat:
             raise ValueError(f"word_bits is {self.word_bits}; it is 32 or 64")
         if self.output.bits not in {8, 16, 32}:
             raise ValueError(f"output elements have {self.output.bits} bits; they have 8, 16 or 32")
+        if self.output.beats != 1:
+            raise ValueError(f"output frames have {self.output.beats} beats; they have 1")
+
+    @property
+    def beats_per_word(self) -> int:
+        """Beats of an input frame in a word; 1 where a beat fills whole words."""
+        most = min(self.word_bits // self._beat_bits, self.input.beats)
+        return next((count for count in range(most, 1, -1) if self.input.beats % count == 0), 1)
 
     @property
     def input_words(self) -> int:
         """Words of an input frame."""
-        return self._words(self.input)
+        groups = self.input.beats // self.beats_per_word
+        return groups * -(-self.beats_per_word * self._beat_bits // self.word_bits)
 
     @property
     def output_words(self) -> int:
         """Words of an output frame."""
-        return self._words(self.output)
+        return -(-self.output.size * self.output.bits // self.word_bits)
 
     def quantize(self, values: NDArray[Any]) -> NDArray[np.int64]:
         """Integers of real ``values``, same shape: nearest, ties to even, saturated. ValueError where one is NaN."""
@@ -85,12 +102,13 @@ class HostFormat:
             )
         if integers.size and not (kind.low <= integers.min() and integers.max() <= kind.high):
             raise ValueError(f"inputs {integers.min()} to {integers.max()} exceed {kind.low} to {kind.high}")
-        count = len(integers)
         octets = integers.astype("<i8", order="C")[:, :, None].view(np.uint8)[:, :, :4]
         bits = np.unpackbits(octets, axis=2, bitorder="little")[:, :, : kind.bits]
-        frames = np.zeros((count, self.input_words * self.word_bits), np.uint8)
-        frames[:, : kind.size * kind.bits] = bits.reshape(count, kind.size * kind.bits)
-        return np.packbits(frames, axis=1, bitorder="little").view(_DTYPES[self.word_bits])
+        count, groups, filled = len(integers), kind.beats // self.beats_per_word, self.beats_per_word * self._beat_bits
+        frames = np.zeros((count, groups, self.input_words // groups * self.word_bits), np.uint8)
+        frames[:, :, :filled] = bits.reshape(count, groups, filled)
+        packed = np.packbits(frames.reshape(count, self.input_words * self.word_bits), axis=1, bitorder="little")
+        return packed.view(_DTYPES[self.word_bits])
 
     def decode(self, words: NDArray[Any]) -> NDArray[np.int64]:
         """Output integers (n, size) of words (n, output_words); ValueError where shape or type is wrong."""
@@ -121,5 +139,6 @@ class HostFormat:
         except (KeyError, TypeError) as error:
             raise ValueError(f"this is not a host format: {error}") from None
 
-    def _words(self, kind: Elements) -> int:
-        return -(-kind.size * kind.bits // self.word_bits)
+    @property
+    def _beat_bits(self) -> int:
+        return self.input.size // self.input.beats * self.input.bits

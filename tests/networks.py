@@ -47,7 +47,7 @@ def random_graph(
     return Graph(tuple(nodes))
 
 
-def _activation(name: str, activation: str, source: str, units: int, rows: int, bits: int) -> Node:
+def _activation(name: str, activation: str, source: str, units: int | tuple[int, ...], rows: int, bits: int) -> Node:
     spread = max(1, round(rows**0.5) << bits)
     if activation == "ternary":
         threshold = {"threshold": np.array(max(1, spread // 4))}
@@ -60,6 +60,27 @@ def _activation(name: str, activation: str, source: str, units: int, rows: int, 
     shift = max(0, spread.bit_length() + 1 - width)
     tensors = {"shift": np.array(shift), "low": np.array(kind.low), "high": np.array(kind.high)}
     return Node(name, Op.QUANTIZE, source, units, kind, tensors)
+
+
+def image_graph(seed: int, dims: tuple[int, int, int], filters: int, outputs: int | None) -> Graph:
+    """A 3 x 3 convolution of 4-bit images and its activation; then a dense layer, or with None the image itself."""
+    rng = np.random.default_rng(seed)
+    rows, columns, channels = dims
+    shape = (rows - 2, columns - 2, filters)
+    geometry = {"stride": np.array([1, 1]), "padding": np.zeros(4, np.int64)}
+    trits = rng.integers(-1, 2, (3, 3, channels, filters))
+    weights = {"trits": trits, "bias": rng.integers(-3, 4, filters), **geometry}
+    nodes = [
+        Node("x", Op.INPUT, None, dims, FixedType(False, 4, 4)),
+        Node("conv", Op.CONV, "x", shape, FixedType(True, 12, 4), weights),
+        _activation("act", "3", "conv", shape, 9 * channels, 4),
+    ]
+    if outputs is not None:
+        count = int(np.prod(shape))
+        dense = {"trits": rng.integers(-1, 2, (count, outputs)), "bias": rng.integers(-5, 6, outputs)}
+        nodes.append(Node("flat", Op.RESHAPE, "act", count, nodes[-1].type))
+        nodes.append(Node("logits", Op.DENSE, "flat", outputs, FixedType(True, 12, 3), dense))
+    return Graph(tuple(nodes))
 
 
 def random_inputs(graph: Graph, count: int, seed: int = 0) -> np.ndarray:

@@ -21,7 +21,10 @@ from hw.host_format import Elements, HostFormat
 
 TOP = "cdg_accelerator"
 WRAPPER = "cdg_accelerator_ip"
-_MODULES = {"cdg_axi_lite", "cdg_counters", "cdg_fifo", "cdg_frame_in", "cdg_frame_out", "cdg_skid"}
+_MODULES = {"cdg_axi_lite", "cdg_counters", "cdg_fifo", "cdg_frame_out", "cdg_frame_words", "cdg_skid"}
+_VECTOR_MODULES, _IMAGE_MODULES = {"cdg_frame_in"}, {"cdg_image_in", "cdg_frame_store", "cdg_split"}
+_MOST_OUTPUT_BITS = 16_384
+"""Of a frame of several beats, which is gathered in registers before it is sent."""
 
 
 @dataclass(frozen=True)
@@ -54,20 +57,25 @@ def accelerator(design: Design, graph: Graph, build_id: str) -> Accelerator:
     """
     if not re.fullmatch(r"[0-9a-f]{32,}", build_id):
         raise InputError(f"build id {build_id!r} does not begin with 32 hexadecimal digits; give a SHA-256 digest")
-    if design.input_beats * design.output_beats > 1:
-        raise ModelError("the accelerator is built around networks of vectors only, not of images: use the bare RTL")
+    if design.output_beats > 1 and design.outputs * design.output_bits > _MOST_OUTPUT_BITS:
+        raise ModelError(
+            f"the network gives {design.outputs * design.output_bits} bits a frame in {design.output_beats} beats; the "
+            f"accelerator gathers at most {_MOST_OUTPUT_BITS}: use the bare RTL (--target rtl)"
+        )
     build_id = build_id[:32]
     layout = host_format(design, graph)
     registers = (*constants(build_id, _shapes(layout)), *CONTROLS, *COUNTERS)
     top = emit_accelerator_top(TOP, design, layout, registers, build_id)
-    files = {**design.files, **library(_MODULES), f"{TOP}.sv": top, f"{WRAPPER}.v": emit_wrapper(WRAPPER, TOP, layout)}
+    modules = _MODULES | (_IMAGE_MODULES if design.input_beats > 1 else _VECTOR_MODULES)
+    modules |= {"cdg_gather"} if design.output_beats > 1 else set()
+    files = {**design.files, **library(modules), f"{TOP}.sv": top, f"{WRAPPER}.v": emit_wrapper(WRAPPER, TOP, layout)}
     return Accelerator(
         files=dict(sorted(files.items())),
         top=TOP,
         wrapper=WRAPPER,
         build_id=build_id,
         format=layout,
-        latency_cycles=layout.input_words + design.latency_cycles + layout.output_words,
+        latency_cycles=layout.input_words + _waiting(design, layout) + design.latency_cycles + layout.output_words,
         interval_cycles=max(layout.input_words, design.interval_cycles, layout.output_words),
         registers=registers,
     )
@@ -79,11 +87,17 @@ def host_format(design: Design, graph: Graph) -> HostFormat:
         if bits > 32:
             raise ModelError(f"{kind} of {bits} bits do not fit the accelerator's frames; at most 32 bits can")
     element = next(bits for bits in (8, 16, 32) if bits >= design.output_bits)
-    inputs = Elements(design.inputs, design.input_bits, design.input_signed, graph.input.type.frac)
+    inputs = Elements(design.inputs, design.input_bits, design.input_signed, graph.input.type.frac, design.input_beats)
     outputs = Elements(design.outputs, element, design.output_signed, graph.output.type.frac)
     narrow = HostFormat(32, inputs, outputs)
     held_up = max(narrow.input_words, narrow.output_words) > design.interval_cycles
     return HostFormat(64, inputs, outputs) if held_up else narrow
+
+
+def _waiting(design: Design, layout: HostFormat) -> int:
+    """Cycles in the store of whole images, in taking words apart into pixels, and in gathering the output's beats."""
+    stored = 2 + (layout.beats_per_word > 1) if design.input_beats > 1 else 0
+    return stored + (design.output_beats > 1)
 
 
 def _shapes(layout: HostFormat) -> dict[str, tuple[int, str]]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from string import Template
 
 from hw.design import Design
+from hw.emit.accelerator_frames import gathering, images_in, vectors_in
 from hw.emit.registers import ADDRESS_BITS, Register
 from hw.host_format import HostFormat
 
@@ -28,13 +29,17 @@ def emit_accelerator_top(
         word_w=layout.word_bits,
         word_msb=layout.word_bits - 1,
         keep_msb=layout.word_bits // 8 - 1,
-        in_w=design.inputs * design.input_bits,
-        in_msb=design.inputs * design.input_bits - 1,
+        in_msb=design.inputs // design.input_beats * design.input_bits - 1,
+        frames_in=images_in(design, layout) if design.input_beats > 1 else vectors_in(design, layout),
+        network_in="in" if design.input_beats > 1 else "vector",
+        gathering=gathering(design) if design.output_beats > 1 else "",
+        network_out="beat" if design.output_beats > 1 else "out",
         n=design.outputs,
         out_w=design.output_bits,
         out_signed=int(design.output_signed),
         vector_msb=design.outputs * design.output_bits - 1,
         element_w=layout.output.bits,
+        entered=_in_flight(design) - _WAITING,
         in_flight=_in_flight(design),
         writable=" || ".join(f"write_word == {words[r.name]}" for r in registers if r.access != "ro"),
         cases="\n".join(f"      {words[r.name]}: constant_q <= 32'h{r.source:08x};  // {r.name}" for r in fixed),
@@ -49,15 +54,19 @@ def emit_accelerator_top(
 
 
 def _in_flight(design: Design) -> int:
-    """A power of two, at least as many frames as can be between the input port and the network's output."""
-    parallel = design.layers[0].mode == "parallel"
-    # as many as cdg_flow has credits; two in every cdg_mvu
-    network = 1 << design.latency_cycles.bit_length() if parallel else 2 * len(design.layers)
-    return 1 << (network + _WAITING - 1).bit_length()
+    """A power of two, at least as many frames as are between input port and the network's output at full pace.
+
+    No more enter than can be counted.
+    """
+    network = 2 + -(-design.latency_cycles // design.interval_cycles)
+    stored = _STORED if design.input_beats * design.output_beats > 1 else 0
+    return 1 << (network + stored + _WAITING - 1).bit_length()
 
 
 _WAITING = 2
 """Frames in front of the network: words that cdg_skid holds."""
+_STORED = 3
+"""Images in cdg_frame_store, and in the beats that are gathered."""
 
 _TOP = Template(
     """// The AXI IP of build $build_id: frames in, network, frames out, registers.
@@ -195,49 +204,27 @@ $choices
   logic [$vector_msb:0] out_data;
   logic first, good, bad_short, bad_long, enter, leave, done, stall;
 
-  cdg_frame_in #(
-      .WORD_W ($word_w),
-      .FRAME_W($in_w)
-  ) frame_in (
-      .clk          (aclk),
-      .rst_n        (stream_rst_n_q),
-      .flush        (flush_q),
-      .bursts       (bursts_q),
-      .s_axis_tvalid(s_axis_tvalid),
-      .s_axis_tready(s_axis_tready),
-      .s_axis_tdata (s_axis_tdata),
-      .s_axis_tlast (s_axis_tlast),
-      .m_valid      (in_valid),
-      .m_ready      (in_ready),
-      .m_data       (in_data),
-      .m_last       (in_last),
-      .receiving    (receiving),
-      .first        (first),
-      .good         (good),
-      .bad_short    (bad_short),
-      .bad_long     (bad_long)
-  );
+  logic lasts_ready, lasts_valid;
 
-  $network network (
+$frames_in
+
+$gathering  $network network (
       .clk          (aclk),
       .rst_n        (core_rst_n_q),
-      .s_axis_tvalid(in_valid),
-      .s_axis_tready(in_ready),
+      .s_axis_tvalid(${network_in}_valid),
+      .s_axis_tready(${network_in}_ready),
       .s_axis_tdata (in_data),
-      .m_axis_tvalid(out_valid),
-      .m_axis_tready(out_ready),
-      .m_axis_tdata (out_data)
+      .m_axis_tvalid(${network_out}_valid),
+      .m_axis_tready(${network_out}_ready),
+      .m_axis_tdata (${network_out}_data)
   );
 
-  assign enter = in_valid && in_ready;
   assign leave = out_valid && out_ready;
 
   // Which of the frames in the network end their packets.
-  logic lasts_ready, lasts_valid;
-
   cdg_fifo #(
       .WIDTH(1),
-      .DEPTH($in_flight)
+      .DEPTH($entered)
   ) lasts (
       .clk    (aclk),
       .rst_n  (core_rst_n_q),
@@ -304,7 +291,7 @@ $choices
 
   // Words are whole: what TKEEP says of their bytes changes nothing.
   logic unused;
-  assign unused = &{1'b0, s_axis_tkeep, write_strb, write_data, lasts_ready};
+  assign unused = &{1'b0, s_axis_tkeep, write_strb, write_data};
 endmodule
 
 `default_nettype wire

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 import pytest
-from networks import random_graph
+from networks import image_graph, random_graph
 
 from codesign.architecture import Hardware
 from codesign.errors import InputError, ModelError
@@ -59,6 +59,33 @@ def test_words_are_as_wide_as_the_network_is_fast(widths, hardware, word_bits, i
     assert (form.word_bits, form.input_words, form.output_words) == (word_bits, input_words, output_words)
     assert made.latency_cycles == input_words + network.latency_cycles + output_words
     assert made.interval_cycles == max(input_words, network.interval_cycles, output_words)
+
+
+@pytest.mark.parametrize(
+    ("graph", "words", "waiting", "modules"),
+    [
+        (image_graph(5, (6, 6, 1), 2, 5), (32, 6, 2), 3, {"cdg_image_in", "cdg_frame_store", "cdg_split"}),
+        (image_graph(5, (4, 3, 9), 3, None), (64, 12, 1), 3, {"cdg_image_in", "cdg_frame_store", "cdg_gather"}),
+    ],
+    ids=["pixels share words", "image to image"],
+)
+def test_images_wait_until_they_are_whole(graph, words, waiting, modules) -> None:
+    network = built(graph)
+    made = accelerator(network, graph, BUILD)
+    form = made.format
+    assert (form.word_bits, form.input_words, form.output_words) == words
+    assert form.input.beats == network.input_beats > 1
+    assert made.latency_cycles == words[1] + waiting + network.latency_cycles + words[2]
+    assert made.interval_cycles == max(words[1], network.interval_cycles, words[2])
+    assert {f"{name}.sv" for name in modules} <= set(made.files)
+    assert "cdg_frame_in.sv" not in made.files
+
+
+def test_an_output_too_large_to_gather_is_refused() -> None:
+    graph = image_graph(5, (48, 50, 1), 3, None)
+    said = "the network gives 19872 bits a frame in 2208 beats; the accelerator gathers at most 16384: use the bare RTL"
+    with pytest.raises(ModelError, match=said):
+        accelerator(built(graph), graph, BUILD)
 
 
 @pytest.mark.parametrize(("bits", "element"), [(5, 8), (8, 8), (9, 16), (16, 16), (17, 32), (32, 32)])
@@ -141,10 +168,19 @@ def test_the_wrapper_names_every_port_for_vivado() -> None:
         assert wrapper.count(f'X_INTERFACE_PARAMETER = "{parameters}') == 1
 
 
-@pytest.mark.parametrize("widths", [[8, 6, 4], [40, 8, 9]])
-@pytest.mark.parametrize("hardware", [PARALLEL, FOLDED], ids=lambda hardware: hardware.mode)
-def test_the_whole_is_lint_clean(widths: list[int], hardware: Hardware, tmp_path: Path) -> None:
-    made, _ = ip(widths, hardware)
+@pytest.mark.parametrize(
+    "graph",
+    [
+        random_graph(3, [8, 6, 4], "3"),
+        random_graph(3, [40, 8, 9], "3"),
+        image_graph(5, (6, 6, 1), 2, 4),
+        image_graph(5, (4, 3, 9), 3, None),
+    ],
+    ids=["one word", "several words", "images", "image to image"],
+)
+@pytest.mark.parametrize("hardware", [PARALLEL, Hardware("folded", 60)], ids=lambda hardware: hardware.mode)
+def test_the_whole_is_lint_clean(graph: Graph, hardware: Hardware, tmp_path: Path) -> None:
+    made = accelerator(built(graph, hardware), graph, BUILD)
     for name, text in made.files.items():
         (tmp_path / name).write_text(text)
     tool = find_verilator()

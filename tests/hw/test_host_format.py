@@ -46,6 +46,32 @@ def test_element_0_is_lowest_and_bytes_are_little_endian() -> None:
     assert layout(4, False, 0, 3, 32).encode(np.array([[1, 2, 3]])).tobytes() == bytes([0x21, 0x03, 0, 0])
 
 
+@pytest.mark.parametrize(
+    ("beats", "channels", "bits", "per_word", "words"),
+    [
+        (36, 1, 4, 6, 6),  # eight would fit, six divide the image
+        (49, 1, 8, 1, 49),
+        (784, 1, 8, 4, 196),
+        (10, 3, 8, 1, 10),  # 24 bits of 32
+        (6, 9, 4, 1, 12),  # a pixel fills two words
+        (2, 1, 16, 2, 1),
+    ],
+)
+def test_words_hold_whole_pixels_or_pixels_whole_words(beats, channels, bits, per_word, words) -> None:
+    form = HostFormat(32, Elements(beats * channels, bits, False, 0, beats), LOGITS)
+    assert (form.beats_per_word, form.input_words) == (per_word, words)
+    x = np.random.default_rng(beats).integers(0, 1 << bits, (5, beats * channels))
+    encoded = form.encode(x)
+    assert encoded.shape == (5, words)
+    for row, image in zip(encoded, x, strict=True):
+        groups = image.reshape(beats // per_word, -1)
+        each = words // len(groups)
+        for index, group in enumerate(groups):
+            number = sum(int(element) << place * bits for place, element in enumerate(group))
+            assert int.from_bytes(row[index * each : (index + 1) * each].tobytes(), "little") == number
+    assert HostFormat.from_json(json.loads(json.dumps(form.to_json()))) == form
+
+
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_encode_takes_any_integers_in_any_order(order: str) -> None:
     form = layout()
@@ -102,6 +128,11 @@ def test_json_round_trips() -> None:
         (
             {"input": {"size": 3, "bits": 33, "signed": True, "frac": 0}},
             "3 elements of 33 bits cannot be; 1 to 32 bits",
+        ),
+        ({"input": {"size": 3, "bits": 3, "signed": True, "frac": 0, "beats": 2}}, "3 elements has no 2 equal beats"),
+        (
+            {"output": {"size": 4, "bits": 8, "signed": True, "frac": 0, "beats": 2}},
+            "output frames have 2 beats; they have 1",
         ),
         ({"output": {"size": 3, "bits": 9, "signed": True, "frac": 0}}, "output elements have 9 bits; they have 8, 16"),
     ],

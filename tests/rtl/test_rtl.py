@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cocotb_tools.runner import get_results, get_runner
-from networks import random_graph, random_inputs
+from networks import image_graph, random_graph, random_inputs
 
 from codesign.architecture import Hardware
 from codesign.target import Part
@@ -89,6 +89,14 @@ CASES = [
     ("cdg_axi_lite", {}),
     ("cdg_frame_in", {"WORD_W": 8, "FRAME_W": 21}),
     ("cdg_frame_in", {"WORD_W": 8, "FRAME_W": 8}),
+    ("cdg_frame_words", {"WORD_W": 8, "WORDS": 3}),
+    ("cdg_frame_words", {"WORD_W": 8, "WORDS": 1}),
+    ("cdg_frame_store", {"WIDTH": 5, "ENTRIES": 6}),
+    ("cdg_frame_store", {"WIDTH": 5, "ENTRIES": 8, "BLOCK_RAM": 1}),
+    ("cdg_frame_store", {"WIDTH": 2, "ENTRIES": 1}),
+    ("cdg_image_in", {"WORD_W": 32, "PIXEL_W": 5, "PIXELS": 12, "PER_WORD": 4, "BLOCK_RAM": 1}),
+    ("cdg_image_in", {"WORD_W": 8, "PIXEL_W": 8, "PIXELS": 9, "PER_WORD": 1}),
+    ("cdg_image_in", {"WORD_W": 8, "PIXEL_W": 21, "PIXELS": 4, "PER_WORD": 1}),
     ("cdg_frame_out", {"WORD_W": 32, "N": 9, "IN_W": 7, "IN_SIGNED": 1, "ELEMENT_W": 8}),
     ("cdg_frame_out", {"WORD_W": 32, "N": 2, "IN_W": 9, "IN_SIGNED": 0, "ELEMENT_W": 16}),
     ("cdg_counters", {"IN_FLIGHT": 4}),
@@ -188,7 +196,25 @@ def test_a_whole_generated_network(hardware, tmp_path, runtime, monkeypatch):
     ids=["one word", "words of 64 bits", "folded"],
 )
 def test_a_whole_generated_accelerator(widths, hardware, tmp_path, runtime, monkeypatch):
-    graph = random_graph(5, widths, "3")
+    hold_accelerator(random_graph(5, widths, "3"), hardware, tmp_path, runtime, monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("graph", "hardware", "words"),
+    [
+        (image_graph(5, (6, 6, 1), 2, 5), Hardware("parallel"), (32, 6, 2)),  # six pixels a word
+        (image_graph(5, (4, 5, 9), 3, None), Hardware("folded", 60), (32, 40, 5)),  # two words a pixel; gives an image
+    ],
+    ids=["pixels share words", "image to image"],
+)
+def test_a_whole_accelerator_of_images(graph, hardware, words, tmp_path, runtime, monkeypatch):
+    form = accelerator(build(graph, hardware), graph, "0" * 32).format
+    assert (form.word_bits, form.input_words, form.output_words) == words
+    hold_accelerator(graph, hardware, tmp_path, runtime, monkeypatch)
+
+
+def hold_accelerator(graph, hardware, tmp_path, runtime, monkeypatch):
+    """Run the accelerator's testbench on ``graph`` as ``hardware``."""
     built = build(graph, hardware)
     ip = accelerator(built, graph, built.digest())
     x = random_inputs(graph, 400)
