@@ -116,9 +116,7 @@ class Subject:
         dims = [extent for extent in node.dims if extent > 1]
         if x.ndim < 2 or (x.shape[1:] != (node.size,) and [extent for extent in x.shape[1:] if extent > 1] != dims):
             raise InputError(f"inputs must have shape (n, {', '.join(map(str, node.dims))}), not {x.shape}")
-        scaled = np.rint(np.ldexp(x.reshape(len(x), -1).astype(np.float64), node.type.frac))
-        integers = np.clip(scaled, node.type.low, node.type.high).astype(np.int64)
-        return self.graph.output.type.to_real(self.graph.run(integers))
+        return self.graph.output.type.to_real(self.graph.run(node.type.nearest(x.reshape(len(x), -1))))
 
     def first_design(self) -> Design:
         """The design for the clock, before synthesis has told whether it needs more registers."""

@@ -54,6 +54,11 @@ class FixedType:
         """Real values of ``integers``, same shape."""
         return np.ldexp(integers.astype(np.float64), -self.frac)
 
+    def nearest(self, values: NDArray[Any]) -> Ints:
+        """The integers nearest to real ``values``, ties to even, clipped to the range: what a quantizer gives."""
+        scaled = np.rint(np.ldexp(np.asarray(values, np.float64), self.frac))
+        return np.clip(scaled, self.low, self.high).astype(np.int64)
+
     def from_real(self, values: NDArray[Any]) -> Ints:
         """Integers of real ``values`` that lie on the lattice and in range; ValueError otherwise."""
         scaled = np.ldexp(np.asarray(values, np.float64), self.frac)

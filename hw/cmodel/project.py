@@ -1,0 +1,147 @@
+"""The C model as files: header, test program, golden vectors, Makefile, README."""
+
+from __future__ import annotations
+
+import json
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from codesign.errors import DataError
+from hw.cmodel.header import header, prefix_of
+from hw.cmodel.values import shape_words, types_of, words
+from hw.graph import Graph, Ints, Node
+
+GOLDEN_INPUTS, GOLDEN_OUTPUTS = "golden/inputs.npy", "golden/outputs.npy"
+PROGRAM = "test.c"
+FLAGS = "-O3"
+_PIECE = 1024
+
+
+def project(graph: Graph, name: str, origin: str) -> dict[str, str]:
+    """Text files by path; :func:`write_vectors` adds the golden vectors. ``origin``: what wrote them, in a word."""
+    prefix = prefix_of(name)
+    program = resources.files("hw.cmodel").joinpath(PROGRAM).read_text(encoding="utf-8")
+    return {
+        f"{prefix}.h": header(graph, name, origin),
+        f"{prefix}_{PROGRAM}": program.replace("NETWORK", prefix),
+        "Makefile": _makefile(prefix),
+        "graph.json": json.dumps(graph.to_json()) + "\n",
+        "README.md": _readme(prefix, name, graph),
+    }
+
+
+def read_vectors(path: Path) -> NDArray[Any]:
+    """Vectors of a .npy file, mapped and not read: it may be larger than the memory. DataError where it is none."""
+    try:
+        x = np.load(path, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError:
+        raise DataError(f"no such file: {path}") from None
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read as one array: {error}; write it with numpy.save") from None
+    if not isinstance(x, np.ndarray):
+        raise DataError(f"{path} holds several arrays; give a .npy file, as numpy.save writes it")
+    return x
+
+
+def write_vectors(folder: Path, graph: Graph, x: NDArray[Any]) -> None:
+    """Write the golden vectors: ``x`` as integers, and what the graph computes of them, piece by piece.
+
+    ``x`` (n, ...): integers of the input's type, or real values, which are quantized as the model's first layer does.
+    Raises DataError for other shapes or values.
+    """
+    if x.ndim < 2 or not len(x) or x[0].size != graph.input.size:
+        raise DataError(f"vectors have shape {x.shape}; give (n, ...) with {shape_words(graph.input)} values each")
+    inputs, outputs = (_opened(folder / path, len(x), node, graph) for path, node in _places(graph))
+    for begin in range(0, len(x), _PIECE):
+        piece = _integers(graph, x[begin : begin + _PIECE].reshape(-1, graph.input.size))
+        inputs[begin : begin + _PIECE] = piece
+        outputs[begin : begin + _PIECE] = graph.run(piece)
+    for written in (inputs, outputs):
+        written.flush()
+
+
+def _places(graph: Graph) -> tuple[tuple[str, Node], ...]:
+    return (GOLDEN_INPUTS, graph.input), (GOLDEN_OUTPUTS, graph.output)
+
+
+def _opened(path: Path, count: int, node: Node, graph: Graph) -> np.memmap[Any, Any]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    kind = np.dtype(types_of(graph)[node.name].removesuffix("_t")).newbyteorder("<")
+    return np.lib.format.open_memmap(path, "w+", kind, (count, node.size), version=(1, 0))
+
+
+def _integers(graph: Graph, x: NDArray[Any]) -> Ints:
+    kind = graph.input.type
+    if not np.issubdtype(x.dtype, np.integer):
+        if np.isnan(x).any():
+            raise DataError("the vectors hold NaN, which no integer stands for; remove these samples")
+        return kind.nearest(x.astype(np.float32))  # as Keras does, which decides between two halves
+    if x.min() < kind.low or x.max() > kind.high:
+        raise DataError(
+            f"the vectors hold integers {x.min()}..{x.max()}, but the input is {words(kind)}: {kind.low}..{kind.high}; "
+            "give real values as float32"
+        )
+    return x.astype(np.int64)
+
+
+def _makefile(prefix: str) -> str:
+    return f"""\
+# make: compile and compare with the golden vectors. make time: CPU time of one inference, as a line of JSON.
+CC = gcc
+CFLAGS = {FLAGS}
+
+test: {prefix}_test
+\t./{prefix}_test {GOLDEN_INPUTS} {GOLDEN_OUTPUTS}
+
+time: {prefix}_test
+\t@./{prefix}_test {GOLDEN_INPUTS} --time
+
+{prefix}_test: {prefix}_test.c {prefix}.h
+\t$(CC) -std=c99 $(CFLAGS) -DFLAGS='"$(CFLAGS)"' -o $@ {prefix}_test.c
+
+clean:
+\trm -f {prefix}_test
+
+.PHONY: test time clean
+"""
+
+
+def _readme(prefix: str, name: str, graph: Graph) -> str:
+    first, last = graph.input, graph.output
+    return f"""# {name} in C
+
+`{prefix}.h` is the whole network: C99, no libraries, no allocation, exact.
+
+```c
+#include "{prefix}.h"
+
+{prefix}_input_t x[{prefix}_INPUTS];    /* {shape_words(first)} {words(first.type)}: real value * 2^{first.type.frac} */
+{prefix}_output_t y[{prefix}_OUTPUTS];  /* {shape_words(last)} {words(last.type)}: real value * 2^{last.type.frac} */
+{prefix}_run(x, y);
+```
+
+| command | what it does |
+| --- | --- |
+| `make` | compiles `{prefix}_test.c` and compares every output with `golden/` |
+| `make time` | CPU time of one inference: the median of 25 repeats, as a line of JSON |
+| `make CC=arm-linux-gnueabihf-gcc` | the same with another compiler; also `make CFLAGS="-O3 -march=native" -B time` |
+| `./{prefix}_test X.npy Y.npy` | compares with your own vectors, read one by one: files may be larger than the memory |
+| `./{prefix}_test X.npy --to Y.npy` | writes the outputs of `X.npy` |
+
+`X.npy` holds integers, or float32, which are quantized as the model's first layer does. `golden/` was computed by the
+integer network in `graph.json`, which is the reference. Shifts, sums and comparisons are those of C99 where it defines
+them; `int` must have 32 bits.
+
+To time it on a board, by hand, as nothing of codesign runs code that comes over a wire:
+
+```sh
+scp -r . user@board:{prefix}
+ssh user@board make -C {prefix} -s -B test time > board.txt
+```
+
+`codesign measure MODEL --via c --c-times board.txt` then shows these times beside the others.
+"""

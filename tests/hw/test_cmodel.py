@@ -1,0 +1,186 @@
+"""The C model is the Graph, bit for bit, under sanitizers, and on the boards' processors where they are emulated."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+from networks import random_graph, random_inputs
+from random_images import random_image_graph
+
+from codesign.errors import DataError
+from hw.cmodel.project import project, read_vectors, write_vectors
+from hw.graph import FixedType, Graph, Node, Op
+from hw.measure.plan import write_files
+
+STRICT = ("-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic")
+SANITIZED = (*STRICT, "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+EMULATED = {"arm-linux-gnueabihf-gcc": "qemu-arm", "aarch64-linux-gnu-gcc": "qemu-aarch64"}
+DENSE = (
+    ([64, 24, 10], "ternary"), ([7, 5, 3], "4"), ([13, 9, 2], "s3"), ([3, 2, 1], "binary"), ([1, 1], "4"),
+    ([130, 33, 17, 5], "1"),
+)  # fmt: skip
+
+
+def written(graph, folder, x, name="net"):
+    write_files(folder, project(graph, name, "a test"))
+    write_vectors(folder, graph, x)
+    return folder
+
+
+def run(command, folder):
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+def compiled(folder, compiler=("gcc", *SANITIZED), name="net"):
+    made = run([*compiler, "-o", name, f"{name}_test.c"], folder)
+    assert made.returncode == 0, made.stderr
+    return str(folder / name)
+
+
+def exact(graph, folder, x):
+    program = compiled(written(graph, folder, x))
+    return run([program, "golden/inputs.npy", "golden/outputs.npy"], folder)
+
+
+def vectors(graph, count=60, seed=0):
+    x = random_inputs(graph, count, seed)
+    x[0], x[-1] = graph.input.type.low, graph.input.type.high
+    return x
+
+
+@pytest.mark.parametrize(("seed", "shape"), list(enumerate(DENSE)), ids=str)
+def test_dense_networks_are_exact(seed, shape, tmp_path):
+    graph = random_graph(seed, *shape, input_bits=1 + seed, input_signed=seed % 2 == 1)
+    x = vectors(graph)
+    ran = exact(graph, tmp_path, x)
+    assert (ran.returncode, ran.stdout) == (0, f"{len(x)} vectors: all outputs equal\n"), ran.stdout + ran.stderr
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_networks_over_images_are_exact(seed, tmp_path):
+    graph = random_image_graph(seed)
+    ran = exact(graph, tmp_path, vectors(graph))
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(1000, 1300))
+def test_many_networks_over_images_are_exact(seed, tmp_path):
+    graph = random_image_graph(seed)
+    ran = exact(graph, tmp_path, vectors(graph))
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def test_the_random_networks_have_every_operation():
+    assert {node.op for seed in range(10) for node in random_image_graph(seed)} == set(Op)
+
+
+@pytest.mark.parametrize("compiler", EMULATED)
+@pytest.mark.parametrize("seed", range(4))
+def test_the_boards_processors_compute_the_same(compiler, seed, tmp_path):
+    emulator = next(filter(None, map(shutil.which, (EMULATED[compiler], f"{EMULATED[compiler]}-static"))), None)
+    if emulator is None or shutil.which(compiler) is None:
+        pytest.skip(f"needs {compiler} and {EMULATED[compiler]} on PATH")
+    graph = random_image_graph(seed) if seed % 2 else random_graph(seed, [64, 24, 10], "ternary")
+    folder = written(graph, tmp_path, vectors(graph))
+    program = compiled(folder, (compiler, *STRICT, "-O3", "-static"))
+    ran = run([emulator, program, "golden/inputs.npy", "golden/outputs.npy"], folder)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def test_sums_beyond_32_bits(tmp_path):
+    wide = FixedType(True, 32, 0)
+    x = Node("x", Op.INPUT, None, 6, wide)
+    dense = Node("d", Op.DENSE, "x", 2, FixedType(True, 36, 0), {
+        "trits": np.array([[1, -1]] * 6), "bias": np.array([2**40, -5])})  # fmt: skip
+    bounds = {"low": np.array(-(2**33)), "high": np.array(2**33)}
+    clipped = Node("q", Op.QUANTIZE, "d", 2, FixedType(True, 35, -3), {"shift": np.array(3), **bounds})
+    graph = Graph((x, dense, clipped))
+    ran = exact(graph, tmp_path, vectors(graph))
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def test_a_changed_weight_and_a_changed_output_are_noticed(tmp_path):
+    graph = random_graph(0, [16, 4, 3], "4")
+    folder = written(graph, tmp_path, vectors(graph))
+    header = folder / "net.h"
+    begun, ended = header.read_text().split("net_dense_0_weights[16] = {\n    ")
+    number = int(ended.split(",")[1])
+    flipped = number + 1 if number & 3 < 2 else number - 1  # the first of four weights
+    header.write_text(f"{begun}net_dense_0_weights[16] = {{\n    " + ended.replace(f" {number},", f" {flipped},", 1))
+    ran = run([compiled(folder), "golden/inputs.npy", "golden/outputs.npy"], folder)
+    assert ran.returncode == 1
+    assert ran.stdout.startswith("vector ")
+    expected = np.load(folder / "golden/outputs.npy")
+    expected[7, 1] += 1
+    written(graph, tmp_path, vectors(graph))
+    np.save(folder / "golden/outputs.npy", expected)
+    ran = run([compiled(folder), "golden/inputs.npy", "golden/outputs.npy"], folder)
+    assert ran.stdout == f"vector 7, output 1: {expected[7, 1] - 1}, expected {expected[7, 1]}\n"
+
+
+def test_vectors_from_a_file_are_streamed_and_real_ones_are_quantized(tmp_path):
+    graph = random_graph(3, [5, 4, 2], "4", input_bits=3, input_signed=True)
+    x = np.concatenate([np.arange(-10, 10) / 8, np.random.default_rng(0).normal(0, 1, 3480)]).astype(np.float32)
+    np.save(tmp_path / "x.npy", x.reshape(-1, 5))
+    mapped = read_vectors(tmp_path / "x.npy")
+    assert isinstance(mapped, np.memmap)
+    folder = written(graph, tmp_path, mapped)
+    integers = np.clip(np.rint(x.astype(np.float64) * 4), -4, 3).astype(np.int64).reshape(-1, 5)
+    assert np.array_equal(np.load(folder / "golden/inputs.npy"), integers)
+    assert np.array_equal(np.load(folder / "golden/outputs.npy"), graph.run(integers))
+    program = compiled(folder)
+    assert run([program, "x.npy", "golden/outputs.npy"], folder).stdout == "700 vectors: all outputs equal\n"
+    assert run([program, "x.npy", "--to", "y.npy"], folder).returncode == 0
+    assert np.array_equal(np.load(folder / "y.npy"), graph.run(integers))
+
+
+def test_the_program_refuses_what_is_no_input(tmp_path):
+    graph = random_graph(0, [4, 2], "4")
+    folder = written(graph, tmp_path, vectors(graph))
+    program = compiled(folder)
+    np.save(folder / "wide.npy", np.full((2, 4), 99))
+    np.save(folder / "other.npy", np.zeros((2, 5), np.int8))
+    np.save(folder / "nan.npy", np.full((2, 4), np.nan, np.float32))
+    np.save(folder / "double.npy", np.zeros((2, 4)))
+    (folder / "cut.npy").write_bytes((folder / "golden/inputs.npy").read_bytes()[:-3])
+    (folder / "text.npy").write_text("nothing")
+    for name, message in {
+        "wide": "has a value beyond the input's type", "other": "has vectors of another length than the network",
+        "nan": "holds NaN", "double": "is neither of integers nor of float32", "cut": "ends before its last vector",
+        "text": "is no .npy file", "none": "cannot be read",
+    }.items():  # fmt: skip
+        ran = run([program, f"{name}.npy", "--to", "y.npy"], folder)
+        assert (ran.returncode, ran.stderr) == (2, f"{name}.npy: {message}\n")
+
+
+def test_vectors_that_do_not_fit_are_refused(tmp_path):
+    graph = random_graph(0, [4, 2], "4")
+    with pytest.raises(DataError, match=r"vectors have shape \(3, 5\); give \(n, ...\) with \[4\] values each"):
+        write_vectors(tmp_path, graph, np.zeros((3, 5)))
+    with pytest.raises(DataError, match="the vectors hold integers 0..16, but the input is ufixed<4,0>: 0..15; give"):
+        write_vectors(tmp_path, graph, np.array([[0, 1, 2, 16]]))
+    with pytest.raises(DataError, match="the vectors hold NaN"):
+        write_vectors(tmp_path, graph, np.full((1, 4), np.nan))
+    with pytest.raises(DataError, match="no such file"):
+        read_vectors(tmp_path / "x.npy")
+    np.savez(tmp_path / "x.npz", x=np.zeros(3))
+    with pytest.raises(DataError, match="holds several arrays"):
+        read_vectors(tmp_path / "x.npz")
+    (tmp_path / "y.npy").write_text("nothing")
+    with pytest.raises(DataError, match="cannot be read as one array"):
+        read_vectors(tmp_path / "y.npy")
+
+
+def test_the_header_alone_is_cpp_too_and_two_networks_live_in_one_program(tmp_path):
+    for name in ("one", "2nd"):
+        write_files(tmp_path, project(random_image_graph(5), name, "a test"))
+    uses = '#include "one.h"\n#include "net_2nd.h"\nint main() { return one_INPUTS != net_2nd_INPUTS; }\n'
+    (tmp_path / "both.c").write_text(uses.replace("main()", "main(void)"))
+    (tmp_path / "both.cpp").write_text(uses)
+    assert run(["gcc", *STRICT, "-o", "both", "both.c"], tmp_path).stderr == ""
+    assert run(["g++", "-Wall", "-Wextra", "-Werror", "-o", "both", "both.cpp"], tmp_path).stderr == ""
+    assert run(["./both"], tmp_path).returncode == 0
