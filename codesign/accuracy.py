@@ -33,6 +33,11 @@ def error_words(figure: Figure, samples: int) -> str:
     return f"RMSE {figure.value:.3f} ± {figure.details['standard_error']:.3f}"
 
 
+def mean_error_words(figure: Figure) -> str:
+    """An error that is a mean over random faults, whose spread is another: ``5.2 %``, or ``RMSE 0.123``."""
+    return f"{100 * figure.value:.1f} %" if figure.unit != RMSE_UNIT else f"RMSE {figure.value:.3f}"
+
+
 def output_words(task: Task, most: int = 12) -> str:
     """What comes out, on one line: ``3 classes: cat, dog, owl``, or ``2 predicted values``."""
     names = task.class_names

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 
 from codesign.architecture import Architecture
 from codesign.measurement import Figure, Measurement, Provenance
@@ -13,11 +14,7 @@ RESOURCES = ("lut", "ff", "bram", "dsp")
 
 def derived(architecture: Architecture, measurement: Measurement, target: Target) -> Measurement:
     """``largest_share`` (of the part's resources, in %), ``parameters`` and ``bit_operations``."""
-    figures = {name: measurement.figures[name] for name in RESOURCES if target.part.resources[name] > 0}
-    shares = {name: 100.0 * figure.value / target.part.resources[name] for name, figure in figures.items()}
-    most = max(shares, key=lambda name: shares[name])
-    source = figures[most]
-    share = Figure(shares[most], "%", source.provenance, source.tool, source.version, {"resource": most})
+    share = largest_share(measurement.figures, target.part.resources)
     return Measurement({"largest_share": share}).merged([counted(architecture)])
 
 
@@ -27,6 +24,18 @@ def counted(architecture: Architecture) -> Measurement:
     return Measurement(
         {name: Figure(float(count), "", Provenance.COUNTED, "architecture", "1") for name, count in counts.items()}
     )
+
+
+def largest_share(figures: Mapping[str, Figure], resources: Mapping[str, int]) -> Figure:
+    """The share, in %, of that of a part's ``resources`` of which ``figures`` take most; as its count came to be."""
+    total = {name: resources[name] for name in RESOURCES}
+    shares = {name: 100.0 * figures[name].value / count for name, count in total.items() if count > 0}
+    most = max(shares, key=lambda name: shares[name])
+    source = figures[most]
+    details = {"resource": most, "of": total}
+    if "corrected_by" in source.details:
+        details["corrected_by"] = source.details["corrected_by"]
+    return Figure(shares[most], "%", source.provenance, source.tool, source.version, details)
 
 
 def parameters(architecture: Architecture) -> int:

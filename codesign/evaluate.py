@@ -23,7 +23,7 @@ from codesign.derived import derived
 from codesign.errors import CandidateError, MismatchError, ModelError
 from codesign.measurement import Figure, Measurement, Provenance
 from codesign.record import Final, Record
-from codesign.robustness import FIGURES, Subject, robustness
+from codesign.robustness import Subject, asked, robustness
 from codesign.scoring import baseline, model_error
 from codesign.study import Study
 from codesign.target import Target
@@ -179,14 +179,12 @@ class Evaluator:
         figures = figures.merged([derived(architecture, figures, self.target)])
         if self.study.board.hosts:
             figures = figures.merged([_on_board(built.design, graph)])
-        rates: dict[str, float] = {name: getattr(self.study.robustness, name) for name in FIGURES}
-        asked: tuple[str, ...] = self.study.search.objectives
-        wanted = {name: rate for name, rate in rates.items() if name in asked}
-        if not wanted:
+        rates = asked(self.study)
+        if not rates:
             return figures
         with work.stage("robustness"):
             subject = self._subject(architecture, graph, input_format, outputs)
-            return figures.merged([robustness(subject, wanted, _seed(architecture, self.study.study.seed))])
+            return figures.merged([robustness(subject, rates, _seed(architecture, self.study.study.seed))])
 
     def _subject(
         self, architecture: Architecture, graph: Graph, input_format: InputFormat, outputs: OutputFormat | None

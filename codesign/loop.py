@@ -21,6 +21,7 @@ from codesign.listener import Listener
 from codesign.measurement import Measurement
 from codesign.place import PROGRAM
 from codesign.record import Final, Record
+from codesign.replay import require_replay
 from codesign.run import Run, archive_front, open_for_search, snapshot, study_constraints
 from codesign.rungs import Rungs
 from codesign.searched_space import searched_space
@@ -32,7 +33,7 @@ from codesign.workers import Outcome
 from nas.algorithm import Settings, Told
 from nas.algorithms import ALGORITHMS
 from nas.indicators import Point, hypervolume
-from nas.space import Genome
+from nas.space import Genome, Space
 
 EVALUATION = "codesign.evaluate"
 """The module that describes, bounds and evaluates candidates: see :class:`codesign.jobs.Evaluation`."""
@@ -61,6 +62,7 @@ def search(
     module = importlib.import_module(evaluation)
     task: Task = module.describe(study)
     constraints = study_constraints(study, task)  # a budget that makes no sense leaves no run behind
+    space = searched_space(study, task.inputs, task.outputs)  # nor one that cannot be made
     judge = Judge(study.search.objectives, constraints, study.target.clock_mhz)
     listener, board_tools = listener or Listener(), board_tools or BoardTools()
     require_hosts(study, task, board_tools, listener.message)
@@ -70,7 +72,7 @@ def search(
         Jobs(Crew(workers, cluster), factory, run_folder, candidate_seconds(study, task), listener) as jobs,
         Boards(study, run_folder, store, judge, board_tools, listener, jobs.check) as boards,
     ):
-        loop = _Loop(study, task, judge, module.lower_bound, store, jobs, boards)
+        loop = _Loop(study, task, space, judge, module.lower_bound, store, jobs, boards)
         try:
             loop.explore()
             loop.finalize()
@@ -91,18 +93,18 @@ class _Loop:
         self,
         study: Study,
         task: Task,
+        space: Space,
         judge: Judge,
         bound: LowerBound,
         store: Store,
         jobs: Jobs,
         boards: Boards,
     ) -> None:
-        self.study, self.task, self.judge, self.bound = study, task, judge, bound
+        self.study, self.task, self.space, self.judge, self.bound = study, task, space, judge, bound
         self.store, self.jobs, self.boards = store, jobs, boards
         self.listener = jobs.listener
         self.archive = boards.archive  # as it is stored; what is known of it now is in ``known``
         self.known = boards.known((), 0)
-        self.space = searched_space(study, task.inputs, task.outputs)
         chosen = study.search
         sizes = (len(chosen.objectives), len(judge.constraints), chosen.population, chosen.generations)
         self.algorithm = ALGORITHMS[chosen.algorithm](self.space, Settings(*sizes, study.study.seed))
@@ -119,6 +121,7 @@ class _Loop:
                 self.listener.message(f"all {len(self.archive)} candidates of the space are evaluated")
                 return
             asked = [self.space.decode(genome) for genome in genomes]
+            require_replay(self.store.path.parent, self.archive.values(), number, asked, settings.space)
             rungs = self._evaluate(number, asked)
             self.boards.settle()
             self.known = self.boards.known(tuple(self.archive.values()), number)
@@ -211,7 +214,8 @@ class _Loop:
         if stored is not None:
             return tuple(stored)
         measured = [record for record in records if record.measurement and "val_error" in record.measurement.figures]
-        points = [point for record in measured if (point := self.judge.point(record)) is not None]
+        sound = [record for record in measured if record.status != "failed"]  # a failed one may hold what is no number
+        points = [point for record in sound if (point := self.judge.point(record)) is not None]
         if not points:
             return None
         known = {limit.key: limit.limit for limit in self.judge.constraints}

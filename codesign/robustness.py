@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from codesign.measurement import Figure, Measurement, Provenance
 from codesign.scoring import error_of
+from codesign.study import Study
 from hw.graph import Graph, Ints, Op
 from quant.regression import OutputFormat
 from quant.scaling import InputFormat
@@ -41,6 +42,12 @@ class Subject:
     def error(self, graph: Graph, k: Ints) -> Figure:
         """The error of ``graph`` on input integers."""
         return error_of(graph.output.type.to_real(graph.run(k)), self.y[: len(k)], self.output_format)
+
+
+def asked(study: Study) -> dict[str, float]:
+    """The rates of the faults that the study's objectives name, or its target."""
+    names = (*study.search.objectives, *study.stop.target)
+    return {name: getattr(study.robustness, name) for name in FIGURES if name in names}
 
 
 def robustness(subject: Subject, rates: Mapping[str, float], seed: int) -> Measurement:

@@ -228,7 +228,7 @@ class StopSection(_Section):
     hours: float | None = _key(None, "wall time of the search", "a number above 0", example="8.0", gt=0)
     stalled: int | None = _key(
         None,
-        "generations in which the hypervolume grew by less than 0.1 % in all",
+        "generations in which the hypervolume, once above 0, grew by less than 0.1 % in all",
         "a whole number from 1 to 1000",
         example="5",
         ge=1,

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
+from codesign.architecture import Architecture
 from codesign.errors import StudyError, nearest
 from codesign.schema import SpaceSection
 from codesign.study import Study
-from nas.space import Space
+from nas.space import Choice, Space
 from nas.spaces import SPACES
+
+Build = Callable[[Mapping[str, Choice]], Architecture]
 
 
 def searched_space(study: Study, inputs: int, outputs: int) -> Space:
@@ -29,7 +35,7 @@ def searched_space(study: Study, inputs: int, outputs: int) -> Space:
         tied = tied if tied != usual.tied() else ()
     space = space.with_choices({**choices, **given.genes}).with_tied(tied)
     space.check()
-    return space
+    return replace(space, build=partial(_network, name, space.build)) if name not in SPACES else space
 
 
 def _users(name: str, inputs: int, outputs: int) -> Space:
@@ -43,7 +49,22 @@ def _users(name: str, inputs: int, outputs: int) -> Space:
     if not callable(getattr(module, function, None)):
         known = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
         raise StudyError(f"{where}: {module_name} has no function {function!r}; {nearest(function, known)}")
-    space: Any = getattr(module, function)(inputs, outputs)
+    try:
+        space: Any = getattr(module, function)(inputs, outputs)
+    except Exception as error:  # noqa: BLE001
+        raise StudyError(f"{where}: {function} ends with {type(error).__name__}: {error}; mend it") from None
     if not isinstance(space, Space):
         raise StudyError(f"{where} gives a {type(space).__name__}; return a nas.space.Space")
     return space
+
+
+def _network(name: str, build: Build, values: Mapping[str, Choice]) -> Architecture:
+    """What a user's ``build`` makes; that each choice gives a network does not say that all combinations do."""
+    try:
+        return build(values)
+    except Exception as error:  # noqa: BLE001
+        words = ", ".join(f"{gene} = {choice!r}" for gene, choice in values.items())
+        raise StudyError(
+            f'search.space = "{name}" gives no network for {words} ({type(error).__name__}: {error}); let every '
+            "combination give one: mend its build, or give a gene a condition (when)"
+        ) from None

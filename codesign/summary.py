@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from rich import box
@@ -11,7 +12,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-from codesign.accuracy import error_words
+from codesign.accuracy import error_words, mean_error_words
 from codesign.architecture import Mode
 from codesign.measurement import Figure, Provenance
 from codesign.place import PROGRAM
@@ -19,7 +20,7 @@ from codesign.record import Record
 from codesign.report import boards as report_boards
 from codesign.report.marks import marked, meanings
 from codesign.run import Run
-from nas.objectives import OBJECTIVES, source
+from nas.objectives import ERRORS, OBJECTIVES, source
 
 
 def print_summary(run: Run, console: Console) -> None:
@@ -116,6 +117,23 @@ def latency(run: Run, record: Record) -> tuple[float, float, Figure]:
     return time, cycles.value, source(record.measurement, "latency_cycles")
 
 
+def further_objectives(run: Run) -> dict[str, str]:
+    """Objectives of a run that not every table of its front shows anyway, each with its heading."""
+    names = [name for name in run.study.search.objectives if name not in _ALWAYS_SHOWN]
+    return {name: f"{name}, {OBJECTIVES[name].unit}".strip(", ") for name in names}
+
+
+def objective_words(name: str, run: Run, record: Record) -> str:
+    """One of these objectives of a measured candidate, without its unit, with its mark."""
+    assert record.measurement is not None
+    quantity = OBJECTIVES[name]
+    figure = source(record.measurement, quantity.figure)
+    if name in ERRORS:
+        return marked(mean_error_words(figure), figure)
+    value = quantity.value(record.measurement, run.study.target.clock_mhz)
+    return marked(f"{value:,.4g}" if quantity.cycles or quantity.unit == "%" else f"{value:,g}", figure)
+
+
 def front_notes(run: Run) -> list[str]:
     """What must be said of a front's numbers where boards took part."""
     measured = [record.measurement for record in run.front if record.measurement is not None]
@@ -134,7 +152,8 @@ class FrontTable:
         """The fullest form that fits."""
         yield Text(f"Pareto front of {self.run.study.name}: {len(self.run.front)} networks\n", style="italic")
         columns: Sequence[_Column] = ()
-        for columns in _LAYOUTS:
+        for first, last in _LAYOUTS:
+            columns = (*first, *_further(self.run), *last)
             rows = [[column.cell(self.run, record) for column in columns] for record in self.run.front]
             if sum(_widths(columns, rows)) + _GAP * len(columns) <= options.max_width:
                 yield _table(columns, rows)
@@ -160,10 +179,14 @@ class FrontTable:
         def line(texts: Iterable[str]) -> str:
             return " ".join(text.rjust(width) for text, width in zip(texts, widths, strict=True))
 
+        further = _further(self.run)
         yield Text(line(column.heading for column in _NARROW), style="bold")
         for record, row in zip(self.run.front, cells, strict=True):
             yield Text(line(row))
             yield Text(f"    {record.architecture.words()}  {record.digest[:8]}", style="dim")
+            if further:
+                pairs = (f"{column.heading}: {column.cell(self.run, record)}" for column in further)
+                yield Text(f"    {'; '.join(pairs)}", style="dim")
 
 
 def _table(columns: Sequence[_Column], rows: Sequence[Sequence[str]]) -> Table:
@@ -230,11 +253,16 @@ def _clock_short(_: Run, record: Record) -> str:
     return marked(f"{fmax.value:.0f}{known} MHz{' ?' if _unknown(fmax, mode) else ''}", fmax)
 
 
+def _further(run: Run) -> list[_Column]:
+    return [_Column(heading, partial(objective_words, name)) for name, heading in further_objectives(run).items()]
+
+
 def _unknown(fmax: Figure, mode: Mode) -> bool:
     """Whether a modelled Fmax has an error that nobody knows."""
     return fmax.provenance is Provenance.MODELLED and model_error(fmax, mode) is None
 
 
+_ALWAYS_SHOWN = ("error", "latency", "lut")
 _GAP = 2  # one character of padding and one between columns
 _FMAX = "Fmax (modelled)"
 _ID = _Column("id", lambda _, record: record.digest[:8], right=False)
@@ -242,9 +270,11 @@ _NETWORK = _Column("network", lambda _, record: record.architecture.words(), rig
 _VALIDATION = _Column("validation error", _validation)
 _TEST, _FMAX_SHORT = _Column("test error", _test), _Column(_FMAX, _clock_short)
 _LATENCY_FULL, _LUT_FULL = _Column("latency", _time_and_cycles), _Column("LUT", _lut_share)
-_LAYOUTS: Sequence[Sequence[_Column]] = (
-    (_VALIDATION, _TEST, _LATENCY_FULL, _LUT_FULL, _Column(_FMAX, _clock), _NETWORK, _ID),
-    (_VALIDATION, _TEST, _LATENCY_FULL, _LUT_FULL, _FMAX_SHORT, _NETWORK, _ID),
+_COSTS = (_VALIDATION, _TEST, _LATENCY_FULL, _LUT_FULL)
+# what stands before and after the study's further objectives
+_LAYOUTS: Sequence[tuple[Sequence[_Column], Sequence[_Column]]] = (
+    (_COSTS, (_Column(_FMAX, _clock), _NETWORK, _ID)),
+    (_COSTS, (_FMAX_SHORT, _NETWORK, _ID)),
 )
 _NARROW = (
     _Column("validation", _validation),

@@ -166,7 +166,7 @@ class Space:
                 what = f"the gene {gene.name!r} = {gene.choices[index]!r} of the space {self.name}"
                 try:
                     architecture = self.decode(genome)
-                except (ValueError, TypeError, KeyError) as error:
+                except Exception as error:  # noqa: BLE001  # a user's ``build`` may raise anything
                     raise StudyError(f"{what} gives no network: {error}; leave it out") from None
                 try:
                     found = self.encode(architecture)

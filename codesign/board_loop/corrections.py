@@ -13,6 +13,7 @@ from statistics import median
 from typing import Any
 
 from codesign.deployment.figures import CLOCK_TOLERANCE
+from codesign.derived import largest_share
 from codesign.measurement import Figure, Measurement, Provenance
 from nas.objectives import cycles_of
 
@@ -117,7 +118,11 @@ class Corrections:
         for name, found in predictions(measurement, self.clock_mhz).items():
             if name in self.fits:
                 figures[name] = _rounded(name, self.fits[name].applied(found))
-        return Measurement({**figures, **own})
+        figures |= own
+        share = figures.get("largest_share")
+        if share is not None and "of" in share.details:  # it follows from the counts
+            figures["largest_share"] = largest_share(figures, share.details["of"])
+        return Measurement(figures)
 
 
 def predictions(measurement: Measurement, clock_mhz: float) -> dict[str, Figure]:

@@ -53,6 +53,7 @@ def _differences(first: Run, second: Run) -> Iterator[str]:
     pairs = {
         "objectives": [", ".join(run.study.search.objectives) for run in (first, second)],
         "data": [_data(run) for run in (first, second)],
+        "faults": [_faults(run) for run in (first, second)],
         "part": [run.task.target.part.name for run in (first, second)],
         "clock": [f"{run.task.target.clock_mhz:g} MHz" for run in (first, second)],
         "latency": ["of the accelerator" if run.study.board.hosts else "of the network" for run in (first, second)],
@@ -60,6 +61,12 @@ def _differences(first: Run, second: Run) -> Iterator[str]:
     for what, (one, other) in pairs.items():
         if one != other:
             yield f"{what}: {one} against {other}"
+
+
+def _faults(run: Run) -> str:
+    """Rates of the faults that objectives are errors under: errors under others mean something else."""
+    rates = run.study.robustness.model_dump()
+    return ", ".join(f"{name} {rates[name]:g}" for name in run.study.search.objectives if name in rates)
 
 
 def _data(run: Run) -> str:

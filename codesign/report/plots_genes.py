@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from codesign.accuracy import error_scale
+from codesign.architecture import Architecture
 from codesign.record import Record
 from codesign.report.plots import fragment, hover
 from codesign.run import Run
 from nas.objectives import ERRORS, OBJECTIVES
+from nas.spaces import SPACES
 
 _NONE = "–"
 _MOST_LABELS = 9
@@ -81,8 +83,24 @@ def _line(run: Run, record: Record, heights: list[float], errors: Sequence[float
 
 def _gene_axes(run: Run, members: Sequence[Record]) -> list[_Coordinate]:
     """An axis per gene; its labels are what the study allowed, and what the front took."""
-    networks = [record.architecture for record in members]
-    choices = run.study.space.choices()
+    choices = _allowed(run)
+    genes = _taken([record.architecture for record in members])
+    shown = [gene for gene in genes if gene[1] not in _SHOWN_IF_FREE or len(choices[gene[1]]) > 1]
+    return [_gene(title, taken, _options(taken, choices[key])) for title, key, taken in shown]
+
+
+def _allowed(run: Run) -> Mapping[str, Sequence[Any]]:
+    """Choices by gene key: the study's. What a space of the user's allows only its module knows: what was tried."""
+    if run.study.search.space in SPACES:
+        return run.study.space.choices()
+    found: dict[str, set[Any]] = {}
+    for _, key, taken in _taken([record.architecture for record in run.records]):
+        found.setdefault(key, set()).update(value for value in taken if value != _NONE)
+    return {key: sorted(values) for key, values in found.items()}
+
+
+def _taken(networks: Sequence[Architecture]) -> list[tuple[str, str, list[Any]]]:
+    """For each gene a title, its key, and what each network has of it."""
     genes: list[tuple[str, str, list[Any]]] = [
         ("input<br>bits", "input_bits", [network.input_bits for network in networks]),
         ("hidden<br>layers", "depth", [len(network.hidden) for network in networks]),
@@ -99,8 +117,7 @@ def _gene_axes(run: Run, members: Sequence[Record]) -> list[_Coordinate]:
     genes.append(("weights", "weights", [network.weights for network in networks]))
     for key in ("threshold", "sparsity", "learning_rate", "optimizer"):
         genes.append((key.replace("_", "<br>"), key, [getattr(network.training, key) for network in networks]))
-    shown = [gene for gene in genes if gene[1] not in _SHOWN_IF_FREE or len(choices[gene[1]]) > 1]
-    return [_gene(title, taken, _options(taken, choices[key])) for title, key, taken in shown]
+    return genes
 
 
 def _options(taken: Sequence[Any], allowed: Sequence[Any]) -> list[Any]:

@@ -16,10 +16,10 @@ from codesign.report.marks import marked
 from codesign.report.winner import anchor
 from codesign.run import Run
 from codesign.show import all_figures
-from codesign.summary import fmax_note, fmax_words, front_notes, latency
+from codesign.summary import fmax_note, fmax_words, front_notes, further_objectives, latency, objective_words
 from codesign.task import Task
 from nas.indicators import Point
-from nas.objectives import ERRORS, OBJECTIVES, source
+from nas.objectives import ERRORS, OBJECTIVES
 
 MEANINGS = {
     Provenance.TRAINED: "counted by running the exact network on data",
@@ -33,8 +33,6 @@ MEANINGS = {
     Provenance.ROUTED: "after place and route",
     Provenance.ON_BOARD: "measured on the board",
 }
-
-_SHOWN = ("error", "latency", "lut")  # objectives that every front table shows
 
 
 def where(run: Run) -> str:
@@ -52,13 +50,13 @@ def front(run: Run, *, linked: bool) -> str:
     )
     if not run.front:
         return paragraph("No candidate keeps every budget.")
-    extra = [name for name in run.study.search.objectives if name not in _SHOWN]
-    more = [f"{name}, {OBJECTIVES[name].unit}".strip(", ") for name in extra]
-    headings = ("network", "id", "validation error", "test error", "latency", "cycles", "LUT", *more, "Fmax (modelled)")
-    rows = [_front_row(run, record, extra, linked=linked) for record in run.front]
+    more = further_objectives(run)
+    costs = ("validation error", "test error", "latency", "cycles", "LUT")
+    headings = ("network", "id", *costs, *more.values(), "Fmax (modelled)")
+    rows = [_front_row(run, record, list(more), linked=linked) for record in run.front]
     pairs = [(all_figures(record, None)["fmax"], record.architecture.hardware.mode) for record in run.front]
     notes = note("; ".join([fmax_note(pairs), *front_notes(run)]))
-    return paragraph(text) + table(headings, rows, numbers=range(2, 7 + len(extra))) + notes
+    return paragraph(text) + table(headings, rows, numbers=range(2, 7 + len(more))) + notes
 
 
 def _front_row(run: Run, record: Record, extra: Sequence[str], *, linked: bool) -> tuple[Cell, ...]:
@@ -66,7 +64,6 @@ def _front_row(run: Run, record: Record, extra: Sequence[str], *, linked: bool) 
     time, cycles, timed = latency(run, record)
     lut = figures["lut"]
     words = record.architecture.words()
-    values: dict[str, float] = dict(zip(run.study.search.objectives, run.objectives(record), strict=True))
     return (
         Html(f'<a href="#{anchor(record)}">{escape(words)}</a>') if linked else words,
         record.digest[:8],
@@ -75,15 +72,9 @@ def _front_row(run: Run, record: Record, extra: Sequence[str], *, linked: bool) 
         marked(f"{time:.2f} us", timed),
         f"{cycles:.0f}",
         marked(f"{lut.value:,.0f} ({100 * lut.value / target.part.resources['lut']:.1f} %)", lut),
-        *(_objective(record, name, values[name]) for name in extra),
+        *(objective_words(name, run, record) for name in extra),
         marked(fmax_words(figures["fmax"], record.architecture.hardware.mode), figures["fmax"]),
     )
-
-
-def _objective(record: Record, name: str, value: float) -> str:
-    assert record.measurement is not None
-    text = f"{value:,.4g}" if OBJECTIVES[name].cycles else f"{value:,g}"
-    return marked(text, source(record.measurement, OBJECTIVES[name].figure))
 
 
 def _percent(figure: Figure | None, samples: int) -> str:

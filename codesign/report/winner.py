@@ -63,8 +63,8 @@ def _architecture(run: Run, record: Record) -> str:
     norm = "with batch normalisation" if network.batch_norm else "without batch normalisation"
     layers = " → ".join(layer_words(network))
     return paragraph(
-        f"{layers}; ternary weights, {norm}; {hardware_words(network)}. Found in generation {record.generation + 1} "
-        f"of {run.study.study.name}."
+        f"{layers}; {network.weights} weights, {norm}; {hardware_words(network)}. Found in generation "
+        f"{record.generation + 1} of {run.study.study.name}."
     )
 
 

@@ -287,6 +287,17 @@ def test_an_interrupted_search_continues_to_the_same_result(folder, after):
     assert not {found.digest for found in stored} & {digest for digest, _ in bench.built}
 
 
+@pytest.mark.parametrize("algorithm", ["deepmaker", "annealing", "random"])
+def test_every_algorithm_continues_to_the_same_result(folder, algorithm):
+    """And what boards said changes what the algorithm is told of candidates that it was told of before."""
+    text = f'{TEXT}algorithm = "{algorithm}"\n[stop]\nstalled = 2\n'
+    whole = run_search(study_of(ONE, TWO, text=text), folder.parent / "whole", boards())
+    for after in (1, 4):
+        with pytest.raises(StorageError, match="full"):
+            run_search(study_of(ONE, TWO, text=text), folder, boards(), listener=Interrupted(after))
+    assert told(run_search(study_of(ONE, TWO, text=text), folder, boards())) == told(whole)
+
+
 def test_ctrl_c_does_not_wait_for_boards(folder):
     class Pressed(Messages):
         def waiting(self, count):

@@ -15,6 +15,7 @@ from codesign.architecture import Architecture, DenseLayer, Hardware
 from codesign.board_loop.corrections import Fit, corrections, fit, observations
 from codesign.board_loop.known import Known
 from codesign.board_loop.result import BoardResult
+from codesign.derived import largest_share
 from codesign.judging import Judge
 from codesign.measurement import Figure, Measurement, Provenance
 from codesign.record import Record
@@ -148,6 +149,19 @@ def test_measured_candidates_have_their_own_figures_and_others_corrected_ones():
     assert other["val_error"] == UNSEEN.measurement.figures["val_error"]
     assert other["latency_cycles"] == UNSEEN.measurement.figures["latency_cycles"]
     assert UNSEEN.measurement.value("lut") == 1000.0
+
+
+def test_the_largest_share_follows_from_the_counts():
+    """It is an objective too, and would order candidates otherwise than what it is a share of."""
+    part, whole = {"lut": 10_000, "ff": 10_000, "bram": 0, "dsp": 10}, []
+    for one in (*MEASURED, UNSEEN):
+        figures = dict(one.measurement.figures)
+        whole.append(replace(one, measurement=Measurement({**figures, "largest_share": largest_share(figures, part)})))
+    now, _ = known(whole, [board(one, lut=500, ff=1000) for one in whole[:3]])
+    own, other = (now[one.digest].measurement.figures["largest_share"] for one in (whole[0], whole[3]))
+    assert (own.value, own.provenance, own.details["resource"]) == (10.0, Provenance.ROUTED, "ff")
+    assert (other.value, other.provenance) == (pytest.approx(10.0), Provenance.CORRECTED)
+    assert other.details["corrected_by"] == "ratio 2 of 3 candidates routed"
 
 
 def test_virtual_boards_are_said_to_be_and_give_way_to_real_ones():

@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from codesign.architecture import Hardware, Training
 from codesign.report import plots
 from codesign.report.plots_genes import genes
 
@@ -97,6 +98,25 @@ def test_genes_of_each_front_member(searched):
     lut = [record.measurement.value("lut") for record in searched.front]
     heights = [trace["y"][titles.index("LUT")] for trace in found]
     assert heights == pytest.approx([(value - min(lut)) / (max(lut) - min(lut)) for value in lut])
+
+
+def test_genes_of_a_users_space_are_what_the_search_tried(searched):
+    """Only its module knows what it allows; the study's [space] says nothing of it."""
+    other = searched.front[0].architecture
+    strange = dataclasses.replace(other, input_bits=7, training=Training(threshold=1.1), hardware=Hardware("folded", 5))
+    records = (
+        *searched.records,
+        dataclasses.replace(searched.front[0], architecture=strange, status="failed", reason="x"),
+    )
+    own = searched.study.search.model_copy(update={"space": "mine:mine"})
+    study = searched.study.model_copy(update={"search": own})
+    fragment = genes(dataclasses.replace(searched, study=study, records=records))
+    tried = {record.architecture.input_bits for record in searched.records}
+    assert 7 not in tried | set(searched.study.space.input_bits)
+    shown = re.findall(r'"text":"([^"]*)","x":0,', fragment)
+    assert shown == [str(bits) for bits in sorted(tried | {7})]
+    assert "threshold" in fragment
+    assert "threshold" not in genes(searched)
 
 
 def test_genes_of_a_front_of_one(searched):

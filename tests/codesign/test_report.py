@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from codesign.accuracy import percent_error
+from codesign.architecture import Training
 from codesign.artifacts import ArtifactStore
 from codesign.cli import main
 from codesign.report.page import page, write_report
@@ -142,6 +143,14 @@ def test_a_winner_has_its_figures_with_their_provenance(searched, html):
             assert "\n".join(words) in winner, name
         assert f"python -m codesign show shown {record.digest[:12]}\n" in winner
         assert f"found in generation {record.generation + 1} of shown" in winner.lower()
+
+
+def test_a_winner_says_what_its_weights_are(searched):
+    record = next(record for record in searched.front if record.architecture.training == Training())
+    binary = dataclasses.replace(record, architecture=dataclasses.replace(record.architecture, weights="binary"))
+    text = bare(page(dataclasses.replace(searched, records=(binary,), finals={})))
+    assert "; binary weights, with" in text
+    assert "; ternary weights" not in text
 
 
 def test_a_winner_s_resources_are_bars_of_the_part_and_of_the_budget(searched, html):

@@ -123,6 +123,18 @@ def test_what_means_nothing_is_refused(searched, what, difference):
     )
 
 
+def test_errors_under_other_faults_are_not_compared(searched):
+    def under(rate, *objectives):
+        chosen = searched.study.search.model_copy(update={"objectives": objectives})
+        faults = searched.study.robustness.model_copy(update={"weight_flips": rate})
+        study = searched.study.model_copy(update={"search": chosen, "robustness": faults})
+        return dataclasses.replace(searched, study=study)
+
+    with pytest.raises(RunError, match=r"\n  faults: weight_flips 0\.01 against weight_flips 0\.1\n"):
+        compare(under(0.01, "error", "weight_flips"), under(0.1, "error", "weight_flips"))
+    assert compare(under(0.01, "error", "latency", "lut"), under(0.1, "error", "latency", "lut")).ratio == 1.0
+
+
 def test_a_run_without_a_measured_candidate_is_refused(searched):
     nothing = dataclasses.replace(searched, folder=Path("runs/other"), reference=None)
     with pytest.raises(

@@ -9,7 +9,7 @@ from codesign import evaluate
 from codesign.architecture import Architecture, DenseLayer, Hardware
 from codesign.derived import bit_operations, derived, parameters
 from codesign.measurement import Figure, Measurement, Provenance
-from codesign.robustness import DRAWS, Subject, flipped, robustness
+from codesign.robustness import DRAWS, Subject, asked, flipped, robustness
 from codesign.study import parse_study
 from codesign.target import Part, Target
 from hw.graph import FixedType, Graph, Node, Op
@@ -49,7 +49,7 @@ def test_the_largest_share_names_its_resource():
     }
     share = derived(NETWORK, Measurement(figures), Target(PART, 100.0, None)).figures["largest_share"]
     assert (share.value, share.unit, share.provenance) == (15.0, "%", Provenance.SYNTHESIZED)
-    assert share.details == {"resource": "ff"}
+    assert share.details == {"resource": "ff", "of": {"lut": 1000, "ff": 2000, "bram": 10, "dsp": 0}}
 
 
 def test_flips_are_of_stored_bits():
@@ -92,8 +92,17 @@ def test_no_fault_gives_the_error_itself_and_more_faults_more():
     assert again.details["worst"] >= again.value
 
 
+def test_faults_are_tried_that_an_objective_or_the_target_names():
+    objectives = 'objectives = ["error", "input_noise"]'
+    assert asked(parse_study("[stop]\ntarget = {error = 0.1}", "x")) == {}
+    assert asked(parse_study(f"[search]\n{objectives}", "x")) == {"input_noise": 0.1}
+    text = "[stop]\ntarget = {weight_flips = 0.2}\n[robustness]\nweight_flips = 0.05\n"
+    assert asked(parse_study(text, "x")) == {"weight_flips": 0.05}
+
+
 def test_a_real_candidate_is_tried_where_the_study_asks(tmp_path):
-    text = '[search]\nepochs = 4\nobjectives = ["error", "share", "weight_flips", "input_noise"]\n'
+    text = '[search]\nepochs = 4\nobjectives = ["error", "share", "weight_flips"]\n'
+    text += "[stop]\ntarget = {input_noise = 0.001}\n"
     evaluator = evaluate.Evaluator(parse_study(text + "[robustness]\nweight_flips = 0.05\n", "x"), tmp_path)
     network = Architecture(64, 10, 2, (DenseLayer(8, "2"),), True, Hardware("folded", 32))
     record = evaluator.evaluate(network, lambda _: None)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import importlib
 import re
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from codesign.errors import StudyError
+from codesign.errors import RunError, StorageError, StudyError
 from codesign.loop import search
+from codesign.run import read_run
 from codesign.searched_space import searched_space
 from codesign.study import parse_study
 
@@ -85,6 +87,92 @@ def test_a_space_that_cannot_be_made_says_why(module, text, message):
     with pytest.raises(StudyError) as caught:
         searched_space(study(f"[search]\n{text}"), 4, 2)
     assert str(caught.value) == message
+
+
+RATIO = """
+from functools import partial
+from codesign.architecture import Architecture, DenseLayer, Hardware
+from nas.space import Gene, Space
+
+def space(inputs, outputs):
+    genes = (Gene("units", "units", (9, 8), True), Gene("less", "less", (0, 8), True))
+    return Space("ratio", genes, partial(build, inputs, outputs), describe)
+
+def build(inputs, outputs, values):
+    bits = 1 // (values["units"] - values["less"]) and 2 or 1
+    return Architecture(inputs, outputs, bits, (DenseLayer(values["units"], "2"),), False, Hardware("parallel"))
+
+def describe(network):
+    return {"units": network.hidden[0].units, "less": 8 * (network.input_bits - 1)}
+"""
+TWICE = """
+from nas.space import Gene, Space
+
+def space(inputs, outputs):
+    return Space("x", (Gene("a", "a", (1, 1), True),), dict, dict)
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "def space(inputs):\n    pass\n",
+            "TypeError: space() takes 1 positional argument but 2 were given",
+        ),
+        (TWICE, "AssertionError: a has the same choice twice"),
+    ],
+    ids=["arguments", "twice"],
+)
+def test_a_function_that_fails(module, text, message):
+    module(text, "failing")
+    with pytest.raises(StudyError) as caught:
+        searched_space(study('[search]\nspace = "failing:space"'), 4, 2)
+    assert str(caught.value) == f'search.space = "failing:space": space ends with {message}; mend it'
+
+
+def test_a_choice_with_which_the_users_code_fails(module):
+    module(RATIO, "ratio")
+    with pytest.raises(StudyError, match=r"^the gene 'units' = 8 of the space ratio gives no network: .* by zero; "):
+        searched_space(study('[search]\nspace = "ratio:space"\n[space]\ngenes = {less = [8]}'), 4, 2)
+
+
+def test_a_combination_that_gives_no_network_says_which(module, tmp_path, behave):
+    """Every choice gives one beside the first of all others, which is all that is tried before the search."""
+    module(RATIO, "ratio")
+    text = '[search]\nspace = "ratio:space"\n[study]\nname = "mine"\n'
+    with pytest.raises(StudyError) as caught:
+        search(study(text), tmp_path / "mine", workers=1, evaluation="analytic_evaluation")
+    assert str(caught.value) == (
+        'search.space = "ratio:space" gives no network for units = 8, less = 8 (ZeroDivisionError: integer division '
+        "or modulo by zero); let every combination give one: mend its build, or give a gene a condition (when)"
+    )
+
+
+def test_a_space_that_cannot_be_made_leaves_no_run_behind(module, tmp_path):
+    """Otherwise the mended study would be another one than the run's."""
+    with pytest.raises(StudyError, match="nowhere cannot be imported"):
+        search(study('[search]\nspace = "nowhere:f"'), tmp_path / "r", workers=1, evaluation="analytic_evaluation")
+    assert not (tmp_path / "r").exists()
+
+
+@pytest.mark.parametrize("full", [0.0, 0.04], ids=["ended", "broken off"])
+def test_a_search_does_not_continue_in_a_space_that_was_changed(module, tmp_path, behave, full):
+    small = study('[study]\nname = "mine"\n[search]\nspace = "funnel:funnel"\npopulation = 12\ngenerations = 2\n')
+    module(EXAMPLE[1])
+    behave(disk_full=full)
+    with pytest.raises(StorageError) if full else nullcontext():
+        search(small, tmp_path / "mine", workers=1, evaluation="analytic_evaluation")
+    behave()
+    before = read_run(tmp_path / "mine").records
+    assert before
+    made = "mlp(inputs, outputs)"
+    assert made in EXAMPLE[1]
+    module(EXAMPLE[1].replace(made, f'{made}.with_choices({{"depth": (4, 3, 2, 1)}})'))
+    said = "in generation 1, which the same study would not ask for now: the space 'funnel:funnel' is no longer what"
+    with pytest.raises(RunError, match=said):
+        search(small, tmp_path / "mine", workers=1, evaluation="analytic_evaluation")
+    assert read_run(tmp_path / "mine").records == before
 
 
 def test_a_function_that_makes_no_space(module):

@@ -9,10 +9,14 @@ import pytest
 from search_entry import result
 
 from codesign import stopping
+from codesign.architecture import Architecture, DenseLayer, Hardware
 from codesign.errors import StorageError, StudyError
 from codesign.listener import Listener
 from codesign.loop import search
+from codesign.measurement import Figure, Measurement, Provenance
+from codesign.record import Record
 from codesign.run import read_run
+from codesign.store import Store
 from codesign.study import Study, parse_study
 from nas.algorithms import ALGORITHMS
 
@@ -73,6 +77,57 @@ def test_a_stalled_hypervolume_ends_the_search(tmp_path, behave):
     assert all(volumes[place] > 1.001 * volumes[place - 3] for place in range(3, len(volumes) - 1))
 
 
+def known(units, generation, status="ok", **figures):
+    """A candidate of 0.1 error and 0.5 us, or as ``figures`` say."""
+    figures = {"val_error": 0.1, "latency_cycles": 50, "lut": 1000, **figures}
+    architecture = Architecture(64, 10, 1, (DenseLayer(units, "2"),), False, Hardware("parallel"))
+    measured = Measurement({name: Figure(v, "", Provenance.CORRECTED, "x", "1") for name, v in figures.items()})
+    return Record(architecture, status, "" if status == "ok" else "x", measurement=measured, generation=generation)
+
+
+@pytest.fixture
+def decide(tmp_path):
+    """Decide about a generation, given the hypervolumes that were stored when each was closed."""
+
+    def after(text, volumes, records):
+        with Store.open(tmp_path) as store:
+            if store.meta("reference") is None:
+                store.set_meta("reference", [1.0, 1.0, 2000.0])
+            for number, volume in enumerate(volumes):
+                store.put_generation(number, {"number": number, "hypervolume": volume})
+            return stopping.Stopping(study(text), store).after(len(volumes) - 1, records)
+
+    return after
+
+
+def test_what_boards_correct_is_no_stalled_search(decide):
+    """The second generation found a better network, and boards showed meanwhile that all are slower than thought."""
+    found = [known(8, 0), known(16, 1, val_error=0.05)]
+    assert decide("[stop]\nstalled = 1", [0.9, 0.2375], found) is None
+
+
+def test_what_boards_correct_is_no_progress(decide):
+    found = [known(8, 0), known(16, 1, val_error=0.2)]
+    assert decide("[stop]\nstalled = 1", [0.1, 0.225], found) == (
+        "the hypervolume has not grown for stop.stalled = 1 generations"
+    )
+
+
+def test_a_search_without_anything_within_its_budgets_has_not_stalled(decide):
+    found = [known(8, 0, "infeasible"), known(16, 1, "infeasible")]
+    assert decide("[stop]\nstalled = 1", [0.0, 0.0], found) is None
+
+
+def test_a_search_killed_before_it_was_decided_is_decided_when_it_continues(decide):
+    """The generation is stored, and nothing of whether it was the last."""
+    assert decide("[stop]\ntarget = {error = 0.2}", [0.5], [known(8, 0)]) == "64x1b-8q2-10 parallel reaches stop.target"
+
+
+def test_what_was_decided_once_stays_decided(decide):
+    assert decide("[stop]\nhours = 1.0", [0.5], [known(8, 0)]) is None
+    assert decide("[stop]\nhours = 1e-9", [0.5], [known(8, 0)]) is None
+
+
 def test_hours_count_over_interruptions(tmp_path, behave, monkeypatch):
     """A clock that goes on by 20 minutes whenever it is read: twice before the first generation ends."""
     clock = [0.0]
@@ -83,7 +138,7 @@ def test_hours_count_over_interruptions(tmp_path, behave, monkeypatch):
 
     monkeypatch.setattr(stopping, "time", SimpleNamespace(monotonic=tick))
     limited = study("[search]\npopulation = 4\ngenerations = 20\n[stop]\nhours = 2.0")
-    monkeypatch.setattr(stopping.Stopping, "_stalled", lambda self, number: self.interrupt(number))
+    monkeypatch.setattr(stopping.Stopping, "_stalled", lambda self, number, _: self.interrupt(number))
     monkeypatch.setattr(stopping.Stopping, "interrupt", interrupt_at(2), raising=False)
     with pytest.raises(StorageError):
         run_search(limited, tmp_path / "r")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import re
 
 import analytic_evaluation
 import pytest
@@ -73,6 +74,27 @@ def test_every_width_shows_every_figure_beside_its_network(searched, width):
         assert f"{lut:,.0f} ({100 * lut / 53200:.1f} %)" in figures
         assert f"({record.measurement.value('latency_cycles'):.0f}" in figures
         assert f"{record.measurement.value('fmax'):.0f}" in figures
+
+
+@pytest.mark.parametrize("width", [80, 250])
+def test_what_else_the_study_makes_small_is_shown(searched, width):
+    flips = {"weight_flips_error": Figure(0.12345, "", Provenance.TRAINED, "integer graph", "1")}
+    records = [
+        dataclasses.replace(record, measurement=record.measurement.merged([Measurement(flips)]))
+        for record in searched.front
+    ]
+    chosen = searched.study.search.model_copy(update={"objectives": ("error", "interval", "ff", "weight_flips")})
+    study = searched.study.model_copy(update={"search": chosen})
+    run = dataclasses.replace(searched, study=study, records=tuple(records))
+    lines = printed(FrontTable(run), width).splitlines()
+    for record in run.front:
+        (place,) = [place for place, line in enumerate(lines) if record.digest[:8] in line]
+        figures = record.measurement.value
+        interval, ff = f"{figures('interval_cycles') / 100:.4g}", f"{figures('ff'):,g}"
+        if width < 100:
+            assert lines[place + 1].strip() == f"interval, us: {interval}; ff, FF: {ff}; weight_flips: 12.3 %"
+        else:
+            assert re.search(rf"\s{re.escape(interval)}\s+{re.escape(ff)}\s+12\.3 %\s", lines[place])
 
 
 def test_on_a_tiny_screen_the_network_is_folded_and_nothing_is_lost(searched):
