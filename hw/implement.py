@@ -20,10 +20,10 @@ from hw.design import Design, design
 from hw.emit.streaming import Foldings
 from hw.graph import Graph, Ints
 from hw.hls4ml_flow import c_simulation
-from hw.measure import layers, verilator, yosys
+from hw.measure import layerwise, verilator, yosys
 from hw.measure.cache import Cache
 from hw.measure.delays import DelayModel
-from hw.measure.layers import LayeredPlan
+from hw.measure.layerwise import LayeredPlan
 from hw.measure.plan import BuildPlan
 from hw.measure.timing import Timing, analyse
 from hw.measure.yosys import Synthesis
@@ -66,7 +66,7 @@ def implement(
     network are synthesized ``jobs`` at a time. What the user's cache has is neither synthesized nor compiled again.
     """
     cache = Cache.of_user()
-    synthesize = partial(layers.synthesize, timeout_s=TOOL_SECONDS, cache=cache, jobs=jobs)
+    synthesize = partial(layerwise.synthesize, timeout_s=TOOL_SECONDS, cache=cache, jobs=jobs)
     best = _fastest(graph, hardware, target, folder, foldings, synthesize, stage)
     with stage("simulation"):
         cycles = verilator.simulate(best.design, x, graph.run(x), folder / "sim", timeout_s=TOOL_SECONDS, cache=cache)
@@ -112,7 +112,7 @@ def _fastest(
 
 def _attempt(built: Design, target: Target, workdir: Path, synthesize: _Synthesize, stage: Announce) -> _Attempt:
     with stage("synthesis"):
-        synthesis = synthesize(layers.plan(built.files, built.top, target.part), workdir)
+        synthesis = synthesize(layerwise.plan(built.files, built.top, target.part), workdir)
     with stage("timing"):
         timing = analyse(synthesis.netlist, built.top, target.part)
     return _Attempt(built, synthesis.figures, timing, workdir / yosys.ARTEFACT)

@@ -28,7 +28,7 @@ from hw.design import Design, design
 from hw.fitting import fitted
 from hw.graph import FixedType, Graph, Node, Op
 from hw.implement import PERIOD_SHARE
-from hw.measure import layers, verilator
+from hw.measure import layerwise, verilator
 from hw.measure.cache import Cache
 from hw.measure.delays import DelayModel
 from hw.measure.timing import analyse
@@ -167,9 +167,9 @@ def _built(name: str, graph: Graph, made: Design, target: Any, begun: float) -> 
         cache = Cache.of_user()
         verilator.simulate(made, x, graph.run(x), Path(scratch) / "sim", timeout_s=TIMEOUT_S, cache=cache)
         _say(name, "simulated: every bit and cycle as expected", begun)
-        plan, jobs = layers.plan(made.files, made.top, target.part), len(os.sched_getaffinity(0))
+        plan, jobs = layerwise.plan(made.files, made.top, target.part), len(os.sched_getaffinity(0))
         folder = Path(scratch) / "synthesis"
-        synthesis = layers.synthesize(plan, folder, timeout_s=TIMEOUT_S, cache=cache, jobs=jobs)
+        synthesis = layerwise.synthesize(plan, folder, timeout_s=TIMEOUT_S, cache=cache, jobs=jobs)
         how = synthesis.figures.figures["lut"].details
         _say(name, f"synthesized: {how['synthesis']}; from the cache: {how.get('cached', 'nothing')}", begun)
         fmax = analyse(synthesis.netlist, made.top, target.part).fmax_mhz

@@ -37,7 +37,7 @@ def implemented(monkeypatch: pytest.MonkeyPatch, folder: Path, fmax: list[float]
     def simulate(built: Any, x: Any, expected: Any, folder: Path, **_: Any) -> Measurement:
         return figure("latency_cycles", built.latency_cycles)
 
-    monkeypatch.setattr(room.layers, "synthesize", synthesize)
+    monkeypatch.setattr(room.layerwise, "synthesize", synthesize)
     monkeypatch.setattr(room, "analyse", analyse)
     monkeypatch.setattr(room.verilator, "simulate", simulate)
     graph = random_graph(6, [40, 20, 6], "3")
