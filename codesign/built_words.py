@@ -10,8 +10,7 @@ from rich.text import Text
 
 from boards.vivado import SCRIPT
 from codesign.build import VIVADO, Built
-from codesign.record import Record
-from codesign.run import Run
+from codesign.build_subject import Subject
 from codesign.show import figure_table
 
 
@@ -23,21 +22,21 @@ def phases() -> Iterator[Callable[[str], None]]:
         yield status.update
 
 
-def print_built(run: Run, record: Record, built: Built) -> None:
+def print_built(subject: Subject, built: Built) -> None:
     """Print what was built and where it is, and its figures with their provenance."""
     console = Console()
 
     def say(text: str) -> None:
         console.print(Text(text), soft_wrap=True)
 
-    say(f"{record.architecture.words()}   {record.digest[:8]} of {run.folder.name}, for {run.task.target.words()}")
+    say(f"{subject.words}   {subject.digest[:8]} of {subject.place.name}, for {subject.target.words()}")
     made = built.overlay
     if made is not None:
-        asked = run.study.target.clock_mhz
+        asked = subject.target.clock_mhz
         slower = f" (asked for: {asked:g} MHz, which its PLL cannot make)" if made.clock.mhz < 0.999 * asked else ""
         say(f"clock: {made.clock.mhz:g} MHz{slower}")
     if built.figures is not None:
-        console.print(figure_table(dict(built.figures.figures), record.architecture.hardware.mode))
+        console.print(figure_table(dict(built.figures.figures), subject.design.mode))
     if built.bundle is not None:
         say(f"bundle: {built.bundle}")
     elif made is not None:

@@ -104,11 +104,14 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     measure.add_argument("--json", action="store_true", help="for programs; the keys are in docs/json.md")
 
-    build = verb("build", _build, "make a bitstream, a Vivado IP or RTL of a candidate")
-    build.add_argument("run", nargs="?", metavar="RUN", help="name or folder of a run (default: the newest)")
+    build = verb("build", _build, "make a bitstream, a Vivado IP or RTL of a candidate, or of what was measured")
     build.add_argument(
-        "--pick", default="knee", metavar="WHICH",
-        help="knee (default), lowest-error, lowest-latency, or the first digits of a candidate's id",
+        "run", nargs="?", metavar="RUN|DIR",
+        help="name or folder of a run (default: the newest), or the folder of measure --out",
+    )  # fmt: skip
+    build.add_argument(
+        "--pick", metavar="WHICH",
+        help="of a run: knee (default), lowest-error, lowest-latency, or the first digits of a candidate's id",
     )  # fmt: skip
     build.add_argument("--target", choices=("bitstream", "ip", "rtl"), default="bitstream", help="default: bitstream")
     build.add_argument(
@@ -141,7 +144,10 @@ def _add_board_verbs(verb: Callable[[str, object, str], argparse.ArgumentParser]
 
 def _add_board(verb: argparse.ArgumentParser) -> None:
     """What `deploy` and `run` have in common."""
-    verb.add_argument("subject", nargs="?", metavar="BUNDLE|RUN", help="a bundle, or a run (default: the newest)")
+    verb.add_argument(
+        "subject", nargs="?", metavar="BUNDLE|RUN|DIR",
+        help="a bundle, a run (default: the newest), or the folder of measure --out",
+    )  # fmt: skip
     verb.add_argument(
         "--host", required=True, metavar="HOST", help="user@board, or virtual:pynq-z1, virtual:zcu104 (simulated)"
     )
@@ -268,16 +274,14 @@ def _goal(options: argparse.Namespace) -> Goal | None:
 def _build(options: argparse.Namespace) -> int:
     from codesign import built_words
     from codesign.build import build
-    from codesign.picking import pick
-    from codesign.run import find_run, read_run
+    from codesign.build_subject import find
 
     if options.dry_run and options.target != "bitstream":
         raise InputError(f"--dry-run is for a bitstream; --target {options.target} runs nothing anyway: leave it out")
-    run = read_run(find_run(options.run))
-    record = pick(run, options.pick)
+    subject = find(options.run, options.pick)
     with built_words.phases() as phase:
-        built = build(run, record, options.target, dry_run=options.dry_run, phase=phase)
-    built_words.print_built(run, record, built)
+        built = build(subject, options.target, dry_run=options.dry_run, phase=phase)
+    built_words.print_built(subject, built)
     return 0
 
 

@@ -10,12 +10,12 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
-from codesign.architecture import Hardware
+from codesign.architecture import Hardware, Mode
 from codesign.errors import ModelError
 from hw.cycles import Network
 from hw.emit.folded import emit_folded, fold
@@ -24,7 +24,7 @@ from hw.emit.streaming import Foldings, emit_streaming
 from hw.emit.top import Ports, emit_folded_top, emit_parallel_top
 from hw.graph import Graph
 from hw.measure.delays import DelayModel
-from hw.parts import Part, Values, parts, streams
+from hw.parts import Part, Values, beats_of, parts, streams
 from hw.schedule import stages
 from hw.stage import Stage
 
@@ -74,6 +74,11 @@ class Design:
     output_beats: int = 1
     network: Network | None = None
 
+    @property
+    def mode(self) -> Mode:
+        """Folded if one of its layers is."""
+        return "folded" if any(layer.mode == "folded" for layer in self.layers) else "parallel"
+
     def schedule(self) -> dict[str, Any]:
         """Cycles of the whole and of each layer, known before simulation; plain JSON values."""
         return {
@@ -99,25 +104,48 @@ def design(
     if foldings is not None or streams(graph):
         return _streaming(graph, hardware, delays, period_ns, foldings)
     chain = stages(graph)
-    _assert_ports_fit(chain)
+    _assert_stages_fit(chain)
     header = (
         f"Ternary network {graph.digest()[:16]}: {hardware.mode}, {chain[0].n_in} inputs, {chain[-1].n_out} outputs."
     )
     build = _parallel if hardware.mode == "parallel" else _folded
     files, layers, latency = build(chain, hardware, delays, period_ns, header)
-    first, last = chain[0], chain[-1]
     return Design(
         files=dict(sorted(files.items())),
         top=TOP,
         latency_cycles=latency,
         interval_cycles=max(layer.interval_cycles for layer in layers),
         layers=tuple(layers),
-        inputs=first.n_in,
-        input_bits=first.input_bits,
-        input_signed=first.input_signed,
-        outputs=last.n_out,
-        output_bits=last.output_bits,
-        output_signed=last.output_signed,
+        **ports(graph),
+    )
+
+
+class Shape(TypedDict):
+    """What a design's ports carry, as :class:`Design` says it."""
+
+    inputs: int
+    input_bits: int
+    input_signed: bool
+    input_beats: int
+    outputs: int
+    output_bits: int
+    output_signed: bool
+    output_beats: int
+
+
+def ports(graph: Graph) -> Shape:
+    """What the ports of every design of ``graph`` carry."""
+    chain, kind = parts(graph), graph.input.type
+    values = chain[-1].values
+    return Shape(
+        inputs=graph.input.size,
+        input_bits=kind.bits,
+        input_signed=kind.signed,
+        input_beats=beats_of(chain[0].reads),
+        outputs=graph.output.size,
+        output_bits=values.bits,
+        output_signed=values.signed,
+        output_beats=beats_of(chain[-1].dims),
     )
 
 
@@ -151,15 +179,8 @@ def _streaming(
             )
             for index, (part, cycles) in enumerate(zip(chain, built.parts, strict=True))
         ),
-        inputs=graph.input.size,
-        input_bits=source.bits,
-        input_signed=source.signed,
-        outputs=graph.output.size,
-        output_bits=last.values.bits,
-        output_signed=last.values.signed,
-        input_beats=built.network.beats_in,
-        output_beats=built.network.beats_out,
         network=built.network,
+        **ports(graph),
     )
 
 
@@ -186,7 +207,7 @@ def _foldings(chain: Sequence[Part], hardware: Hardware) -> Foldings:
     return found
 
 
-def _assert_ports_fit(parts: Sequence[Stage]) -> None:
+def _assert_stages_fit(parts: Sequence[Stage]) -> None:
     for before, after in itertools.pairwise(parts):
         given = (before.n_out, before.output_bits, before.output_signed)
         assert given == (after.n_in, after.input_bits, after.input_signed), (before.name, after.name)

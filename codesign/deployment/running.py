@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import zipfile
 import zlib
@@ -15,7 +14,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from codesign.artifacts import ArtifactStore
 from codesign.deployment.hosts import connect
 from codesign.deployment.session import Check, Deployment
 from codesign.deployment.subject import Subject
@@ -23,7 +21,6 @@ from codesign.errors import BundleError, InputError, MismatchError
 from codesign.files import write_whole
 from codesign.measurement import Figure
 from codesign.scoring import error_of
-from hw.graph import Graph
 from quant.regression import OutputFormat, checked_targets
 from quant.scaling import InputFormat
 
@@ -122,15 +119,15 @@ def write_outputs(path: Path, ran: Ran, class_names: Sequence[str]) -> None:
 
 
 def _hold(subject: Subject, integers: NDArray[np.int64], outputs: NDArray[np.int64]) -> bool:
-    """Whether the outputs were compared with the network of the run; MismatchError where one differs."""
-    if subject.run is None or subject.record is None:
+    """Whether the outputs were compared with the integer network; MismatchError where one differs."""
+    if subject.graph is None:
         return False
-    graph = Graph.from_json(json.loads(ArtifactStore(subject.run.folder).get(subject.record.artefacts["graph.json"])))
-    wrong = np.flatnonzero((graph.run(integers) != outputs).any(axis=1))
+    wrong = np.flatnonzero((subject.graph.run(integers) != outputs).any(axis=1))
     if len(wrong):
+        place = subject.run.folder if subject.run else subject.folder
         raise MismatchError(
-            f"{len(wrong)} of {len(outputs)} samples give other outputs on the board than the network of "
-            f"{subject.run.folder}, first sample {wrong[0]}; nothing that it computes is to be trusted"
+            f"{len(wrong)} of {len(outputs)} samples give other outputs on the board than the network of {place}, "
+            f"first sample {wrong[0]}; nothing that it computes is to be trusted"
         )
     return True
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from boards.bundle import SUFFIX, Bundle, read_bundle
 from codesign.artifacts import ArtifactStore
-from codesign.build import FOLDER, simulation_bundle
+from codesign.build import simulation_bundle
+from codesign.build_subject import FOLDER, measured_folder
+from codesign.build_subject import Subject as Network
 from codesign.errors import BundleError, CodesignError, InputError, RunError
 from codesign.picking import KNEE, pick
 from codesign.place import PROGRAM
@@ -19,6 +21,7 @@ from codesign.record import Record
 from codesign.run import ROOT, Run, find_run, read_run
 from codesign.store import FILE, Store
 from codesign.target import is_virtual
+from hw.graph import Graph
 
 _KEYS: Mapping[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("board", "part", "build_id", "network", "candidate", "graph", "design", "codesign"), str),
@@ -30,12 +33,16 @@ _KEYS: Mapping[str, type | tuple[type, ...]] = {
 
 @dataclass(frozen=True)
 class Subject:
-    """A bundle; its ``run`` and ``record`` where they are known. ``folder`` is where what is said of it goes."""
+    """A bundle; its ``run`` and ``record`` where they are known. ``folder`` is where what is said of it goes.
+
+    ``graph``: the integer network that the outputs are held against, where that is known.
+    """
 
     bundle: Bundle
     folder: Path
     run: Run | None = None
     record: Record | None = None
+    graph: Graph | None = None
 
     @property
     def words(self) -> str:
@@ -44,7 +51,9 @@ class Subject:
 
 
 def find_subject(which: str | None, picked: str | None, host: str) -> Subject:
-    """The bundle that ``which`` names: a file, or a run (default: the newest), of whose candidates ``picked`` is one.
+    """The bundle that ``which`` names: a file, a run (default: the newest) and its candidate ``picked``, or a network.
+
+    The last is the folder that ``measure --out`` wrote.
 
     For a real board it is the one that ``build`` made; for a virtual one nothing need be built. Raises RunError where
     there is none, BundleError for a file that is none.
@@ -53,22 +62,30 @@ def find_subject(which: str | None, picked: str | None, host: str) -> Subject:
         if picked is not None:
             raise InputError(f"{which} is one candidate's bundle; leave out --pick {picked}, or give a run")
         return _of_file(Path(which))
+    measured = measured_folder(which, picked)
+    if measured is not None:
+        return _of_network(Network.measured(measured), host, f"build {measured}")
     run = read_run(find_run(which))
     record = pick(run, picked or KNEE)
+    how = f"build {run.folder.name} --pick {record.digest[:8]}"
+    found = _of_network(Network.stored(run, record), host, how)
+    return replace(found, run=run, record=record)
+
+
+def _of_network(network: Network, host: str, how: str) -> Subject:
+    """The bundle of a network for ``host``; ``how`` makes the one that real boards need."""
     if is_virtual(host):
-        folder = run.folder / FOLDER / f"{record.digest[:8]}-simulation"
-        return Subject(simulation_bundle(run, record), folder, run, record)
-    folder = run.folder / FOLDER / f"{record.digest[:8]}-bitstream"
+        return Subject(simulation_bundle(network), network.folder("simulation"), graph=network.graph)
+    folder = network.folder("bitstream")
     built = sorted(folder.glob(f"*{SUFFIX}"), key=lambda path: (path.stat().st_mtime_ns, path.name))
     if not built:
         raise RunError(
-            f"{run.folder} has no bitstream of {record.digest[:8]} ({record.architecture.words()}); make it with: "
-            f"{PROGRAM} build {run.folder.name} --pick {record.digest[:8]}"
+            f"{network.place} has no bitstream of {network.digest[:8]} ({network.words}); make it with: {PROGRAM} {how}"
         )
     bundle = _whole(built[-1])
-    if _built_from(run.folder, bundle.manifest) is None or bundle.manifest["candidate"] != record.digest:
-        raise BundleError(f"{built[-1]} is of another candidate than {record.digest[:8]}; build it again")
-    return Subject(bundle, folder, run, record)
+    if (bundle.manifest["candidate"], bundle.manifest["design"]) != (network.digest, network.design.digest()):
+        raise BundleError(f"{built[-1]} is of another candidate than {network.digest[:8]}; build it again")
+    return Subject(bundle, folder, graph=network.graph)
 
 
 def _whole(path: Path) -> Bundle:
@@ -87,7 +104,8 @@ def _of_file(path: Path) -> Subject:
         with suppress(CodesignError):  # a run that cannot be read is not this one's
             record = _built_from(folder, bundle.manifest)
             if record is not None:
-                return Subject(bundle, path.parent, read_run(folder), record)
+                graph = Graph.from_json(json.loads(ArtifactStore(folder).get(record.artefacts["graph.json"])))
+                return Subject(bundle, path.parent, read_run(folder), record, graph)
     return Subject(bundle, path.parent)
 
 

@@ -74,7 +74,7 @@ def print_kept(subject: Subject, kept: Kept) -> None:
         console.print(_comparison(subject, kept, simulated=hello["simulated"]))
     if kept.stored and subject.run is not None and subject.record is not None:
         say(f"stored: {PROGRAM} show {subject.run.folder.name} {subject.record.digest[:8]}")
-    elif kept.error is None:
+    elif kept.error is None and subject.graph is None:
         say("not stored: the run that this bundle is of is not here")
     say(f"report, to be shared: {kept.report}")
 

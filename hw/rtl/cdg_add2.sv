@@ -27,16 +27,8 @@ module cdg_add2 #(
 
   logic [Y_W-1:0] a_all, b_all;
 
-  if (A_SIGNED) begin : gen_a_signed
-    assign a_all = Y_W'($signed(a));
-  end else begin : gen_a_plain
-    assign a_all = Y_W'(a);
-  end
-  if (B_SIGNED) begin : gen_b_signed
-    assign b_all = Y_W'($signed(b));
-  end else begin : gen_b_plain
-    assign b_all = Y_W'(b);
-  end
+  assign a_all = A_SIGNED ? Y_W'($signed(a)) : Y_W'(a);
+  assign b_all = B_SIGNED ? Y_W'($signed(b)) : Y_W'(b);
 
 `ifdef SYNTHESIS
   localparam bit PLAIN = PLUS == 0;

@@ -18,7 +18,8 @@ from test_build import store_run
 
 from boards.bundle import Bundle, parse_bundle
 from boards.remote import Remote
-from codesign.build import Subject, simulation_bundle
+from codesign.build import simulation_bundle
+from codesign.build_subject import Subject
 from codesign.deployment import pynq_environment, virtual_board
 from codesign.deployment.pynq_environment import VERSIONS, pynq_python
 from codesign.deployment.virtual_board import BOARDS, board_program, simulated_fabric, virtual_command
@@ -32,7 +33,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def bundle_of(folder: Path, target: str, mode: str = "parallel") -> Bundle:
     record = store_run(folder, target, mode)
-    return simulation_bundle(read_run(folder / "runs" / "small"), record)
+    return simulation_bundle(Subject.stored(read_run(folder / "runs" / "small"), record))
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +78,8 @@ def test_a_stored_candidate_on_a_virtual_board(tmp_path, environments, board, mo
     """Golden vectors bit for bit; cycles are the design's, with those of the frames around it."""
     record = store_run(tmp_path, f'board = "{board}"', mode)
     run = read_run(tmp_path / "runs" / "small")
-    design, bundle = Subject.stored(run, record).design, simulation_bundle(run, record)
+    subject = Subject.stored(run, record)
+    design, bundle = subject.design, simulation_bundle(subject)
     x, y = (np.load(io.BytesIO(bundle.files[f"golden/{name}.npy"])) for name in ("inputs", "outputs"))
     frames = HostFormat.from_json(bundle.manifest["host_format"])
     with Remote(virtual_command(board, bundle, folder=tmp_path / "agent"), board) as remote:
@@ -107,7 +109,7 @@ def test_a_bundle_for_simulation(tmp_path, bundle):
 
 
 def test_a_bare_part_has_no_virtual_board(tmp_path):
-    with pytest.raises(InputError, match=r"was searched for the bare part xczu3eg"):
+    with pytest.raises(InputError, match=r"is for the bare part xczu3eg"):
         bundle_of(tmp_path, 'part = "xczu3eg"')
 
 

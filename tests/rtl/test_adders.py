@@ -14,19 +14,30 @@ RTL = Path(__file__).parents[2] / "hw" / "rtl"
 
 
 def miter(module, number, parameters):
-    """Text of a module whose output is true where ``module`` and its twin agree."""
+    """Text of a module whose output is true where ``module``, its twin and the sum written out agree."""
     given = ", ".join(f".{name}({value})" for name, value in parameters.items())
     ports = [(name.lower(), parameters[f"{name}_W"]) for name in "ABC" if f"{name}_W" in parameters]
     declared = ", ".join(f"input logic [{width - 1}:0] {name}" for name, width in ports)
     connected = ", ".join(f".{name}" for name, _ in ports)
+    extended = [_extended(name, width, parameters) for name, width in ports]
+    total = " + ".join([*extended, str(parameters.get("PLUS", 0))])
     return f"""
 module miter_{number} ({declared}, output logic equal);
-  logic [{parameters["Y_W"] - 1}:0] y, y_ref;
+  logic [{parameters["Y_W"] - 1}:0] y, y_ref, total;
   {module} #({given}) made ({connected}, .y(y));
   {module}_twin #({given}) twin ({connected}, .y(y_ref));
-  assign equal = y == y_ref;
+  assign total = {total};
+  assign equal = y == y_ref && y == total;
 endmodule
 """
+
+
+def _extended(name, width, parameters):
+    """An operand as wide as the sum, bit by bit, with those of its mask inverted."""
+    above = parameters["Y_W"] - width
+    sign = f"{name}[{width - 1}]" if parameters.get(f"{name.upper()}_SIGNED") else "1'b0"
+    wide = f"{{{{{above}{{{sign}}}}}, {name}}}" if above else name
+    return f"({wide} ^ {parameters.get(f'{name.upper()}_INV', 0)})"
 
 
 def prove(module, sources, cases, folder):
