@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
+from rich import box
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from boards.vivado import SCRIPT
 from codesign.build import VIVADO, Built
 from codesign.build_subject import Subject
+from codesign.exporting import Exported
 from codesign.show import figure_table
+
+if TYPE_CHECKING:
+    from hw.conversion import Conversion
 
 
 @contextmanager
@@ -44,3 +51,28 @@ def print_built(subject: Subject, built: Built) -> None:
         say(f"nothing was run; all that Vivado needs is in {folder}: vivado -mode batch -source {SCRIPT}")
     else:
         say(f"wrote {built.folder}")
+
+
+def print_exported(exported: Exported) -> None:
+    """Print where the C model or hls4ml's project is, how exact it is, and of a rounded model each layer's error."""
+    console = Console()
+    if exported.conversion is not None:
+        console.print(_conversion_table(exported.conversion))
+    for note in exported.notes:
+        console.print(Text(f"note: {note}"), soft_wrap=True)
+    console.print(Text(f"wrote {exported.folder}"), soft_wrap=True)
+
+
+def _conversion_table(found: Conversion) -> Table:
+    """Each layer's format and error, and what the model decides with all layers up to it in integers."""
+    before = "" if found.accuracy is None else f"; accuracy in floating point {found.accuracy:.2%}"
+    table = Table(
+        title=f"{found.samples} samples{before}", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False
+    )  # fmt: skip
+    for heading in ("layer", "format", "largest error", "signal to noise (dB)", "same decisions", "accuracy"):
+        table.add_column(heading, justify="left" if heading in ("layer", "format") else "right")
+    for one in found.layers:
+        ratio = "equal" if one.signal_to_noise_db is None else f"{one.signal_to_noise_db:.1f}"
+        accuracy = "-" if one.accuracy is None else f"{one.accuracy:.2%}"
+        table.add_row(one.layer, one.format, f"{one.largest_error:.4g}", ratio, f"{one.agreement:.2%}", accuracy)
+    return table

@@ -100,29 +100,49 @@ def _parser() -> argparse.ArgumentParser:
     measure.add_argument("--out", type=Path, metavar="DIR", help="keep RTL, golden vectors, README and report here")
     measure.add_argument(
         "--via", default="rtl", metavar="LIST",
-        help="other instruments too, with commas: rtl,vivado,vivado-routed,nextpnr,hls (default: %(default)s)",
+        help="other instruments too, with commas: rtl,vivado,vivado-routed,nextpnr,hls,c (default: %(default)s)",
     )  # fmt: skip
+    measure.add_argument("--c-times", type=Path, metavar="FILE", help="with c: its times on another machine")
     measure.add_argument("--json", action="store_true", help="for programs; the keys are in docs/json.md")
 
-    build = verb("build", _build, "make a bitstream, a Vivado IP or RTL of a candidate, or of what was measured")
-    build.add_argument(
-        "run", nargs="?", metavar="RUN|DIR",
-        help="name or folder of a run (default: the newest), or the folder of measure --out",
-    )  # fmt: skip
-    build.add_argument(
-        "--pick", metavar="WHICH",
-        help="of a run: knee (default), lowest-error, lowest-latency, or the first digits of a candidate's id",
-    )  # fmt: skip
-    build.add_argument("--target", choices=("bitstream", "ip", "rtl"), default="bitstream", help="default: bitstream")
-    build.add_argument(
-        "--dry-run", action="store_true", help="for a bitstream: write all that Vivado needs, run nothing"
-    )
-
+    _add_build(verb)
     _add_board_verbs(verb)
 
     doctor = verb("doctor", _doctor, "what was found on this machine, and what each missing thing would add")
     doctor.add_argument("--json", action="store_true", help="for programs; the keys are in docs/json.md")
     return parser
+
+
+def _add_build(verb: Callable[[str, object, str], argparse.ArgumentParser]) -> None:
+    description = (
+        "make a bitstream, a Vivado IP, RTL, C or hls4ml's project of a candidate, or of a network of one's own"
+    )
+    build = verb("build", _build, description)
+    build.add_argument(
+        "run",
+        nargs="?",
+        metavar="RUN|DIR|MODEL",
+        help="a run (default: the newest), the folder of measure --out, or, for c and hls, a .keras, .h5, .onnx file",
+    )
+    build.add_argument(
+        "--pick", metavar="WHICH",
+        help="of a run: knee (default), lowest-error, lowest-latency, or the first digits of a candidate's id",
+    )  # fmt: skip
+    targets = ("bitstream", "ip", "rtl", "c", "hls")
+    build.add_argument("--target", choices=targets, default="bitstream", help="default: bitstream")
+    build.add_argument(
+        "--dry-run", action="store_true", help="for a bitstream: write all that Vivado needs, run nothing"
+    )
+    build.add_argument(
+        "--vectors", type=Path, metavar="X.npy", help="for c: golden vectors of these inputs; may exceed the memory"
+    )
+    build.add_argument(
+        "--format", action="append", default=[], metavar="WHAT=fixed<W,I>",
+        help="for c of a MODEL, for what is not ternary: of input, weight, result, LAYER.weight or LAYER.result",
+    )  # fmt: skip
+    build.add_argument(
+        "--data", type=Path, metavar="X.npz", help="with --format: x_test and y_test to report the accuracy on"
+    )
 
 
 def _add_board_verbs(verb: Callable[[str, object, str], argparse.ArgumentParser]) -> None:
@@ -255,7 +275,8 @@ def _measure(options: argparse.Namespace) -> int:
     with measured_words.announcing() as stage:
         result = measure(
             options.model, board=options.board, part=options.part, clock_mhz=options.clock, folding=options.folding,
-            goal=_goal(options), out=options.out, via=options.via.split(","), stage=stage,
+            goal=_goal(options), out=options.out, via=options.via.split(","),
+            c_times=options.c_times, stage=stage,
         )  # fmt: skip
     measured_words.print_measured(result, options.out, as_json=options.json)
     return 1 if result.failed else 0
@@ -272,12 +293,19 @@ def _goal(options: argparse.Namespace) -> Goal | None:
 
 
 def _build(options: argparse.Namespace) -> int:
-    from codesign import built_words
+    from codesign import built_words, exporting
     from codesign.build import build
     from codesign.build_subject import find
 
     if options.dry_run and options.target != "bitstream":
         raise InputError(f"--dry-run is for a bitstream; --target {options.target} runs nothing anyway: leave it out")
+    exporting.require_options(options.target, options.run, options.vectors, options.format, options.data)
+    if options.target in exporting.TARGETS:
+        given = {"vectors": options.vectors, "formats": options.format, "data": options.data}
+        with built_words.phases() as phase:
+            exported = exporting.export(options.run, options.pick, options.target, **given, phase=phase)
+        built_words.print_exported(exported)
+        return 0
     subject = find(options.run, options.pick)
     with built_words.phases() as phase:
         built = build(subject, options.target, dry_run=options.dry_run, phase=phase)

@@ -16,9 +16,10 @@ from hw.design import Design
 from hw.implement import Announce, Implementation
 from hw.measure import hls, nextpnr, vivado, yosys
 from hw.measure.optional_tools import NEXTPNR, VIVADO
+from hw.measure.tools import find_cc
 
-RTL, HLS = "rtl", "hls"
-VIAS = (RTL, "vivado", "vivado-routed", "nextpnr", HLS)
+RTL, HLS, C = "rtl", "hls", "c"
+VIAS = (RTL, "vivado", "vivado-routed", "nextpnr", HLS, C)
 CSIM = "hls csim"
 _OTHERWISE = "leave it out of --via"
 
@@ -76,6 +77,8 @@ def require(via: Sequence[str], target: Target) -> None:
             raise InputError(f"--via {name!r} is no instrument; {nearest(name, VIAS)}")
     if {"vivado", "vivado-routed"} & set(via):
         VIVADO.find(_OTHERWISE)
+    if C in via:
+        find_cc()
     if "nextpnr" in via:
         NEXTPNR.find(_OTHERWISE)
         nextpnr.find_database(target.part)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from rich import box
 from rich.console import Console
@@ -15,6 +16,7 @@ from rich.text import Text
 from codesign.instruments import HLS, Reading, best
 from codesign.measurement import Figure
 from codesign.measuring import Measured
+from codesign.processors import INSTRUMENTS
 from codesign.show import figure_table, number_words
 from hw.implement import Announce
 
@@ -50,12 +52,14 @@ def print_measured(measured: Measured, out: Path | None, *, as_json: bool) -> No
     mode = subject.goal.words() if subject.goal else mode
     console.print(f"{subject.name} on {target.words()} at {target.clock_mhz:g} MHz, {mode}", highlight=False)
     console.print(figure_table(dict(measured.measurement.figures), hardware.mode))
-    if measured.readings:
+    if any(reading.instrument not in INSTRUMENTS for reading in measured.readings):
         console.print(_side_by_side(measured))
     for reading in measured.readings:
         for text in [reading.reason, *reading.log.strip().splitlines()[-_LOG_LINES:], *reading.warnings]:
             if text:
                 console.print(Text(f"{reading.instrument}: {text}"), soft_wrap=True)
+    if latencies := measured.latencies():
+        console.print(_beside_processors(latencies))
     for note in measured.notes:
         console.print(Text(f"note: {note}"), soft_wrap=True)
     if out is not None:
@@ -65,7 +69,7 @@ def print_measured(measured: Measured, out: Path | None, *, as_json: bool) -> No
 def _side_by_side(measured: Measured) -> Table:
     """The instruments' figures beside ours, each with its provenance below it; ``-`` where there is none."""
     ours, groups = "RTL (ours)", dict[str, list[Reading]]()
-    for reading in measured.readings:
+    for reading in (reading for reading in measured.readings if reading.instrument not in INSTRUMENTS):
         title = "HLS (hls4ml)" if reading.instrument.startswith(HLS) else reading.instrument.replace("-", "-\n")
         groups.setdefault(title, []).append(reading)
     columns = {ours: (dict(measured.measurement.figures), measured.seconds)}
@@ -80,6 +84,17 @@ def _side_by_side(measured: Measured) -> Table:
         if any(figures):
             table.add_row(words, *(_cell(figure) for figure in figures))
     table.add_row("run time (s)", *(f"{seconds:.1f}" for _, seconds in columns.values()))
+    return table
+
+
+def _beside_processors(latencies: Sequence[Mapping[str, Any]]) -> Table:
+    """One inference on the FPGA and on processors."""
+    title = "one inference, batch 1, one thread; energy: not known, neither side was measured"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in ("on", "time (us)", "times the FPGA's", "source"):
+        table.add_column(heading, justify="left" if heading in ("on", "source") else "right", overflow="fold")
+    for line in latencies:
+        table.add_row(line["on"], f"{line['us']:.4g}", f"{line['times_fpga']:.3g}", line["source"])
     return table
 
 

@@ -15,7 +15,8 @@ class Provenance(enum.StrEnum):
     Cycles: estimated < scheduled < simulated < on_board. ``modelled`` is a timing model applied to
     a synthesized netlist: better than estimated, not a routed figure. ``corrected`` is a weaker figure
     times the ratio that other candidates showed on boards or routed. ``trained`` marks accuracies
-    computed by running the network on data, ``counted`` what its description alone says.
+    computed by running the network on data, ``counted`` what its description alone says, ``timed`` what a program took
+    on a processor, which ``details`` name.
     """
 
     ESTIMATED = "estimated"
@@ -28,6 +29,7 @@ class Provenance(enum.StrEnum):
     ON_BOARD = "on_board"
     TRAINED = "trained"
     COUNTED = "counted"
+    TIMED = "timed"
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boards.catalogue import load_target
+from codesign import processors
 from codesign.architecture import Hardware
 from codesign.errors import InputError, MismatchError
-from codesign.instruments import CSIM, HLS, RTL, Reading, attempt, require, take, take_hls
+from codesign.instruments import CSIM, HLS, RTL, C, Reading, attempt, require, take, take_hls
 from codesign.measurement import Measurement
 from codesign.target import BOARD, CLOCK_MHZ, Target
 from hw.design import Design, design
@@ -35,6 +36,7 @@ from hw.implement import (
     implement,
     random_vectors,
 )
+from hw.measure.cpu import read_times
 from hw.measure.delays import DelayModel
 from hw.measure.plan import write_files
 from hw.project import project
@@ -142,6 +144,11 @@ class Measured:
         """One figure, e.g. ``lut``, ``fmax`` (MHz), ``latency_cycles``."""
         return self.measurement.value(name)
 
+    def latencies(self) -> list[dict[str, Any]]:
+        """Of one inference on the FPGA and on the processors that were timed; empty without those."""
+        timed = [reading for reading in self.readings if reading.instrument in processors.INSTRUMENTS]
+        return processors.latencies(self.measurement, self.subject.target, timed) if timed else []
+
     @property
     def failed(self) -> bool:
         """Whether an instrument that was asked for ran and gave nothing."""
@@ -161,6 +168,7 @@ class Measured:
             "figures": self.measurement.to_json(),
             "notes": list(self.notes),
             "seconds": self.seconds,
+            "latencies": self.latencies(),
             "instruments": [reading.to_json() for reading in self.readings],
         }
 
@@ -175,6 +183,7 @@ def measure(
     goal: Goal | None = None,
     out: str | Path | None = None,
     via: Sequence[str] = (RTL,),
+    c_times: Path | None = None,
     stage: Announce = lambda _: nullcontext(),
 ) -> Measured:
     """Measure a QKeras model, or the file of one (.keras, .h5, .onnx), on a board (default: pynq-z1) or part.
@@ -182,9 +191,10 @@ def measure(
     ``folding``: target initiation interval of each layer in cycles; without it the network is fully parallel.
     ``goal``: instead, what mode and folding of every layer are found for (:class:`hw.solver.Goal`).
     ``out``: a folder for RTL, golden vectors, README and report. ``via``: other instruments that shall measure it too,
-    of ``rtl`` (always), ``vivado``, ``vivado-routed``, ``nextpnr`` and ``hls``; one that fails is a reading that says
-    so. ``stage`` is entered around each stage. Raises ToolMissingError where a tool of them is not here, ModelError
-    naming the layer that cannot be built exactly, MismatchError at a differing bit.
+    of ``rtl`` (always), ``vivado``, ``vivado-routed``, ``nextpnr``, ``hls`` and ``c``; one that fails is a reading that
+    says so. ``c_times``: what the C model printed on another machine. ``stage`` is entered around each stage. Raises
+    ToolMissingError where a tool of them is not here, ModelError naming the layer that cannot be built exactly,
+    MismatchError at a differing bit.
     """
     if folding is not None and folding < 1:
         raise InputError(f"folding = {folding} is not a number of cycles: give 1 or more, or leave it out for parallel")
@@ -195,7 +205,8 @@ def measure(
         subject = _subject(model, hardware, target)
         if goal is not None:
             subject = subject.solved(goal)
-    return measure_subject(subject, out=None if out is None else Path(out), c_simulation=True, via=via, stage=stage)
+    folder = None if out is None else Path(out)
+    return measure_subject(subject, out=folder, c_simulation=True, via=via, c_times=c_times, stage=stage)
 
 
 def measure_subject(
@@ -204,6 +215,7 @@ def measure_subject(
     out: Path | None,
     c_simulation: bool,
     via: Sequence[str] = (RTL,),
+    c_times: Path | None = None,
     stage: Announce = lambda _: nullcontext(),
 ) -> Measured:
     """Build and measure; with ``out``, write the project, the instruments' files and ``report.json`` there.
@@ -212,6 +224,9 @@ def measure_subject(
     """
     if HLS in via and subject.model is None:
         raise InputError("--via hls: hls4ml's HLS path is only made of Keras models here; leave hls out")
+    if c_times is not None and C not in via:
+        raise InputError(f"--c-times {c_times} goes beside the C model's times here: add c to --via")
+    elsewhere = read_times(c_times, subject.graph) if c_times else None
     if out is not None:
         write_project(subject, out)  # a folder that cannot be written is noticed before the work
     with TemporaryDirectory(prefix="codesign-") as scratch:
@@ -226,6 +241,9 @@ def measure_subject(
             figures, notes = figures.merged([simulated.figures]), notes + said
             if HLS in via:
                 readings += [simulated, *take_hls(places / HLS, subject.target, stage)]
+        if C in via:
+            x, place = subject.vectors(), places / C
+            readings += processors.take(subject.name, subject.graph, subject.model, x, place, elsewhere, stage)
     measured = Measured(subject, built.design, figures, tuple(notes), seconds, tuple(readings))
     if out is not None:
         _write(measured.subject, built.design, out)

@@ -49,7 +49,7 @@ def _add_onnx(name: str, precision: Any, chain: Chain) -> None:
                 f"layer {name!r} quantizes the input with narrow=1, which leaves out a value; use narrow=0"
             )
         chain.retype_input(kind)
-    _quantize(name, kind, chain, narrow=narrow)
+    add_quantizer(name, kind, chain, narrow=narrow)
 
 
 def _add_qkeras(layer: Any, quantizer: Mapping[str, Any], chain: Chain) -> None:
@@ -59,7 +59,7 @@ def _add_qkeras(layer: Any, quantizer: Mapping[str, Any], chain: Chain) -> None:
             raise ModelError(f"layer {layer.name!r} has {option}={config[option]}; only {option}={plain[0]} is exact")
     name = quantizer["class_name"]
     if name.startswith("ternary"):
-        threshold = _ternary_threshold(layer.name, config["threshold"], chain.last.type)
+        threshold = _ternary_threshold(layer.name, config["threshold"], chain.last.type, tie=chain.formats is not None)
         kind = _unit_type(layer.name, config["alpha"])
         chain.add(layer.name, Op.TERNARY, kind, {"threshold": np.array(threshold)})
     elif name.startswith("binary"):
@@ -67,7 +67,7 @@ def _add_qkeras(layer: Any, quantizer: Mapping[str, Any], chain: Chain) -> None:
     elif config.get("keep_negative") and config["bits"] == 1:  # quantized_bits of one signed bit is a sign to QKeras
         chain.add(layer.name, Op.BINARY, _unit_type(layer.name, None), {})
     else:
-        _quantize(layer.name, kind, chain, narrow=bool(config.get("symmetric")))
+        add_quantizer(layer.name, kind, chain, narrow=bool(config.get("symmetric")))
 
 
 def _unit_type(name: str, alpha: Any) -> FixedType:
@@ -78,8 +78,8 @@ def _unit_type(name: str, alpha: Any) -> FixedType:
     return FixedType(signed=True, bits=2, frac=1 - exponent)
 
 
-def _quantize(name: str, kind: FixedType, chain: Chain, *, narrow: bool) -> None:
-    """``narrow``: without the lowest value of a signed type."""
+def add_quantizer(name: str, kind: FixedType, chain: Chain, *, narrow: bool) -> None:
+    """Append rounding to even and saturation. ``narrow``: without the lowest value of a signed type."""
     low = kind.low + int(narrow and kind.signed)
     shift = chain.last.type.frac - kind.frac
     if shift < 0:  # the activation's step is finer than what it reads: widen first, exactly
@@ -91,14 +91,14 @@ def _quantize(name: str, kind: FixedType, chain: Chain, *, narrow: bool) -> None
     chain.add(name, Op.QUANTIZE, kind, tensors)
 
 
-def _ternary_threshold(name: str, threshold: float | None, kind: FixedType) -> int:
-    """Smallest lattice integer at or above ``threshold``; a tie is refused: QKeras and hls4ml differ there."""
+def _ternary_threshold(name: str, threshold: float | None, kind: FixedType, *, tie: bool) -> int:
+    """Smallest lattice integer at or above ``threshold``; a ``tie`` may be refused: QKeras and hls4ml differ there."""
     given = 0.33 if threshold is None else float(threshold)  # QKeras' own default
     compared = float(np.float32(given))  # as QKeras does
     scaled = math.ldexp(compared, kind.frac)
     if scaled <= 0:
         raise ModelError(f"layer {name!r} has threshold {given!r}; a ternary activation needs one above 0")
-    if scaled == int(scaled):
+    if scaled == int(scaled) and not tie:
         # 3/8 of a step above it can neither be 0.5 nor half the scale of a channel, which hls4ml converts inexactly
         between = compared + math.ldexp(0.375, -kind.frac)
         advice = f"move it between two steps of 2**{-kind.frac}, e.g. to {between!r}"

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from codesign.errors import ModelError
+from hw.formats import Formats
 from hw.graph import FixedType, Graph, Ints, Node
 from hw.operations import JOINS, LINEAR, Op
 
@@ -19,8 +20,9 @@ class Chain:
     hls4ml hands values on under names of its own: ``begin`` goes where a layer reads, ``end`` names what it gives.
     """
 
-    def __init__(self, read: Iterable[str] = ()) -> None:
-        """``read``: every name that layers read, as often as they do."""
+    def __init__(self, read: Iterable[str] = (), formats: Formats | None = None) -> None:
+        """``read``: every name that layers read, as often as they do. ``formats``: what may be rounded, and to what."""
+        self.formats = formats
         self._nodes: dict[str, Node] = {}
         self._reach: dict[str, tuple[Ints, Ints]] = {}
         self._places: dict[str, str] = {}

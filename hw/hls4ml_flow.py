@@ -28,6 +28,8 @@ from hw.measure.tools import check_disk
 from hw.onnx_check import require_quantizers
 
 BACKEND = "CodesignParser"
+VITIS, VIVADO = "Vitis", "Vivado"
+"""hls4ml's backends that make HLS projects of all that is accepted here."""
 # merge_linear_activation drops quantized_bits after a dense layer, eliminate_linear_activation one whose type is that
 # of its input, although it may be symmetric; extract_ternary_threshold replaces a threshold by a rounded division;
 # fuse_batch_normalization folds a scale of 1 into the dense layer, whose output then is no longer QKeras' of that name.
@@ -42,14 +44,17 @@ _DROPPED_PASSES = (
 _DEFAULT, _SCALE, _OFFSET = "fixed<32,16>", "fixed<48,16>", "fixed<48,24>"
 
 
-def parse(model: Any, part: str, clock_mhz: float) -> Any:
-    """hls4ml's ModelGraph of a QKeras ``model``, precisions inferred exactly, for lowering."""
+def parse(model: Any, part: str, clock_mhz: float, input_type: FixedType | None = None) -> Any:
+    """hls4ml's ModelGraph of a QKeras ``model``, precisions inferred exactly, for lowering.
+
+    ``input_type``: of the input, where the model does not quantize it.
+    """
     _require_keras_2(model)
     try:
         with _quiet():
             require_supported(model)
             _register()
-            return _convert(model, BACKEND, part, clock_mhz)
+            return _convert(model, BACKEND, part, clock_mhz, input_type=input_type)
     except ModelError:
         raise
     except Exception as error:  # hls4ml raises bare Exception
@@ -116,16 +121,22 @@ def parse_onnx(path: Path, part: str, clock_mhz: float) -> Any:
 
 
 def c_simulation(
-    model: Any, x: NDArray[np.float32], folder: Path, part: str, clock_mhz: float, hardware: Hardware | None = None
+    model: Any,
+    x: NDArray[np.float32],
+    folder: Path,
+    part: str,
+    clock_mhz: float,
+    hardware: Hardware | None = None,
+    backend: str = VITIS,
 ) -> NDArray[np.float64]:
-    """Logits of hls4ml's compiled C simulation (Vitis backend, g++) for real inputs ``x`` (n, ...) of its shape.
+    """Logits of hls4ml's compiled C simulation (``backend``, g++) for real inputs ``x`` (n, ...) of its shape.
 
     Writes the HLS project into ``folder``: with strategy Latency, or Resource and a reuse factor of its folding where
     ``hardware`` is folded. Raises ToolRunError when it cannot be made or run.
     """
     with _quiet() as printed:
         try:
-            graph = _convert(model, "Vitis", part, clock_mhz, folder, hardware)
+            graph = _convert(model, backend, part, clock_mhz, folder, hardware)
             graph.compile()
             logits = graph.predict(np.ascontiguousarray(x, np.float32))
         except Exception as error:  # hls4ml raises bare Exception
@@ -195,7 +206,13 @@ def _require_keras_2(model: Any) -> None:
 
 
 def _convert(
-    model: Any, backend: str, part: str, clock_mhz: float, folder: Path | None = None, hardware: Hardware | None = None
+    model: Any,
+    backend: str,
+    part: str,
+    clock_mhz: float,
+    folder: Path | None = None,
+    hardware: Hardware | None = None,
+    input_type: FixedType | None = None,
 ) -> Any:
     with _quiet():
         from hls4ml.backends import get_backend
@@ -209,13 +226,13 @@ def _convert(
                 "ProjectName": "network",
                 "Backend": backend,
                 "KerasModel": model,
-                "HLSConfig": _precisions(layers, hardware or Hardware("parallel")),
+                "HLSConfig": _precisions(layers, hardware or Hardware("parallel"), input_type),
             }
         )
         return keras_v2_to_hls(config)
 
 
-def _precisions(layers: list[dict[str, Any]], hardware: Hardware) -> dict[str, Any]:
+def _precisions(layers: list[dict[str, Any]], hardware: Hardware, input_type: FixedType | None) -> dict[str, Any]:
     """Per-layer types: stated where QKeras states them, inferred by hls4ml elsewhere."""
     by_name: dict[str, Any] = {}
     for layer in layers:
@@ -231,12 +248,14 @@ def _precisions(layers: list[dict[str, Any]], hardware: Hardware) -> dict[str, A
         by_name[layer["name"]] = {"Precision": types}
     inputs, first = layers[0], layers[1] if len(layers) > 1 else layers[0]
     quantizer = _quantizer(first)
-    if inputs["class_name"] != "InputLayer" or not quantizer:
+    if inputs["class_name"] != "InputLayer" or not (quantizer or input_type):
         raise ModelError(
             f"the first layer {first['name']!r} ({first['class_name']}) does not quantize the input; begin the model "
             "with QActivation(quantized_bits(bits, integer, alpha=1))"
         )
-    by_name[inputs["name"]]["Precision"] = {"result": _hls_type(activation_type(quantizer))}
+    kind = activation_type(quantizer) if quantizer else input_type
+    assert kind is not None
+    by_name[inputs["name"]]["Precision"] = {"result": _hls_type(kind)}
     strategy = "Latency" if hardware.mode == "parallel" else "Resource"
     model = {"Precision": {"default": _DEFAULT}, "ReuseFactor": hardware.folding, "Strategy": strategy}
     return {"Model": model, "LayerName": by_name}

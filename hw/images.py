@@ -84,6 +84,12 @@ def _average(
     layer: str, name: str, window: tuple[int, int], shape: Geometry, dims: tuple[int, ...], chain: Chain
 ) -> None:
     area, channels = window[0] * window[1], dims[-1]
+    kind = chain.formats.weight(layer) if chain.formats else None
+    if area & (area - 1) and kind is not None and not shape["padding"].any():
+        weight = np.full((*window, channels, 1), kind.nearest(np.array(1 / area)))
+        tensors = {"trits": weight, "bias": np.zeros(channels, np.int64), **shape}
+        chain.add(name, Op.DEPTHWISE, chain.last.type.frac + kind.frac, tensors, dims=dims)
+        return
     if area & (area - 1):
         raise ModelError(
             f"layer {layer!r} averages {area} values, which is no power of two: no binary fraction holds the mean; use "

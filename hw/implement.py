@@ -19,7 +19,7 @@ from codesign.target import Target
 from hw.design import Design, design
 from hw.emit.streaming import Foldings
 from hw.graph import Graph, Ints
-from hw.hls4ml_flow import c_simulation
+from hw.hls4ml_flow import VITIS, c_simulation
 from hw.measure import layerwise, verilator, yosys
 from hw.measure.cache import Cache
 from hw.measure.delays import DelayModel
@@ -127,7 +127,13 @@ def random_vectors(graph: Graph, count: int, seed: int) -> Ints:
 
 
 def hold_c_simulation(
-    model: Any, graph: Graph, x: Ints, folder: Path, target: Target, hardware: Hardware | None = None
+    model: Any,
+    graph: Graph,
+    x: Ints,
+    folder: Path,
+    target: Target,
+    hardware: Hardware | None = None,
+    backend: str = VITIS,
 ) -> Figure:
     """Number of vectors of ``x`` on which hls4ml's compiled C simulation differs from the graph.
 
@@ -136,7 +142,7 @@ def hold_c_simulation(
     ``details`` has the first difference. Raises ToolRunError where the C simulation cannot be made.
     """
     real = graph.input.type.to_real(x).astype(np.float32).reshape(-1, *model.inputs[0].shape[1:])
-    found = c_simulation(model, real, folder, target.part.name, target.clock_mhz, hardware)
+    found = c_simulation(model, real, folder, target.part.name, target.clock_mhz, hardware, backend)
     expected = graph.output.type.to_real(graph.run(x))
     if found.shape != expected.shape:
         raise ModelError(f"hls4ml's C simulation gives outputs of shape {found.shape}, the graph {expected.shape}")
@@ -150,4 +156,4 @@ def hold_c_simulation(
         )
     version = importlib.metadata.version("hls4ml")
     count = len(np.unique(differs[:, 0]))
-    return Figure(count, "vectors", Provenance.SIMULATED, "hls4ml csim (Vitis, g++)", version, details)
+    return Figure(count, "vectors", Provenance.SIMULATED, f"hls4ml csim ({backend}, g++)", version, details)

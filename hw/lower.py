@@ -11,8 +11,10 @@ from codesign.errors import MismatchError, ModelError
 from hw.accepted import inbound
 from hw.activations import add_activation
 from hw.chain import Chain
+from hw.formats import Formats
 from hw.graph import INNER, FixedType, Graph, Ints, Node, Op
 from hw.images import add_structure, image, linear_of
+from hw.rounding import add_result, add_rounded, add_rounded_scale
 
 Floats = NDArray[np.float64]
 
@@ -21,10 +23,14 @@ _FINEST = 48
 _WIDEST = 60  # int64 with room for a sum of two
 
 
-def lower(model_graph: Any) -> Graph:
-    """The integer network hls4ml understood; ModelError names the layer that cannot be exact."""
+def lower(model_graph: Any, formats: Formats | None = None) -> Graph:
+    """The integer network hls4ml understood; ModelError names the layer that cannot be exact.
+
+    With ``formats`` it is rounded to those that were chosen, and its weights then may be any integers.
+    """
     layers = list(model_graph.get_layers())
-    chain = Chain(name for layer in layers if layer.class_name != "Input" for name in layer.inputs)
+    read = [name for layer in layers if layer.class_name != "Input" for name in layer.inputs]
+    chain = Chain(read, formats)
     for layer in layers:
         if layer.class_name == "Input":
             _input(layer, chain)
@@ -58,7 +64,16 @@ def _input(layer: Any, chain: Chain) -> None:
 
 def _weighted(layer: Any, chain: Chain) -> None:
     """A dense layer or a convolution: ternary sums, and a bias that may be on a finer lattice."""
-    op, trits, shape, dims = linear_of(layer, _trits(layer), chain.last.dims)
+    weights, scaled = _weights(layer), _alpha(layer)
+    rounded = add_rounded(layer, chain, weights, inner=scaled)
+    if not rounded:
+        _exact(layer, chain, _trits(layer, weights))
+    if not scaled:
+        add_result(layer.name, chain, exact=not rounded)
+
+
+def _exact(layer: Any, chain: Chain, weights: Ints) -> None:
+    op, trits, shape, dims = linear_of(layer, weights, chain.last.dims)
     bias = np.asarray(layer.weights["bias"].data, np.float64).reshape(-1)
     frac = chain.last.type.frac
     finer = _frac_bits(layer.name, "bias", bias, frac) - frac
@@ -72,10 +87,13 @@ def _weighted(layer: Any, chain: Chain) -> None:
         chain.add(name, Op.AFFINE, frac + finer, tensors)
 
 
-def _trits(layer: Any) -> Ints:
+def _weights(layer: Any) -> Floats:
     weights = np.asarray(layer.weights["weight"].data, np.float64)
-    if type(layer.weights["weight"].type.precision).__name__ == "XnorPrecisionType":
-        weights = 2 * weights - 1  # hls4ml holds binary kernels as 0 for -1, 1 for +1
+    binary = type(layer.weights["weight"].type.precision).__name__ == "XnorPrecisionType"
+    return 2 * weights - 1 if binary else weights  # hls4ml holds binary kernels as 0 for -1, 1 for +1
+
+
+def _trits(layer: Any, weights: Floats) -> Ints:
     if not np.isin(weights, (-1.0, 0.0, 1.0)).all():
         value = weights[~np.isin(weights, (-1.0, 0.0, 1.0))].flat[0]
         raise ModelError(
@@ -98,6 +116,15 @@ def _alpha(layer: Any) -> bool:
 def _affine(layer: Any, chain: Chain) -> None:
     scale = np.asarray(layer.weights["scale"].data, np.float64).reshape(-1)
     offset = np.asarray(layer.weights["bias"].data, np.float64).reshape(-1)
+    dense = layer.name.removesuffix("_alpha")  # whose scale hls4ml took out under that name
+    name = dense if f"{dense}{INNER}sum" in chain else layer.name
+    rounded = add_rounded_scale(layer, chain, scale, offset, name)
+    if not rounded:
+        _exact_scale(layer, chain, scale, offset, name)
+    add_result(dense, chain, exact=not rounded)
+
+
+def _exact_scale(layer: Any, chain: Chain, scale: Floats, offset: Floats, name: str) -> None:
     low, high = _of_channels(chain)
     _absorb_signs(layer, np.where(low == high, 1.0, scale), chain)
     low, high = _of_channels(chain)
@@ -119,8 +146,6 @@ def _affine(layer: Any, chain: Chain) -> None:
         raise ModelError(
             f"layer {layer.name!r} scales its channels too differently: 2**{power.min()} to 2**{power.max()}"
         )
-    dense = layer.name.removesuffix("_alpha")  # whose scale hls4ml took out under that name
-    name = dense if f"{dense}{INNER}sum" in chain else layer.name
     chain.add(name, Op.AFFINE, frac, {"shift": shift, "bias": bias})
 
 
@@ -184,7 +209,7 @@ def self_check(model: Any, graph: Graph, x: Ints) -> None:
     """
     _require_float32(graph)
     # layers without a node of their own are not compared; the last one is, whatever the graph's last node is called
-    owned = _outputs({layer.name for layer in model.layers}, graph) | {model.layers[-1].name: graph.output}
+    owned = owned_nodes({layer.name for layer in model.layers}, graph) | {model.layers[-1].name: graph.output}
     real = graph.input.type.to_real(x).astype(np.float32)
     trace = graph.trace(x)
     sources = inbound(model)
@@ -211,7 +236,7 @@ def _compare(layer: str, expected: Floats, found: Floats) -> None:
         )
 
 
-def _outputs(layers: set[str], graph: Graph) -> dict[str, Node]:
+def owned_nodes(layers: set[str], graph: Graph) -> dict[str, Node]:
     """The node that gives each layer's output: its own, or the last of those that hls4ml split from it."""
     owned: dict[str, Node] = {}
     for node in graph.nodes[1:]:

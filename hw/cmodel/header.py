@@ -47,7 +47,7 @@ def _opening(graph: Graph, prefix: str, name: str, origin: str, context: Context
  *
  * fixed<W,I> is an integer of W bits whose real value is the integer / 2^(W - I), ufixed<W,I> one without a sign.
  * Images are stored row by row, the channels of a pixel together. Every operation is on integers and exact: the order
- * of sums makes no difference. Nothing is allocated or kept: {prefix}_run needs about {_stack(graph, context)} bytes of stack.
+ * of sums makes no difference. Nothing is allocated or kept; about {_stack(graph, context)} bytes of stack are used.
  */
 #ifndef {prefix}_H
 #define {prefix}_H

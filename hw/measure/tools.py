@@ -110,6 +110,11 @@ def find_cxx() -> Tool:
     return _find_system("g++", "CXX", os.environ.get("CXX"), os.environ.get("PATH", ""))
 
 
+def find_cc() -> Tool:
+    """The C compiler: ``CC``, else ``gcc`` on PATH."""
+    return _find_system("gcc", "CC", os.environ.get("CC"), os.environ.get("PATH", ""))
+
+
 def find_make() -> Tool:
     """GNU make: ``MAKE``, else ``make`` on PATH."""
     return _find_system("make", "MAKE", os.environ.get("MAKE"), os.environ.get("PATH", ""))

@@ -1,0 +1,245 @@
+"""A network as software: its C model, or hls4ml's own project, of a candidate or of a model of one's own."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from boards.catalogue import load_target
+from codesign import build_subject
+from codesign.architecture import Hardware
+from codesign.artifacts import ArtifactStore
+from codesign.build_subject import FOLDER, measured_folder
+from codesign.cli import version
+from codesign.errors import DataError, InputError, RunError, ToolRunError
+from codesign.measuring import SEED, VECTORS, Subject
+from codesign.picking import KNEE, pick
+from codesign.record import Record
+from codesign.run import Run, find_run, read_run
+from codesign.target import BOARD, CLOCK_MHZ
+from hw.cmodel.project import project, read_vectors, write_vectors
+from hw.graph import Graph
+from hw.hls4ml_flow import VITIS, VIVADO
+from hw.implement import hold_c_simulation, random_vectors
+from hw.measure.plan import write_files
+
+C, HLS = "c", "hls"
+TARGETS = (C, HLS)
+SUFFIXES = (".keras", ".h5", ".onnx")
+"""Of files that hold a model, where a run could be named as well."""
+CONVERSION = "conversion.json"
+_SAMPLES = 10_000
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written to ``folder``; ``notes`` say how exact it is. ``conversion``: of a model that was rounded."""
+
+    folder: Path
+    notes: tuple[str, ...] = ()
+    conversion: Any = None
+
+
+def is_model(named: str | None) -> bool:
+    """Whether that names the file of a model and no run."""
+    return named is not None and Path(named).suffix in SUFFIXES
+
+
+def require_options(
+    target: str, named: str | None, vectors: Path | None, formats: Sequence[str], data: Path | None
+) -> None:
+    """InputError for what does not go with the target, or with a model or a run."""
+    if is_model(named) and target not in TARGETS:
+        raise InputError(
+            f"--target {target} is made of a run, not of {named}; codesign measure {named} --out DIR writes its RTL"
+        )
+    if vectors is not None and target != C:
+        raise InputError(f"--vectors is for --target c, not {target}; leave it out")
+    if formats and (target != C or not is_model(named)):
+        raise InputError(f"--format is for --target c of a model in a file, not {named or 'a run'}: the rest is exact")
+    if data is not None and not formats:
+        raise InputError(
+            f"--data {data} is what --format is judged on; without that the C model is exact: leave it out"
+        )
+
+
+def export(
+    named: str | None,
+    which: str | None,
+    target: str,
+    *,
+    vectors: Path | None = None,
+    formats: Sequence[str] = (),
+    data: Path | None = None,
+    phase: Callable[[str], None] = lambda _: None,
+) -> Exported:
+    """Export the model in the file ``named`` to ``STEM-TARGET``; the network of ``measure --out``, or candidate ``which``
+    of the run, to its builds.
+    """
+    if named is not None and is_model(named):
+        path = Path(named)
+        folder = Path(f"{path.stem}-{target}")
+        return export_model(path, target, folder, vectors=vectors, formats=formats, data=data, phase=phase)
+    measured = measured_folder(named, which)
+    if measured is not None:
+        if target != C:
+            raise InputError(
+                f"{measured} holds no Keras model, of which hls4ml's project is made; give the model's file"
+            )
+        subject = build_subject.Subject.measured(measured)
+        return _write_c(subject.name, subject.graph, subject.folder(target), vectors)
+    run = read_run(find_run(named))
+    record = pick(run, which or KNEE)
+    return export_candidate(run, record, target, run.folder / FOLDER / f"{record.digest[:8]}-{target}", vectors)
+
+
+def export_candidate(run: Run, record: Record, target: str, folder: Path, vectors: Path | None = None) -> Exported:
+    """Write the C model or hls4ml's project of a stored candidate; RunError where its artefacts are not usable."""
+    store = ArtifactStore(run.folder)
+    try:
+        graph = Graph.from_json(json.loads(store.get(record.artefacts["graph.json"])))
+        scaling = store.get(record.artefacts["input_format.json"]).decode()
+    except (KeyError, ValueError, TypeError) as error:
+        raise RunError(f"the artefacts of {record.digest[:8]} in {run.folder} are not usable: {error!r}") from None
+    subject = Subject(
+        f"{run.study.name}_{record.digest[:8]}", graph, record.architecture.hardware, run.task.target,
+        _stored_model(store, record) if target == HLS else None,
+    )  # fmt: skip
+    if target == HLS:
+        return _write_hls(subject, folder)
+    written = _write_c(subject.name, graph, folder, vectors)
+    write_files(folder, {"input_format.json": scaling})
+    return Exported(folder, (*written.notes, "input_format.json says how features become input integers"))
+
+
+def export_model(
+    path: Path,
+    target: str,
+    folder: Path,
+    *,
+    vectors: Path | None = None,
+    formats: Sequence[str] = (),
+    data: Path | None = None,
+    phase: Callable[[str], None] = lambda _: None,
+) -> Exported:
+    """Write the C model or hls4ml's project of a model of one's own.
+
+    ``formats`` (of :class:`hw.formats.Formats`): what is not ternary is rounded to them, and how far that is from the
+    model is reported, on the samples in ``data``, an .npz file with ``x_test`` and perhaps ``y_test``. ModelError for
+    what cannot be exact where no format was chosen.
+    """
+    place = load_target(BOARD, None, CLOCK_MHZ)
+    phase("lowering")
+    if formats:
+        return _export_rounded(path, folder, vectors, formats, data)
+    if path.suffix == ".onnx":
+        subject = Subject.from_onnx(path, Hardware("parallel"), place)
+    else:
+        from quant.models import load_model
+
+        subject = Subject.from_keras(load_model(path), Hardware("parallel"), place, path.stem)
+    if target == C:
+        return _write_c(subject.name, subject.graph, folder, vectors)
+    if subject.model is None:
+        raise InputError("--target hls: hls4ml's project is only made of Keras models here; give one, or --target c")
+    phase("hls4ml's C simulation")
+    return _write_hls(subject, folder)
+
+
+def _export_rounded(
+    path: Path, folder: Path, vectors: Path | None, texts: Sequence[str], data: Path | None
+) -> Exported:
+    from hw.conversion import convert
+    from hw.formats import Formats
+    from hw.hls4ml_flow import parse
+    from hw.lower import lower
+    from quant.models import load_model
+
+    formats, place = Formats.parse(texts), load_target(BOARD, None, CLOCK_MHZ)
+    if path.suffix == ".onnx":
+        raise InputError(f"--format is for Keras models, not {path}: what is in an ONNX model has its formats already")
+    model = load_model(path)
+    formats.require_layers([layer.name for layer in model.layers])
+    graph = lower(parse(model, place.part.name, place.clock_mhz, formats.input), formats)
+    x, labels = _samples(data, graph)
+    found = convert(model, graph, x, labels)
+    written = _write_c(path.stem, graph, folder, vectors)
+    report = {"formats": list(texts), "data": str(data) if data else "random inputs", **found.to_json()}
+    write_files(folder, {CONVERSION: json.dumps(report, indent=2) + "\n"})
+    return Exported(folder, written.notes, found)
+
+
+def _samples(path: Path | None, graph: Graph) -> tuple[NDArray[np.float32], NDArray[np.int64] | None]:
+    """Real inputs, and labels where known; random ones without a file."""
+    if path is None:
+        return graph.input.type.to_real(random_vectors(graph, VECTORS, SEED)).astype(np.float32), None
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            found = {key: arrays[key][:_SAMPLES] for key in ("x_test", "y_test") if key in arrays}
+    except FileNotFoundError:
+        raise DataError(f"no such file: {path}") from None
+    except (OSError, ValueError, AttributeError) as error:
+        raise DataError(f"{path} cannot be read: {error}; write it with numpy.savez(x_test=..., y_test=...)") from None
+    x, labels = found.get("x_test"), found.get("y_test")
+    if x is None or x[0].size != graph.input.size:
+        has = "no x_test" if x is None else f"x_test of shape {x.shape}"
+        raise DataError(f"{path} has {has}; the model takes (n, ...) with {graph.input.size} values each")
+    if labels is not None and (labels.shape != (len(x),) or not np.issubdtype(labels.dtype, np.integer)):
+        raise DataError(f"{path} has y_test of {labels.dtype} {labels.shape}; give ({len(x)},) indices of outputs")
+    return x.astype(np.float32), labels
+
+
+def _write_c(name: str, graph: Graph, folder: Path, vectors: Path | None) -> Exported:
+    write_files(folder, project(graph, name, f"codesign {version()}"))
+    write_vectors(folder, graph, random_vectors(graph, VECTORS, SEED) if vectors is None else read_vectors(vectors))
+    return Exported(folder, (f"compile and compare with the golden vectors: make -C {folder}",))
+
+
+def _write_hls(subject: Subject, folder: Path) -> Exported:
+    """Write hls4ml's projects of both backends, and compare the C simulation of each with the network."""
+    from hw.hls4ml_differences import known_differences
+
+    notes = []
+    for backend in (VITIS, VIVADO):
+        place, hardware, x = folder / backend.lower(), subject.hardware, subject.vectors()
+        try:
+            found = hold_c_simulation(subject.model, subject.graph, x, place, subject.target, hardware, backend)
+        except ToolRunError as error:
+            notes.append(f"{backend} backend: {error}")
+            continue
+        where = f", first at {found.details['first']}" if found.value else ""
+        notes.append(
+            f"{backend} backend: its C simulation differs from the integer network on {found.value:.0f} of "
+            f"{found.details['vectors']} random vectors{where}"
+        )
+    notes += known_differences(subject.model)
+    write_files(folder, {"README.md": _hls_words(subject, notes)})
+    return Exported(folder, tuple(notes))
+
+
+def _hls_words(subject: Subject, notes: Sequence[str]) -> str:
+    target, listed = subject.target, "".join(f"- {note}\n" for note in notes)
+    return f"""# {subject.name}: hls4ml's own projects
+
+For {target.part.name} at {target.clock_mhz:g} MHz. `vitis/` is for Vitis HLS (`vitis-run --mode hls --tcl
+build_prj.tcl`, or `vitis_hls -f build_prj.tcl`), `vivado/` for Vivado HLS (`vivado_hls -f build_prj.tcl`). hls4ml wrote
+both; neither tool was run here. What was run is the C simulation of each, compiled with g++:
+
+{listed}"""
+
+
+def _stored_model(store: ArtifactStore, record: Record) -> Any:
+    from quant import canonical
+
+    with tempfile.TemporaryDirectory(prefix="codesign-") as folder:
+        for name in (canonical.MODEL_FILE, canonical.FORMAT_FILE):
+            Path(folder, name).write_bytes(store.get(record.artefacts[name]))
+        model, _ = canonical.load(Path(folder))
+    return model

@@ -1,0 +1,63 @@
+"""Fixed-point formats that a user chooses for what is not ternary: ``weight=fixed<8,2>``, ``dense.result=fixed<16,6>``.
+
+Rounding is to the nearest, ties to even; what exceeds a format is clipped.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from codesign.errors import InputError, nearest
+from hw.graph import FixedType
+
+_FORMAT = re.compile(r"(u?)fixed<(\d+),(-?\d+)>")
+_WIDEST = 32
+INPUT, WEIGHT, RESULT = "input", "weight", "result"
+
+
+@dataclass(frozen=True)
+class Formats:
+    """Of the ``input``, of ``weight`` and ``result`` of every layer, or of one: ``LAYER.weight``, ``LAYER.result``.
+
+    A layer whose weights are -1, 0 and +1 and whose bias and scale are exact needs none, and a ``result`` for all
+    leaves it alone.
+    """
+
+    chosen: Mapping[str, FixedType]
+
+    @classmethod
+    def parse(cls, texts: Sequence[str]) -> Formats:
+        """From texts such as ``weight=fixed<8,2>``: 8 bits in all, 2 of them before the point, the sign included."""
+        chosen = {}
+        for text in texts:
+            name, _, form = text.replace(" ", "").rpartition("=")
+            found = _FORMAT.fullmatch(form)
+            if not name or found is None:
+                raise InputError(f"--format {text!r} is none; write weight=fixed<8,2> or dense_1.result=fixed<16,6>")
+            signed, bits, integer = not found[1], int(found[2]), int(found[3])
+            if not 1 + signed <= bits <= _WIDEST:
+                raise InputError(f"--format {text!r} has {bits} bits; give {1 + signed} to {_WIDEST}")
+            chosen[name] = FixedType(signed, bits, bits - integer)
+        return cls(chosen)
+
+    def require_layers(self, layers: Sequence[str]) -> None:
+        """InputError for a format of a layer that the model does not have."""
+        known = (INPUT, WEIGHT, RESULT, *(f"{layer}.{what}" for layer in layers for what in (WEIGHT, RESULT)))
+        for name in self.chosen:
+            if name not in known:
+                raise InputError(f"--format {name!r} is of nothing in the model; {nearest(name, known)}")
+
+    @property
+    def input(self) -> FixedType | None:
+        """Of the input, of a model that does not quantize it."""
+        return self.chosen.get(INPUT)
+
+    def weight(self, layer: str) -> FixedType | None:
+        """Of the weights or scales of a layer."""
+        return self.chosen.get(f"{layer}.{WEIGHT}", self.chosen.get(WEIGHT))
+
+    def result(self, layer: str, *, exact: bool) -> FixedType | None:
+        """Of what a layer gives; of an ``exact`` one only if it was named."""
+        return self.chosen.get(f"{layer}.{RESULT}", None if exact else self.chosen.get(RESULT))
