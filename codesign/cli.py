@@ -82,7 +82,9 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("run2", nargs="?", metavar="RUN2", help="a second run, to compare the two")
 
     measure = verb("measure", _measure, "build, synthesize, time and simulate a QKeras or QONNX model of one's own")
-    measure.add_argument("model", type=Path, metavar="MODEL", help="a .keras, .h5 or .onnx file")
+    measure.add_argument(
+        "model", metavar="MODEL", help="a .keras, .h5 or .onnx file; or RUN:ID, a run's candidate, for --via"
+    )
     where = measure.add_mutually_exclusive_group()
     where.add_argument("--board", metavar="BOARD", help=f"default: {BOARD}")
     where.add_argument("--part", metavar="PART", help="instead of a board: a bare part")
@@ -103,6 +105,12 @@ def _parser() -> argparse.ArgumentParser:
         help="other instruments too, with commas: rtl,vivado,vivado-routed,nextpnr,hls,c (default: %(default)s)",
     )  # fmt: skip
     measure.add_argument("--c-times", type=Path, metavar="FILE", help="with c: its times on another machine")
+    measure.add_argument(
+        "--submit",
+        type=Path,
+        metavar="FILE",
+        help="write figures without any name here, for you to send us if you like",
+    )
     measure.add_argument("--json", action="store_true", help="for programs; the keys are in docs/json.md")
 
     _add_build(verb)
@@ -272,14 +280,29 @@ def _measure(options: argparse.Namespace) -> int:
     from codesign import measured_words
     from codesign.measuring import measure
 
+    via = options.via.split(",")
     with measured_words.announcing() as stage:
-        result = measure(
-            options.model, board=options.board, part=options.part, clock_mhz=options.clock, folding=options.folding,
-            goal=_goal(options), out=options.out, via=options.via.split(","),
-            c_times=options.c_times, stage=stage,
-        )  # fmt: skip
+        if ":" in options.model and not Path(options.model).exists():
+            from codesign.candidate_measuring import measure_candidate
+
+            _require_target_of_run(options)
+            result = measure_candidate(options.model, via=via, out=options.out, submit=options.submit, stage=stage)
+        else:
+            result = measure(
+                options.model, board=options.board, part=options.part, clock_mhz=options.clock, folding=options.folding,
+                goal=_goal(options), out=options.out, via=via, c_times=options.c_times, submit=options.submit,
+                stage=stage,
+            )  # fmt: skip
     measured_words.print_measured(result, options.out, as_json=options.json)
     return 1 if result.failed else 0
+
+
+def _require_target_of_run(options: argparse.Namespace) -> None:
+    given = ("board", "part", "folding", "interval", "latency", "fit")
+    wrong = [f"--{name}" for name in given if getattr(options, name) is not None]
+    wrong += ["--clock"] if options.clock != CLOCK_MHZ else []
+    if wrong:
+        raise InputError(f"{', '.join(wrong)}: {options.model} is measured as its run built it; leave it out")
 
 
 def _goal(options: argparse.Namespace) -> Goal | None:

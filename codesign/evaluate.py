@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -36,6 +36,9 @@ from hw.graph import Graph, Ints
 from quant.datasets import Dataset, Split, load, split
 from quant.regression import OutputFormat, fit_outputs, require_varying
 from quant.scaling import InputFormat, fit
+
+if TYPE_CHECKING:
+    from hw.implement import Implementation
 
 __all__ = ["Evaluator", "describe", "lower_bound"]
 
@@ -179,12 +182,23 @@ class Evaluator:
         figures = figures.merged([derived(architecture, figures, self.target)])
         if self.study.board.hosts:
             figures = figures.merged([_on_board(built.design, graph)])
+        if "toggles" in self.study.search.objectives:
+            figures = figures.merged([self._toggles(built, graph, input_format, work)])
         rates = asked(self.study)
         if not rates:
             return figures
         with work.stage("robustness"):
             subject = self._subject(architecture, graph, input_format, outputs)
             return figures.merged([robustness(subject, rates, _seed(architecture, self.study.study.seed))])
+
+    def _toggles(self, built: Implementation, graph: Graph, input_format: InputFormat, work: _Work) -> Measurement:
+        """Of validation inputs; only where a study asks for them, as they take a simulation of the netlist."""
+        from hw.measure import yosys
+        from hw.measure.toggles import toggles
+
+        with work.stage("toggles"):
+            module = yosys.load(built.netlist)["modules"][built.design.top]
+            return toggles(module, built.design, graph, input_format.quantize(self.split.x_val))
 
     def _subject(
         self, architecture: Architecture, graph: Graph, input_format: InputFormat, outputs: OutputFormat | None

@@ -80,8 +80,9 @@ def export(
     data: Path | None = None,
     phase: Callable[[str], None] = lambda _: None,
 ) -> Exported:
-    """Export the model in the file ``named`` to ``STEM-TARGET``; the network of ``measure --out``, or candidate ``which``
-    of the run, to its builds.
+    """Export the model in the file ``named`` to ``STEM-TARGET``, or a candidate of a run or what was measured.
+
+    The latter two go to their builds; ``which`` is as for :func:`codesign.picking.pick`.
     """
     if named is not None and is_model(named):
         path = Path(named)

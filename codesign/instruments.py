@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from codesign.errors import CandidateError, InputError, ModelError, ToolMissingError, nearest
 from codesign.measurement import Figure, Measurement
+from codesign.reading import Reading
 from codesign.target import Target
 from hw.design import Design
 from hw.implement import Announce, Implementation
@@ -22,33 +22,6 @@ RTL, HLS, C = "rtl", "hls", "c"
 VIAS = (RTL, "vivado", "vivado-routed", "nextpnr", HLS, C)
 CSIM = "hls csim"
 _OTHERWISE = "leave it out of --via"
-
-
-@dataclass(frozen=True)
-class Reading:
-    """What one instrument said of a design.
-
-    ``missing``: its tool is not here. ``failed``: it ran and gave nothing that can be used. ``reason`` says why,
-    ``log`` is the end of what the tool printed.
-    """
-
-    instrument: str
-    status: Literal["ok", "failed", "missing"]
-    figures: Measurement
-    seconds: float
-    reason: str = ""
-    log: str = ""
-
-    @property
-    def warnings(self) -> list[str]:
-        """What is to be said of the figures, such as a version of the tool that nobody has tried."""
-        told = (figure.details.get("untested") for figure in self.figures.figures.values())
-        return list(dict.fromkeys(text for text in told if text))
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain JSON values; the keys are in docs/json.md."""
-        plain = {name: getattr(self, name) for name in ("instrument", "status", "reason", "log", "seconds", "warnings")}
-        return {**plain, "figures": self.figures.to_json()}
 
 
 def attempt(instrument: str, work: Callable[[], Measurement]) -> Reading:

@@ -13,10 +13,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from codesign.instruments import HLS, Reading, best
+from codesign.instruments import HLS, best
 from codesign.measurement import Figure
 from codesign.measuring import Measured
 from codesign.processors import INSTRUMENTS
+from codesign.reading import Reading
 from codesign.show import figure_table, number_words
 from hw.implement import Announce
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 
@@ -32,9 +33,16 @@ class Provenance(enum.StrEnum):
     TIMED = "timed"
 
 
+def _today() -> str:
+    return datetime.now(UTC).date().isoformat()
+
+
 @dataclass(frozen=True)
 class Figure:
-    """One value: its unit, how it came to be, the tool and its version."""
+    """One value: its unit, how it came to be, the tool and its version, and the day (ISO 8601, UTC).
+
+    Figures stored before days were kept have an empty one. The day makes no figure another.
+    """
 
     value: float
     unit: str
@@ -42,6 +50,7 @@ class Figure:
     tool: str
     version: str
     details: Mapping[str, Any] = field(default_factory=dict)
+    date: str = field(default_factory=_today, compare=False)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -52,12 +61,13 @@ class Figure:
             "tool": self.tool,
             "version": self.version,
             "details": dict(self.details),
+            "date": self.date,
         }
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Figure:
         """Inverse of :meth:`to_json`."""
-        return cls(**{**values, "provenance": Provenance(values["provenance"])})
+        return cls(**{"date": "", **values, "provenance": Provenance(values["provenance"])})
 
 
 @dataclass(frozen=True)

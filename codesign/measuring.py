@@ -21,8 +21,10 @@ from boards.catalogue import load_target
 from codesign import processors
 from codesign.architecture import Hardware
 from codesign.errors import InputError, MismatchError
-from codesign.instruments import CSIM, HLS, RTL, C, Reading, attempt, require, take, take_hls
+from codesign.instruments import CSIM, HLS, RTL, C, attempt, require, take, take_hls
 from codesign.measurement import Measurement
+from codesign.reading import Reading
+from codesign.submission import require_better, write_submission
 from codesign.target import BOARD, CLOCK_MHZ, Target
 from hw.design import Design, design
 from hw.emit.folded import Folding
@@ -184,6 +186,7 @@ def measure(
     out: str | Path | None = None,
     via: Sequence[str] = (RTL,),
     c_times: Path | None = None,
+    submit: str | Path | None = None,
     stage: Announce = lambda _: nullcontext(),
 ) -> Measured:
     """Measure a QKeras model, or the file of one (.keras, .h5, .onnx), on a board (default: pynq-z1) or part.
@@ -192,21 +195,23 @@ def measure(
     ``goal``: instead, what mode and folding of every layer are found for (:class:`hw.solver.Goal`).
     ``out``: a folder for RTL, golden vectors, README and report. ``via``: other instruments that shall measure it too,
     of ``rtl`` (always), ``vivado``, ``vivado-routed``, ``nextpnr``, ``hls`` and ``c``; one that fails is a reading that
-    says so. ``c_times``: what the C model printed on another machine. ``stage`` is entered around each stage. Raises
-    ToolMissingError where a tool of them is not here, ModelError naming the layer that cannot be built exactly,
-    MismatchError at a differing bit.
+    says so. ``c_times``: what the C model printed on another machine. ``submit``: a file for what may be sent to us of
+    it (:mod:`codesign.submission`). ``stage`` is entered around each stage. Raises ToolMissingError where a tool of
+    them is not here, ModelError naming the layer that cannot be built exactly, MismatchError at a differing bit.
     """
     if folding is not None and folding < 1:
         raise InputError(f"folding = {folding} is not a number of cycles: give 1 or more, or leave it out for parallel")
     hardware = Hardware("parallel") if folding is None else Hardware("folded", folding)
     target = load_target(board if board or part else BOARD, part, clock_mhz)
     require(via, target)
+    if submit is not None:
+        require_better(via)
     with stage("lowering"):
         subject = _subject(model, hardware, target)
         if goal is not None:
             subject = subject.solved(goal)
-    folder = None if out is None else Path(out)
-    return measure_subject(subject, out=folder, c_simulation=True, via=via, c_times=c_times, stage=stage)
+    folder, record = (None if place is None else Path(place) for place in (out, submit))
+    return measure_subject(subject, out=folder, c_simulation=True, via=via, c_times=c_times, submit=record, stage=stage)
 
 
 def measure_subject(
@@ -216,6 +221,7 @@ def measure_subject(
     c_simulation: bool,
     via: Sequence[str] = (RTL,),
     c_times: Path | None = None,
+    submit: Path | None = None,
     stage: Announce = lambda _: nullcontext(),
 ) -> Measured:
     """Build and measure; with ``out``, write the project, the instruments' files and ``report.json`` there.
@@ -235,6 +241,8 @@ def measure_subject(
         seconds = time.monotonic() - begun
         places = Path(scratch) if out is None else out / INSTRUMENTS
         readings = list(take(via, built, subject.target, places, stage))
+        if submit is not None:
+            write_submission(submit, built, subject.target, readings)
         figures, notes = built.measurement, _predicted(subject)
         if c_simulation or HLS in via:
             simulated, said = _c_simulation(subject, places / HLS if HLS in via else Path(scratch, HLS), via, stage)

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from codesign.cli import version
-from codesign.instruments import Reading, attempt
+from codesign.instruments import attempt
 from codesign.measurement import Measurement
+from codesign.reading import Reading
 from codesign.target import Target
 from hw.graph import Graph, Ints
 from hw.implement import Announce

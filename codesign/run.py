@@ -15,8 +15,10 @@ from codesign.board_loop.result import BoardResult
 from codesign.budget import binding, limits
 from codesign.errors import RunError, StorageError, nearest
 from codesign.files import write_whole
+from codesign.instrument_errors import Distance, distances
 from codesign.judging import Judge
 from codesign.place import PROGRAM
+from codesign.reading import Reading
 from codesign.record import STATUSES, Final, Record
 from codesign.store import FILE, Store
 from codesign.study import Study, parse_study
@@ -33,7 +35,8 @@ class Run:
     """A snapshot of a run. ``records`` are ordered by generation and place in it, whenever each ended.
 
     Where boards measured some of them during the search, records are as they are known by that: see
-    :mod:`codesign.board_loop.known`; ``corrections`` are what was applied.
+    :mod:`codesign.board_loop.known`; ``corrections`` are what was applied, and ``stored`` are the records before.
+    ``readings`` are what instruments that were asked for said of candidates, by digest.
     """
 
     folder: Path
@@ -46,6 +49,8 @@ class Run:
     generations: tuple[dict[str, Any], ...]
     reference: Point | None
     corrections: Corrections
+    stored: tuple[Record, ...]
+    readings: tuple[tuple[str, Reading], ...]
 
     @cached_property
     def constraints(self) -> tuple[Constraint, ...]:
@@ -56,6 +61,11 @@ class Run:
     def front(self) -> tuple[Record, ...]:
         """The non-dominated feasible candidates of all ever evaluated, ordered by their objectives."""
         return archive_front(self.study, self.records, self.finals)
+
+    @cached_property
+    def distances(self) -> tuple[Distance, ...]:
+        """How far off each cheaper instrument was where a better one measured the same design."""
+        return tuple(distances(self.stored, self.boards, self.readings))
 
     @property
     def counts(self) -> dict[str, int]:
@@ -161,6 +171,8 @@ def snapshot(folder: Path, store: Store) -> Run:
         tuple(store.generations()),
         tuple(reference) if reference is not None else None,
         known.corrections,
+        tuple(records),
+        tuple(store.readings()),
     )
 
 

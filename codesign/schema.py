@@ -169,6 +169,7 @@ ObjectiveName = Literal[
     "share",
     "parameters",
     "bit_operations",
+    "toggles",
     "weight_flips",
     "input_noise",
 ]
@@ -186,8 +187,8 @@ class SearchSection(_Section):
     objectives: tuple[ObjectiveName, ...] = _key(
         ("error", "latency", "lut"),
         "what is made small",
-        "a list of error, latency, interval, lut, ff, bram, dsp, share, parameters, bit_operations, weight_flips, "
-        "input_noise",
+        "a list of error, latency, interval, lut, ff, bram, dsp, share, parameters, bit_operations, toggles, "
+        "weight_flips, input_noise",
         min_length=1,
     )
     population: int = _key(16, "candidates per generation", "a whole number from 2 to 1000", ge=2, le=1000)

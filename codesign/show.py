@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +141,7 @@ def run_json(run: Run) -> dict[str, Any]:
         "front": [record.digest for record in run.front],
         "boards": [board_json(result) for result in run.boards],
         "corrections": corrections_json(run),
+        "instruments": [distance.to_json() for distance in run.distances],
         "candidates": [_candidate_line(run, record, on_front=record.digest in front) for record in run.records],
     }
 
@@ -154,6 +156,7 @@ def _candidate_line(run: Run, record: Record, *, on_front: bool) -> dict[str, An
         "reason": record.reason,
         "on_front": on_front,
         "values": {name: figure.value for name, figure in figures.items()},
+        "provenances": {name: figure.provenance.value for name, figure in figures.items()},
         "corrected": [name for name, figure in figures.items() if figure.provenance is Provenance.CORRECTED],
     }
 
@@ -177,6 +180,7 @@ def candidate_json(run: Run, record: Record) -> dict[str, Any]:
             name: str(store.path(digest).absolute()) for name, digest in all_artefacts(record, final).items()
         },
         "boards": [board_json(result) for result in results_of(run, record.digest)],
+        "readings": [reading.to_json() for digest, reading in run.readings if digest == record.digest],
         "seconds": dict(record.seconds),
         "peak_memory_mib": record.peak_memory_mib,
     }
@@ -292,7 +296,15 @@ def figure_table(figures: dict[str, Figure], mode: Mode) -> Table:
         tool = f"{figure.tool} {figure.version}"
         details = figure_details(name, figure, mode)
         table.add_row(name, number_words(figure.value), figure.unit, figure.provenance.value, tool, details)
+    if measured := days(figure.date for figure in figures.values()):
+        table.caption, table.caption_justify = f"measured: {measured}", "left"
     return table
+
+
+def days(dates: Iterable[str]) -> str:
+    """The day of these, or the first and the last; empty where none is known."""
+    found = sorted({date for date in dates if date})
+    return " to ".join(dict.fromkeys((found[0], found[-1]))) if found else ""
 
 
 def number_words(value: float) -> str:

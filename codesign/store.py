@@ -15,11 +15,14 @@ from typing import Any, Self
 from codesign.board_loop.result import BoardResult
 from codesign.errors import RunError, StorageError
 from codesign.place import PROGRAM
+from codesign.reading import Reading
 from codesign.record import Final, Record
 from codesign.trial import Trial
 
 FILE = "store.sqlite"
 VERSION = 4
+_OLDEST = 3
+"""The oldest version that is read: it lacks tables, which whoever writes adds."""
 _APPLICATION = 0x436F4465  # marks a SQLite file as ours
 _PATIENCE_S = 10.0  # for a lock that another program holds
 # SQLite's codes, the extended ones where their low byte alone says too little
@@ -39,16 +42,17 @@ _NO_LOCKS = (
     sqlite3.SQLITE_IOERR_SHMLOCK,
     sqlite3.SQLITE_IOERR_SHMMAP,
 )
-_SCHEMA = """
+_SCHEMA = f"""
 BEGIN IMMEDIATE;
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
-CREATE TABLE records (number INTEGER PRIMARY KEY, digest TEXT NOT NULL UNIQUE, json TEXT NOT NULL) STRICT;
-CREATE TABLE trials (number INTEGER PRIMARY KEY, json TEXT NOT NULL) STRICT;
-CREATE TABLE finals (digest TEXT PRIMARY KEY, json TEXT NOT NULL) STRICT;
-CREATE TABLE boards (number INTEGER PRIMARY KEY, digest TEXT NOT NULL, json TEXT NOT NULL) STRICT;
-CREATE TABLE generations (number INTEGER PRIMARY KEY, json TEXT NOT NULL) STRICT;
-PRAGMA application_id = {application};
-PRAGMA user_version = {version};
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS records (number INTEGER PRIMARY KEY, digest TEXT NOT NULL UNIQUE, json TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS trials (number INTEGER PRIMARY KEY, json TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS finals (digest TEXT PRIMARY KEY, json TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS boards (number INTEGER PRIMARY KEY, digest TEXT NOT NULL, json TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS generations (number INTEGER PRIMARY KEY, json TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS readings (number INTEGER PRIMARY KEY, digest TEXT NOT NULL, json TEXT NOT NULL) STRICT;
+PRAGMA application_id = {_APPLICATION};
+PRAGMA user_version = {VERSION};
 COMMIT;
 """
 
@@ -57,7 +61,7 @@ class Store:
     """One run's database; a context manager.
 
     :meth:`open` gives the one writer, :meth:`read` any number of readers beside it, :meth:`append` what adds a board's
-    result beside both. Records are only ever added.
+    result or an instrument's reading beside both. Records are only ever added.
     Raises RunError for a store that cannot be used, StorageError when the disk refuses; what was put before stays.
     """
 
@@ -106,9 +110,9 @@ class Store:
 
     @classmethod
     def append(cls, folder: Path) -> Store:
-        """For a board's result, also while a search writes: SQLite lets one write after the other. RunError without.
+        """For a board's result or a reading, also while a search writes: SQLite lets one write after the other.
 
-        Everything else is the one writer's, whose lock this neither takes nor waits for.
+        Everything else is the one writer's, whose lock this neither takes nor waits for. RunError without a store.
         """
         cls.read(folder).close()
         path = folder / FILE
@@ -116,6 +120,7 @@ class Store:
             store = cls(path, sqlite3.connect(path, timeout=_PATIENCE_S, isolation_level=None), None)
             try:
                 store._connection.execute("PRAGMA synchronous = FULL")
+                store._bring_up_to_date()
             except BaseException:
                 store.close()
                 raise
@@ -126,8 +131,9 @@ class Store:
             execute = self._connection.execute
             if self._is_empty():
                 execute("PRAGMA journal_mode = WAL")
-                self._connection.executescript(_SCHEMA.format(application=_APPLICATION, version=VERSION))
+                self._connection.executescript(_SCHEMA)
             self._check_version()
+            self._bring_up_to_date()
             execute("PRAGMA journal_mode = WAL")
             execute("PRAGMA synchronous = FULL")  # in WAL mode a commit is on the disk only with FULL
             found = execute("PRAGMA quick_check").fetchone()[0]
@@ -139,14 +145,21 @@ class Store:
 
     def _check_version(self) -> None:
         application = self._connection.execute("PRAGMA application_id").fetchone()[0]
-        version = self._connection.execute("PRAGMA user_version").fetchone()[0]
+        version = self._version()
         if application != _APPLICATION:
             raise RunError(f"{self.path} is not a store of codesign; move it away, then search again")
-        if version != VERSION:
+        if not _OLDEST <= version <= VERSION:
             raise RunError(
                 f"{self.path} is a store of another version of codesign (store version {version}, this one uses "
                 f"{VERSION}); use that version, or search under another study.name"
             )
+
+    def _version(self) -> int:
+        return int(self._connection.execute("PRAGMA user_version").fetchone()[0])
+
+    def _bring_up_to_date(self) -> None:
+        if self._version() < VERSION:
+            self._connection.executescript(_SCHEMA)
 
     def put(self, record: Record) -> None:
         """Add a candidate; on disk when this returns."""
@@ -172,6 +185,8 @@ class Store:
 
     def trials(self) -> list[Trial]:
         """All short trainings in the order they ended."""
+        if self._version() < VERSION:
+            return []
         return [Trial.from_json(values) for values in self._values("SELECT json FROM trials ORDER BY number")]
 
     def put_final(self, final: Final) -> None:
@@ -190,6 +205,17 @@ class Store:
     def boards(self) -> list[BoardResult]:
         """What became of candidates on boards, in the order it was known."""
         return [BoardResult.from_json(values) for values in self._values("SELECT json FROM boards ORDER BY number")]
+
+    def put_reading(self, digest: str, reading: Reading) -> None:
+        """Add what an instrument that was asked for said of a candidate; of one candidate there may be any number."""
+        self._write("INSERT INTO readings (digest, json) VALUES (?, ?)", digest, json.dumps(reading.to_json()))
+
+    def readings(self) -> list[tuple[str, Reading]]:
+        """What instruments said of candidates, each with the candidate's digest, in the order it was known."""
+        if self._version() < VERSION:
+            return []
+        found = self._values("SELECT json_array(digest, json(json)) FROM readings ORDER BY number")
+        return [(digest, Reading.from_json(values)) for digest, values in found]
 
     def put_generation(self, number: int, values: dict[str, Any]) -> None:
         """Add what a generation came to; the same again changes nothing (resume replays generations)."""

@@ -55,6 +55,7 @@ OBJECTIVES: Mapping[str, Quantity] = {
         Quantity("share", "largest_share", "%"),
         Quantity("parameters", "parameters", ""),
         Quantity("bit_operations", "bit_operations", ""),
+        Quantity("toggles", "toggles", "toggles per inference"),
         Quantity("weight_flips", "weight_flips_error", ""),
         Quantity("input_noise", "input_noise_error", ""),
     )

@@ -15,7 +15,7 @@ from codesign.report.html import Cell, Html, note, paragraph, table
 from codesign.report.marks import marked
 from codesign.report.winner import anchor
 from codesign.run import Run
-from codesign.show import all_figures
+from codesign.show import all_figures, days
 from codesign.summary import fmax_note, fmax_words, front_notes, further_objectives, latency, objective_words
 from codesign.task import Task
 from nas.indicators import Point
@@ -175,13 +175,52 @@ def _show(run: Run, digest: str) -> str:
 
 
 def provenances(run: Run) -> str:
-    """One line for each kind of figure among the front's: how it came to be, and with what."""
-    rows: dict[tuple[str, ...], None] = {}
+    """One line for each kind of figure among the front's: how it came to be, with what and when; then how far off."""
+    kinds: dict[tuple[str, ...], set[str]] = {}
     for record in run.front:
         for name, figure in all_figures(record, run.finals.get(record.digest)).items():
             tool = f"{figure.tool} {figure.version}"
-            rows[name, figure.unit, figure.provenance.value, tool, MEANINGS[figure.provenance]] = None
-    return table(("figure", "unit", "provenance", "tool", "which means"), list(rows), wide=(4,))
+            kinds.setdefault((name, figure.unit, figure.provenance.value, tool), set()).add(figure.date)
+    rows = [(*kind, days(dates), MEANINGS[Provenance(kind[2])]) for kind, dates in kinds.items()]
+    return table(("figure", "unit", "provenance", "tool", "date", "which means"), rows, wide=(5,)) + _distances(run)
+
+
+_DISTANCES = (
+    "Where two instruments measured the same design: the absolute error of the cheaper one relative to the better one, "
+    "and Kendall's rank correlation (1: it orders the designs alike). A bound is an Fmax that was only asked to meet "
+    "the clock; it counts towards no error."
+)
+
+
+def _distances(run: Run) -> str:
+    """How far off cheaper instruments were; nothing where no design was measured twice."""
+    if not run.distances:
+        return ""
+    rows = [
+        (
+            found.quantity,
+            found.cheaper.words(),
+            found.better.words(),
+            str(found.designs),
+            str(found.bounds),
+            *(f"{100 * error:.1f} %" if error is not None else "–" for error in (found.median, found.p90)),
+            f"{found.tau:.2f}" if found.tau is not None else "–",
+        )
+        for found in run.distances
+    ]
+    headings = (
+        "figure",
+        "cheaper",
+        "better",
+        "designs",
+        "bounds",
+        "median error",
+        "90th percentile",
+        "rank correlation",
+    )
+    return f"<h3>How far off the cheaper instruments are</h3>{paragraph(_DISTANCES)}" + table(
+        headings, rows, numbers=(3, 4, 5, 6, 7)
+    )
 
 
 def reproduce(run: Run) -> str:

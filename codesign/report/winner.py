@@ -169,11 +169,12 @@ def _figures(record: Record, figures: dict[str, Figure]) -> str:
             figure.unit,
             figure.provenance.value,
             f"{figure.tool} {figure.version}",
+            figure.date,
             figure_details(name, figure, mode),
         )
         for name, figure in figures.items()
     ]
-    return table(("figure", "value", "unit", "provenance", "tool", "details"), rows, wide=(5,), numbers=(1,))
+    return table(("figure", "value", "unit", "provenance", "tool", "date", "details"), rows, wide=(6,), numbers=(1,))
 
 
 def _boards(run: Run, record: Record) -> str:

@@ -109,6 +109,11 @@ class DelayModel:
         return self.cells["clock_to_out"] + self.cells["setup"] + self.net(1)
 
 
+def grade_factor(part: Part) -> float:
+    """By what the delays of the family's reference grade are multiplied for the part's."""
+    return float(_table("delays.toml")[part.family]["grades"][part.speed_grade]["factor"])
+
+
 @functools.cache
 def _table(name: str) -> dict[str, Any]:
     return tomllib.loads(resources.files("hw.measure").joinpath(name).read_text(encoding="utf-8"))

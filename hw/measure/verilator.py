@@ -65,13 +65,14 @@ def simulate(
         _hold("interval", design.interval_cycles, cycles["flood"].interval)
     version = find_verilator().version
 
-    def figure(value: float, unit: str) -> Figure:
-        return Figure(value, unit, Provenance.SIMULATED, "verilator", version, {"vectors": len(x)})
+    def figure(value: float, unit: str, **more: float) -> Figure:
+        return Figure(value, unit, Provenance.SIMULATED, "verilator", version, {"vectors": len(x), **more})
 
+    latency, interval = design.latency_cycles, design.interval_cycles
     return Measurement(
         {
-            "latency_cycles": figure(design.latency_cycles, "cycles"),
-            "interval_cycles": figure(design.interval_cycles, "cycles"),
+            "latency_cycles": figure(latency, "cycles", scheduled=latency),
+            "interval_cycles": figure(interval, "cycles", scheduled=interval),
             "mismatches": figure(0, "vectors"),
         }
     )

@@ -12,6 +12,11 @@ import search_entry
 from codesign.loop import search
 from codesign.run import read_run
 from codesign.study import parse_study
+from hw.measure import nextpnr
+from hw.measure.optional_tools import NEXTPNR, VITIS_HLS, VIVADO
+
+ROOT = Path(__file__).resolve().parents[2]
+STAND_INS = {"vivado": "vivado_program", "vitis-run": "vitis_program", "nextpnr-xilinx": "nextpnr_program"}
 
 
 @pytest.fixture
@@ -98,3 +103,32 @@ def built(tmp_path, monkeypatch):
 
     monkeypatch.chdir(tmp_path)
     return built_run(tmp_path)
+
+
+@pytest.fixture
+def without_tools(monkeypatch):
+    for tool in (NEXTPNR, VITIS_HLS, VIVADO):
+        monkeypatch.delenv(tool.setting, raising=False)
+    monkeypatch.delenv(nextpnr.DATABASES, raising=False)
+
+
+@pytest.fixture
+def tools(without_tools, tmp_path, monkeypatch):
+    """Stand-ins for all of them on PATH; ``tools(vivado=..., hls=...)`` says how they behave."""
+    pytest.importorskip("tkinter", reason="needs a Tcl interpreter: Python's tkinter")
+    (tmp_path / "bin").mkdir()
+    for name, stand_in in STAND_INS.items():
+        path = tmp_path / "bin" / name
+        path.write_text(f'#!/bin/sh\nSTANDIN_NAME=$0 exec {sys.executable} {ROOT}/tests/hw/{stand_in}.py "$@"\n')
+        path.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), str(ROOT / "tests")]))
+    (tmp_path / "xc7z020.bin").write_bytes(b"database")
+    monkeypatch.setenv(nextpnr.DATABASES, str(tmp_path))
+
+    def behave(vivado=None, hls=None):
+        monkeypatch.setenv("STANDIN", json.dumps(vivado or {}))
+        monkeypatch.setenv("STANDIN_HLS", json.dumps(hls or {}))
+
+    behave()
+    return behave

@@ -100,13 +100,17 @@ def test_a_graph_that_hls4ml_computes_otherwise_leaves_the_front_and_keeps_its_f
     assert any(name.endswith("network.cpp") for name in names)
 
 
-def test_the_same_candidate_gives_the_same_record_and_with_boards_the_cycles_of_the_accelerator(
-    folded, monkeypatch
-) -> None:
+def test_the_same_candidate_gives_the_same_record_and_what_else_a_study_asks_for(folded, monkeypatch) -> None:
+    """With boards the cycles of the whole accelerator; as an objective, toggles."""
     evaluator, record, _, _ = folded
-    monkeypatch.setattr(evaluator, "study", parse_study('[search]\nepochs = 2\n[board]\nhosts = ["a@b"]\n', "x"))
-    again, _ = stages_of(evaluator, record.architecture)
+    text = '[search]\nepochs = 2\nobjectives = ["error", "toggles"]\n[board]\nhosts = ["a@b"]\n'
+    monkeypatch.setattr(evaluator, "study", parse_study(text, "x"))
+    again, seen = stages_of(evaluator, record.architecture)
     figures = dict(again.measurement.figures)
+    assert seen[-1] == "toggles"
+    counted = figures.pop("toggles")
+    assert counted.value > counted.details["ff"] > 0
+    assert counted.details["inputs"] == 256
     whole = {name: figures.pop(f"accelerator_{name}_cycles") for name in ("latency", "interval")}
     assert figures == record.measurement.figures
     assert again.artefacts == record.artefacts

@@ -107,13 +107,14 @@ def test_run_as_json(searched, capsys):
     values = json.loads(printed(capsys, "--json"))
     assert set(values) == {
         "run", "searching_process", "study", "task", "objectives", "constraints", "reference", "counts", "binding",
-        "generations", "front", "boards", "corrections", "candidates",
+        "generations", "front", "boards", "corrections", "instruments", "candidates",
     }  # fmt: skip
     assert values["front"] == [record.digest for record in searched.front]
     assert values["counts"] == searched.counts
     assert (values["boards"], values["corrections"]) == ([], {})
     assert set(values["candidates"][0]) == {
-        "id", "network", "generation", "status", "reason", "on_front", "values", "corrected",
+        "id", "network", "generation", "status", "reason", "on_front", "values", "provenances",
+        "corrected",
     }  # fmt: skip
     assert [c["id"] for c in values["candidates"] if c["on_front"]] == [
         record.digest for record in searched.records if record in searched.front
@@ -126,7 +127,7 @@ def test_candidate_as_json(searched, capsys):
     values = json.loads(printed(capsys, "shown", record.digest, "--json"))
     assert set(values) == {
         "run", "id", "network", "architecture", "generation", "status", "reason", "log", "on_front", "figures",
-        "artefacts", "boards", "seconds", "peak_memory_mib",
+        "artefacts", "boards", "readings", "seconds", "peak_memory_mib",
     }  # fmt: skip
     assert values["id"] == record.digest
     assert values["figures"]["lut"] == record.measurement.figures["lut"].to_json()

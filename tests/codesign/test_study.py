@@ -48,9 +48,9 @@ BAD = {
     "[search]\npopulation = 1": "search.population = 1 is not a whole number from 2 to 1000",
     "[search]\npopulation = 16.0": "search.population = 16.0 is not a whole number from 2 to 1000",
     '[search]\nobjectives = ["error", "power"]': 'search.objectives = ["error", "power"] is not a list of error, '
-    "latency, interval, lut, ff, bram, dsp, share, parameters, bit_operations, weight_flips, input_noise",
+    "latency, interval, lut, ff, bram, dsp, share, parameters, bit_operations, toggles, weight_flips, input_noise",
     "[search]\nobjectives = []": "search.objectives = [] is not a list of error, latency, interval, lut, ff, "
-    "bram, dsp, share, parameters, bit_operations, weight_flips, input_noise",
+    "bram, dsp, share, parameters, bit_operations, toggles, weight_flips, input_noise",
     "[robustness]\nweight_flips = 0.9": "robustness.weight_flips = 0.9 is not a number from 0 to 0.5",
     '[budget]\nlut = "250%"': 'budget.lut = "250%" is not a share of the part up to "100%", or a whole number',
     "[budget]\nlut = -1": 'budget.lut = -1 is not a share of the part up to "100%", or a whole number',

@@ -17,6 +17,7 @@ CANDIDATE = measured(
     largest_share=3.5,
     parameters=700.0,
     bit_operations=5600.0,
+    toggles=310.5,
     weight_flips_error=0.3,
     input_noise_error=0.4,
     lut=1000.0,
@@ -32,8 +33,8 @@ CANDIDATE = measured(
 def test_objectives_in_the_order_of_the_study():
     names = ["latency", "error", "interval", "lut", "ff", "bram", "dsp"]
     assert values(names, CANDIDATE, 100.0) == (0.5, 0.25, 0.2, 1000.0, 500.0, 2.0, 0.0)
-    names = ["bit_operations", "share", "weight_flips", "parameters", "input_noise"]
-    assert values(names, CANDIDATE, 100.0) == (5600.0, 3.5, 0.3, 700.0, 0.4)
+    names = ["bit_operations", "share", "weight_flips", "parameters", "input_noise", "toggles"]
+    assert values(names, CANDIDATE, 100.0) == (5600.0, 3.5, 0.3, 700.0, 0.4, 310.5)
 
 
 @pytest.mark.parametrize(

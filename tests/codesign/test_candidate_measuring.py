@@ -1,0 +1,201 @@
+"""Other instruments on a run's candidate, what is kept of them, and what may be sent; stand-ins for vendors."""
+
+from __future__ import annotations
+
+import dataclasses
+import getpass
+import json
+import re
+import shutil
+import socket
+from pathlib import Path
+
+import pytest
+from test_build import store_run
+from user_models import saved, small
+
+from codesign.architecture import DenseLayer
+from codesign.artifacts import ArtifactStore
+from codesign.candidate_measuring import NETLIST
+from codesign.cli import main
+from codesign.run import read_run
+from codesign.store import Store
+from codesign.submission import submission
+from codesign.target import Part, Target
+from hw.design import TOP
+from hw.implement import Implementation
+from hw.measure import yosys
+from hw.measure.netlist_statistics import statistics
+from hw.measure.timing import analyse
+
+RUN = Path("runs/synthesized")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """The run ``runs/synthesized``, of whose two candidates one has its netlist still."""
+    here = tmp_path_factory.mktemp("run")
+    plain = store_run(here, 'board = "pynq-z1"')
+    run = here / "runs" / "small"
+    artefacts, part = ArtifactStore(run), read_run(run).task.target.part
+    files = json.loads(artefacts.get(plain.artefacts["rtl.json"]))
+    done = yosys.synthesize(yosys.plan(files, TOP, part), here / "synthesis", timeout_s=120)
+    netlist = artefacts.put((here / "synthesis" / yosys.ARTEFACT).read_bytes())
+    timed = analyse(done.netlist, TOP, part).measurement()
+    measured = dataclasses.replace(plain.measurement, figures={
+        **plain.measurement.figures, **done.figures.figures, **timed.figures,
+    })  # fmt: skip
+    old = read_run(run)
+    one = dataclasses.replace(plain, measurement=measured)
+    narrower = dataclasses.replace(plain.architecture, hidden=(DenseLayer(7, "3"),))
+    (here / RUN).mkdir()
+    with Store.open(here / RUN) as store:
+        store.set_meta("study", old.study.to_toml())
+        store.set_meta("task", old.task.to_json())
+        store.put(dataclasses.replace(one, artefacts={**plain.artefacts, NETLIST: netlist}))
+        store.put(dataclasses.replace(one, architecture=narrower))
+    shutil.copytree(run / "artifacts", here / RUN / "artifacts")
+    return here
+
+
+@pytest.fixture
+def candidate(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    return next(record for record in read_run(RUN).records if NETLIST in record.artefacts)
+
+
+def test_readings_are_stored_and_show_how_far_off_the_search_was(tools, candidate, capsys):
+    name = f"synthesized:{candidate.digest[:10]}"
+    assert main(["measure", name, "--via", "vivado-routed,nextpnr", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert [(one["instrument"], one["status"]) for one in report["instruments"]] == [
+        ("vivado-routed", "ok"), ("nextpnr", "ok"),
+    ]  # fmt: skip
+    tools(vivado={"say": "ERROR: [Common 17-345] A valid license was not found for feature 'Synthesis'", "code": 1})
+    assert main(["measure", name, "--via", "vivado"]) == 1
+    run = read_run(RUN)
+    assert [(digest, one.instrument, one.status) for digest, one in run.readings] == [
+        (candidate.digest, "vivado-routed", "ok"),
+        (candidate.digest, "nextpnr", "ok"),
+        (candidate.digest, "vivado", "failed"),
+    ]
+    assert run.readings[-1][1].reason.startswith("Vivado has no licence for this")
+    capsys.readouterr()
+    assert main(["show", "synthesized", "--json"]) == 0
+    found = {
+        (one["quantity"], one["cheaper"]["tool"], one["better"]["tool"]): one
+        for one in json.loads(capsys.readouterr().out)["instruments"]
+    }
+    cells = found["lut", "yosys", "Vivado"]
+    assert (cells["designs"], cells["better"]["provenance"]) == (1, "routed")
+    assert cells["median"] == pytest.approx(abs(candidate.measurement.value("lut") / 120 - 1))
+    assert found["fmax", "codesign-timing", "nextpnr-xilinx"]["designs"] == 1
+    # the stand-in's design has slack left: its Fmax is only a bound
+    assert found["fmax", "codesign-timing", "Vivado"]["bounds"] == 1
+    assert main(["report", "synthesized"]) == 0
+    page = (RUN / "report.html").read_text()
+    assert "<td>synthesized by yosys</td><td>routed by Vivado</td>" in re.sub(r"<td [^>]*>", "<td>", page)
+    assert main(["show", "synthesized", candidate.digest, "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out.partition("\n")[2])["readings"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--via", "rtl"], "--via rtl says nothing new of synthesized:"),
+        (["--via", "rtl,vivado,hls"], "--via rtl,vivado,hls says nothing new of synthesized:"),
+        (["--via", "vivado", "--fit", "30", "--clock", "125"], "--fit, --clock: synthesized:"),
+    ],
+)
+def test_what_cannot_be_asked_of_a_candidate(tools, candidate, capsys, more, message):
+    assert main(["measure", f"synthesized:{candidate.digest[:10]}", *more]) == 2
+    assert capsys.readouterr().err.startswith(f"codesign: error: {message}")
+
+
+def test_a_candidate_without_a_netlist(tools, candidate, capsys):
+    other = next(record for record in read_run(RUN).records if record.digest != candidate.digest)
+    assert main(["measure", f"synthesized:{other.digest[:10]}", "--via", "vivado"]) == 2
+    assert f"candidate {other.digest[:8]} has no netlist to measure: ok" in capsys.readouterr().err
+    assert main(["measure", "synthesized:nobody", "--via", "vivado"]) == 2
+    assert "no candidate 'nobody' in runs/synthesized" in capsys.readouterr().err
+
+
+def test_what_may_be_sent_holds_numbers_and_names_of_tools_and_parts_only(tools, tmp_path, capsys, monkeypatch):
+    """Of a model with a telling name in a telling place; every text in the record is one of a closed set."""
+    monkeypatch.chdir(tmp_path)
+    place = tmp_path / "secret-project"
+    place.mkdir()
+    path = saved(small(), place / "patient-classifier.h5")
+    behaviour = {"via": ["--via", "vivado,vivado-routed", "--submit", "out.json"], "pace": ["--folding", "8"]}
+    assert main(["measure", str(path), *behaviour["pace"], *behaviour["via"]]) == 0
+    text = Path("out.json").read_text()
+    for told in ("patient", "secret", "dense", "logits", "act", str(tmp_path), getpass.getuser(), socket.gethostname()):
+        assert told.lower() not in text.lower().replace("activity", ""), told
+    record = json.loads(text)
+    assert set(record) == {
+        "format", "codesign", "part", "family", "speed_grade", "clock_mhz", "netlist", "critical_path", "instruments",
+    }  # fmt: skip
+    assert record["part"] == "xc7z020clg400-1"
+    assert list(record["instruments"]) == ["rtl", "vivado", "vivado-routed"]
+    assert record["instruments"]["vivado"]["lut"]["value"] == 120
+    assert record["instruments"]["rtl"]["lut"]["value"] > 0
+    assert "csim_mismatches" not in text
+    allowed = re.compile(
+        r"(yosys|Vivado( report_power)?|verilator|codesign-timing|LUT|FF|CARRY\d?|BRAM36|DSP|URAM|MHz|ns|W|cycles|"
+        r"bits|out of context|synthesized|routed|modelled|simulated|estimated|xc7|-1|xc7z020clg400-1|[\d.+-]*)"
+    )
+    assert {told for told in texts(record) if not allowed.fullmatch(told)} == set()
+
+
+def texts(values):
+    """All strings that are values, at any depth."""
+    if isinstance(values, str):
+        return [values]
+    inner = values.values() if isinstance(values, dict) else values if isinstance(values, list) else []
+    return [text for value in inner for text in texts(value)]
+
+
+def test_a_part_of_the_users_own_has_no_name_in_it(folder, candidate):
+    from codesign.build import Subject
+
+    run = read_run(RUN)
+    netlist = ArtifactStore(run.folder).path(candidate.artefacts[NETLIST])
+    built = Implementation(Subject.stored(run, candidate).design, candidate.measurement, netlist)
+    own = Part("customer-x-prototype", "xc7", "-1", run.task.target.part.resources)
+    found = submission(built, Target(own, 100.0), [])
+    assert (found["part"], found["family"]) == ("", "xc7")
+    assert "customer" not in json.dumps(found)
+    assert sum(found["critical_path"].values()) >= 2
+    assert all(re.fullmatch(r"[A-Z0-9_]+|port", cell) for cell in found["critical_path"])
+
+
+def test_a_record_that_compares_nothing_is_refused_before_the_work(without_tools, capsys):
+    assert main(["measure", "none.h5", "--via", "rtl,hls", "--submit", "x.json"]) == 2
+    message = "--submit compares with --via vivado, vivado-routed or nextpnr, not with 'rtl,hls'"
+    assert message in capsys.readouterr().err
+
+
+def test_statistics_of_a_netlist_by_hand():
+    def cell(kind, **pins):
+        outputs = {"O", "Q"}
+        return {
+            "type": kind,
+            "port_directions": {pin: "output" if pin in outputs else "input" for pin in pins},
+            "connections": {pin: [bit] for pin, bit in pins.items()},
+        }
+
+    module = {
+        "ports": {"x": {"direction": "input", "bits": [2, 3]}, "y": {"direction": "output", "bits": [9]}},
+        "cells": {
+            "a": cell("LUT2", I0=2, I1=3, O=4),
+            **{f"f{i}": cell("FDRE", C=1, D=4, Q=10 + i) for i in range(5)},
+            "b": cell("LUT2", I0=10, I1="1", O=9),
+        },
+    }
+    assert statistics(module) == {
+        "cells": {"FDRE": 5, "LUT2": 2},
+        "input_bits": 2,
+        "output_bits": 1,
+        "nets": 7,
+        "fanout": {"1": 1, "2": 0, "4": 1, "8": 0, "16": 0, "32": 0},
+    }

@@ -1,0 +1,131 @@
+"""How far off cheaper instruments were: pairs of figures of the same design, by hand."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+
+import pytest
+from test_store_append import record
+
+from codesign.board_loop.result import BoardResult
+from codesign.instrument_errors import distances
+from codesign.measurement import Figure, Measurement, Provenance
+from codesign.reading import Reading
+from codesign.store import FILE, Store
+
+P = Provenance
+
+
+def figure(value, provenance, tool, version="1", **details):
+    return Figure(value, "", provenance, tool, version, details)
+
+
+def searched(units, **figures):
+    found = record(units)
+    return type(found)(found.architecture, "ok", measurement=Measurement(figures))
+
+
+def modelled(units, mhz):
+    return searched(units, fmax=figure(mhz, P.MODELLED, "codesign-timing"))
+
+
+def reading(name, **figures):
+    return Reading(name, "ok", Measurement(figures), 1.0)
+
+
+def vivado(mhz, provenance=P.ROUTED, version="2024.1", **details):
+    return reading("vivado-routed", fmax=figure(mhz, provenance, "Vivado", version, **details))
+
+
+def test_errors_and_order_of_designs_that_both_measured():
+    records = [modelled(units, mhz) for units, mhz in ((8, 110.0), (9, 190.0), (10, 90.0), (11, 50.0))]
+    seen = [(one.digest, vivado(100.0 * place)) for place, one in enumerate(records[:3], 1)]
+    (found,) = distances(records, [], seen)
+    assert (found.quantity, found.designs, found.bounds) == ("fmax", 3, 0)
+    assert found.cheaper.words() == "modelled by codesign-timing"
+    assert (found.better.words(), found.better.versions) == ("routed by Vivado", ("2024.1",))
+    # errors 10 %, 5 %, 70 %; of three pairs of designs one is ordered alike: (1 - 2) / 3
+    assert found.median == pytest.approx(0.1)
+    assert found.p90 == pytest.approx(0.1 + 0.8 * 0.6)
+    assert found.tau == pytest.approx(-1 / 3)
+    json.dumps(found.to_json())
+
+
+def test_what_only_meets_its_clock_is_a_bound_and_no_error():
+    records = [modelled(units, 150.0) for units in (8, 9, 10)]
+    seen = [(records[0].digest, vivado(101.0, lower_bound=True)), (records[1].digest, vivado(120.0))]
+    board = BoardResult(records[2].digest, "b", "d", Measurement({"fmax": figure(99.0, P.ROUTED, "Vivado", met=True)}))
+    one, other = distances(records, [board], seen)
+    assert (one.designs, one.bounds, one.tau) == (1, 1, None)
+    assert one.median == one.p90 == pytest.approx(0.25)
+    assert (other.designs, other.bounds, other.median, other.p90) == (0, 1, None, None)
+    assert other.better.words() == "routed by Vivado, with the accelerator around it"
+
+
+def test_every_pair_the_better_one_second_and_the_last_reading_of_each():
+    one = searched(8, lut=figure(90.0, P.SYNTHESIZED, "yosys"))
+    said = [
+        reading("vivado", lut=figure(70.0, P.SYNTHESIZED, "Vivado")),
+        reading("vivado", lut=figure(100.0, P.SYNTHESIZED, "Vivado", "2")),
+        reading("vivado-routed", lut=figure(80.0, P.ROUTED, "Vivado")),
+        reading("vivado-routed", power=figure(0.1, P.ESTIMATED, "Vivado report_power")),
+    ]
+    found = distances([one], [], [(one.digest, each) for each in said])
+    words = [(each.cheaper.words(), each.better.words(), each.median) for each in found]
+    assert words == [
+        ("synthesized by Vivado", "routed by Vivado", pytest.approx(0.25)),
+        ("synthesized by yosys", "routed by Vivado", pytest.approx(0.125)),
+        ("synthesized by yosys", "synthesized by Vivado", pytest.approx(0.1)),
+    ]
+
+
+def test_cycles_from_the_schedule_by_simulation_to_the_board():
+    one = searched(
+        8,
+        latency_cycles=figure(12, P.SIMULATED, "verilator", scheduled=12),
+        accelerator_latency_cycles=figure(30, P.SCHEDULED, "codesign"),
+    )
+    board = BoardResult(one.digest, "b", "d", Measurement({"board_latency_cycles": figure(40, P.ON_BOARD, "pynq-z1")}))
+    lied = BoardResult(one.digest, "b", "d", board.measurement, failed_at="mismatch", reason="differs")
+    simulated, measured = distances([one], [board], [])
+    assert (simulated.quantity, simulated.cheaper.provenance, simulated.median) == ("latency_cycles", "scheduled", 0)
+    assert (measured.quantity, measured.better.provenance) == ("accelerator_latency_cycles", "on_board")
+    assert measured.median == pytest.approx(0.25)
+    assert [found.quantity for found in distances([one], [lied], [])] == ["latency_cycles"]
+
+
+def test_nothing_of_nothing():
+    one = searched(8, bram=figure(1.0, P.SYNTHESIZED, "yosys"), lut=figure(5.0, P.CORRECTED, "yosys"))
+    none = reading("vivado", bram=figure(0.0, P.SYNTHESIZED, "Vivado"), lut=figure(6.0, P.SYNTHESIZED, "Vivado"))
+    (found,) = distances([one], [], [(one.digest, none)])
+    assert (found.quantity, found.designs, found.median) == ("bram", 0, None)
+    failed = Reading("vivado", "failed", Measurement({}), 1.0, "no licence", "log")
+    assert distances([one], [], [(one.digest, failed)]) == []
+
+
+def test_readings_are_kept_and_a_store_without_them_is_brought_up_to_date(tmp_path):
+    Store.open(tmp_path).close()
+    with sqlite3.connect(tmp_path / FILE) as connection:  # as the version before left it
+        connection.execute("DROP TABLE readings")
+        connection.execute("PRAGMA user_version = 3")
+    connection.close()
+    with Store.read(tmp_path) as store:
+        assert store.readings() == []
+    failed = Reading("vivado", "failed", Measurement({}), 1.5, "no licence", "its log")
+    with Store.append(tmp_path) as store:
+        store.put_reading("aa", vivado(120.0, untested="2031.1 is new"))
+        store.put_reading("aa", failed)
+    with Store.open(tmp_path) as store:
+        store.put_reading("bb", failed)
+    with Store.read(tmp_path) as store:
+        assert store.readings() == [("aa", vivado(120.0, untested="2031.1 is new")), ("aa", failed), ("bb", failed)]
+
+
+def test_the_day_of_a_figure_is_kept_and_makes_it_no_other():
+    old = figure(1.0, P.ROUTED, "Vivado").to_json()
+    assert len(old["date"]) == len("2026-01-31")
+    assert Figure.from_json({**old, "date": "2020-02-03"}).date == "2020-02-03"
+    del old["date"]
+    assert Figure.from_json(old).date == ""
+    assert Figure.from_json(old) == figure(1.0, P.ROUTED, "Vivado")

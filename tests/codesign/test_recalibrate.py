@@ -1,0 +1,150 @@
+"""The timing model fitted to what is in stores: routed periods that a known model made, of netlists made by hand."""
+
+from __future__ import annotations
+
+import dataclasses
+import gzip
+import json
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+sys.path.append(str(Path(__file__).parents[1] / "hw"))
+from test_calibrate import chain
+
+from codesign import recalibrate
+from codesign.architecture import Architecture, DenseLayer, Hardware
+from codesign.artifacts import ArtifactStore
+from codesign.board_loop.result import BoardResult
+from codesign.errors import DataError, InputError
+from codesign.measurement import Figure, Measurement, Provenance
+from codesign.reading import Reading
+from codesign.record import Record
+from codesign.run import open_for_search, read_run
+from codesign.store import Store
+from codesign.study import parse_study
+from codesign.target import Part, Target
+from codesign.task import Task
+from hw.design import TOP
+from hw.measure import calibrate
+from hw.measure.delays import grade_factor
+from hw.measure.timing import DelayModel, StaticTiming
+
+ULTRASCALE = Part("xczu7ev-ffvc1156-2-e", "xcup", "-2", {"lut": 230_400, "ff": 460_800, "bram": 312, "dsp": 1728})
+KNOWN = {"net_base": 0.22, "net_per_fanout": 0.05}
+SHAPES = [(1, 2), (3, 1), (2, 7), (6, 3), (1, 40), (4, 12)]
+
+
+def made(folder, part=ULTRASCALE, name="routed"):
+    """A run with a candidate for each shape, all with netlists; their digests and true Fmax."""
+    run = folder / "runs" / name
+    study = parse_study(f'[study]\nname = "{name}"\n[target]\nboard = "zcu104"\n', "x")
+    task = Task(8, ("a", "b"), 0.5, 10, 10, Target(part, 300.0, "zcu104"), "0" * 64)
+    true = {}
+    with open_for_search(run, study, task) as store:
+        for units, shape in enumerate(SHAPES, 2):
+            module = chain("x", *shape).timing.graph.module
+            model = DelayModel.for_part(part)
+            timing = StaticTiming(module, model.cells)
+            known = dataclasses.replace(model, luts=timing.graph.luts, **KNOWN)
+            content = gzip.compress(json.dumps({"modules": {TOP: module}}).encode())
+            network = Architecture(8, 2, 1, (DenseLayer(units, "ternary"),), True, Hardware("parallel"))
+            figures = {key: Figure(1.0, "", Provenance.SYNTHESIZED, "yosys", "1")
+                       for key in ("val_error", "latency_cycles", "lut", "ff", "bram", "dsp", "fmax")}  # fmt: skip
+            artefacts = {recalibrate.NETLIST: ArtifactStore(run).put(content)}
+            record = Record(network, "ok", measurement=Measurement(figures), artefacts=artefacts, index=units)
+            store.put(record)
+            true[record.digest] = 1000.0 / timing.period(known)
+    return run, true
+
+
+def routed(mhz, tool="Vivado", **details):
+    return Measurement({"fmax": Figure(mhz, "MHz", Provenance.ROUTED, tool, "1", details)})
+
+
+def keep(run, readings, boards=()):
+    with Store.append(run) as store:
+        for digest, figures in readings:
+            store.put_reading(digest, Reading("vivado-routed", "ok", figures, 1.0))
+        for digest, figures in boards:
+            store.put_board(BoardResult(digest, "b", "2026-01-02", figures, "timing", "missed"))
+
+
+def test_a_family_is_calibrated_by_what_a_search_had_routed(tmp_path, monkeypatch):
+    """From readings and from boards' builds alike; from then on its figures say their error, at that grade only."""
+    run, true = made(tmp_path)
+    *most, last = true
+    keep(run, [(digest, routed(true[digest])) for digest in most], [(last, routed(true[last], met=False))])
+    found = recalibrate.refit([read_run(run)])
+    assert (found.tool, found.calibration.designs) == ("Vivado", 6)
+    assert found.calibration.coefficients == pytest.approx(list(KNOWN.values()), rel=0.03)
+    assert found.calibration.error()["median"] < 0.01
+    fitted = tmp_path / "fitted.toml"
+    fitted.write_text(calibrate.FITTED.read_text())
+    calibrate.write({"xcup": calibrate.section(found.calibration, grade_factor(found.part), "a test")}, fitted)
+    after = tomllib.loads(fitted.read_text())["xcup"]
+    assert after["net"]["base_ns"] == pytest.approx(KNOWN["net_base"] / 0.85, rel=0.03)
+    assert (after["error"]["grade"], after["error"]["designs"]) == ("-2", 6)
+    from hw.measure import delays
+
+    table = {name: delays._table(name) for name in ("delays.toml",)} | {
+        "fitted.toml": tomllib.loads(fitted.read_text())
+    }
+    monkeypatch.setattr(delays, "_table", table.__getitem__)
+    delays._model.cache_clear()
+    try:
+        assert DelayModel.for_part(ULTRASCALE).calibrated
+        assert DelayModel.for_part(ULTRASCALE).net_base == pytest.approx(KNOWN["net_base"], rel=0.03)
+        assert not DelayModel.for_part(dataclasses.replace(ULTRASCALE, speed_grade="-1")).calibrated
+    finally:
+        monkeypatch.undo()
+        delays._model.cache_clear()
+
+
+def test_the_better_tool_where_it_has_enough_and_never_both(tmp_path):
+    run, true = made(tmp_path)
+    keep(run, [(digest, routed(0.5 * mhz, "nextpnr-xilinx")) for digest, mhz in true.items()])
+    keep(run, [(digest, routed(mhz)) for digest, mhz in list(true.items())[:3]])
+    found = recalibrate.refit([read_run(run)])
+    assert (found.tool, found.calibration.designs) == ("nextpnr-xilinx", 6)
+    keep(run, [(digest, routed(mhz)) for digest, mhz in list(true.items())[3:]])
+    assert recalibrate.refit([read_run(run)]).tool == "Vivado"
+
+
+def test_bounds_and_figures_that_are_not_routed_are_not_enough(tmp_path):
+    run, true = made(tmp_path)
+    digests = list(true)
+    estimated = Measurement({"fmax": Figure(90.0, "MHz", Provenance.SYNTHESIZED, "Vivado", "1")})
+    keep(run, [(digests[0], estimated), (digests[1], routed(true[digests[1]]))])
+    keep(run, [(digest, routed(300.0, lower_bound=True)) for digest in digests[2:]])
+    message = (
+        r"^too few routed designs \(Vivado 5, of which 4 only meet their clock; nextpnr-xilinx 0, of which 0 only meet "
+        r"their clock\): 4 that miss the clock asked for are needed$"
+    )
+    with pytest.raises(DataError, match=message):
+        recalibrate.refit([read_run(run)])
+
+
+def test_runs_of_different_parts(tmp_path):
+    first, _ = made(tmp_path)
+    second, _ = made(tmp_path, dataclasses.replace(ULTRASCALE, speed_grade="-1"), "other")
+    message = r"^the runs are of different families or speed grades \(xcup -1, xcup -2\); give those of one$"
+    with pytest.raises(InputError, match=message):
+        recalibrate.refit([read_run(first), read_run(second)])
+
+
+def test_command(tmp_path, monkeypatch, capsys):
+    run, true = made(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["recalibrate", "routed"])
+    assert recalibrate.main() == 2
+    assert capsys.readouterr().err.startswith("error: too few routed designs (Vivado 0")
+    keep(run, [(digest, routed(mhz)) for digest, mhz in true.items()])
+    written = []
+    monkeypatch.setattr(recalibrate, "write", written.append)
+    assert recalibrate.main() == 0
+    assert "Kendall tau 1.00" in capsys.readouterr().out
+    (sections,) = written
+    assert sections["xcup"]["net"]["source"] == "fitted to 6 candidates of searches, routed by Vivado"
