@@ -116,9 +116,9 @@ def judge() -> dict[str, Any]:
         layers.append({"layer": str(case), "predicted_lut": round(predicted, 1), "synthesized_lut": lut})
         print(f"{case}: {predicted:.0f} predicted, {lut:.0f} synthesized", file=sys.stderr, flush=True)
     return {
-        "folded.median_lut_error": round(median(errors), 4),
-        "folded.worst_lut_error": round(max(errors), 4),
-        "folded.layers": layers,
+        "median_lut_error": round(median(errors), 4),
+        "worst_lut_error": round(max(errors), 4),
+        "layers": layers,
     }
 
 
@@ -128,7 +128,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--fit", action="store_true", help="find the coefficients anew")
     parser.add_argument("--json", type=Path, metavar="FILE")
     options = parser.parse_args(arguments)
-    text = json.dumps(fit() if options.fit else judge(), indent=2) + "\n"
+    text = json.dumps(fit() if options.fit else {"folded": judge()}, indent=2) + "\n"
     if options.json:
         options.json.write_text(text)
     else:
