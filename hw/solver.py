@@ -16,9 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from codesign.errors import TargetError
-from hw.emit.folded import MERGED_STEPS, Folding
+from hw.emit.folded import Folding
 from hw.emit.modules import earns_block_ram
-from hw.emit.rom import Rom
+from hw.folded_cost import folded_cost
 from hw.graph import Graph
 from hw.parts import Part, beats_of
 from hw.parts import parts as parts_of
@@ -176,7 +176,7 @@ def choices(part: Part) -> list[Choice]:
     stage = part.stage
     for pe, simd in itertools.product(_shares(stage.n_out), _shares(stage.n_in)):
         folding = Folding(pe, simd)
-        lut, bram = folded_cost(part, folding)
+        lut, bram = folded_cost(stage, folding)
         latency = folding.latency(
             stage.n_in, stage.n_out, ternary_input=stage.input_ternary, thresholded=stage.output_ternary
         )
@@ -209,29 +209,6 @@ def parallel_lut(part: Part) -> float:
     return adders * bits + stage.n_out * _LUT_ACTIVATION
 
 
-def folded_cost(part: Part, folding: Folding) -> tuple[float, float]:
-    """LUTs and block RAMs of a folded stage."""
-    stage = part.stage
-    assert stage is not None
-    pe, simd, steps = folding.pe, folding.simd, folding.steps(stage.n_in, stage.n_out)
-    lane = _LUT_TERNARY if stage.input_ternary else _LUT_BIT * (stage.input_bits + 1)
-    lut = pe * (simd * lane + _LUT_CHANNEL) + stage.n_out * _LUT_OUTPUT
-    if simd < stage.n_in:
-        lut += stage.n_in * stage.input_bits * _LUT_SLICED
-    rom, bram = Rom("", (0,) * steps, pe * simd * 2), 0.0
-    if steps > MERGED_STEPS and rom.earns_block_ram:
-        bram = blocks(rom.width, steps)
-    elif steps > MERGED_STEPS:
-        lut += rom.width * math.ceil(steps / 64)
-    return lut, bram
-
-
-def blocks(width: int, words: int) -> float:
-    """36 Kb block RAMs of a table, in halves: the fewest over the shapes that they have."""
-    shapes = ((36, 512), (18, 1024), (9, 2048), (4, 4096), (2, 8192), (1, 16384))
-    return min(math.ceil(width / bits) * math.ceil(words / depth) for bits, depth in shapes) / 2
-
-
 def _window_cost(part: Part) -> tuple[float, float]:
     window = part.window
     if window is None or window.is_pixel or window.is_image:
@@ -247,9 +224,7 @@ def _window_cost(part: Part) -> tuple[float, float]:
     return lut + width * 4 / 3 * math.ceil(words / 64) * (0.5 if words <= 32 else 1.0), 0.0
 
 
-# Fitted to 16 folded layers of 25 to 400 inputs, 6 to 64 outputs, 2 to 8 bits, PE 1 to 8, SIMD 3 to 36, as Yosys maps
-# them: median error 9 %, worst 33 %, on the same layers. The others are estimates.
-_LUT_TERNARY, _LUT_BIT, _LUT_CHANNEL, _LUT_OUTPUT, _LUT_SLICED = 4.15, 0.6, 13.9, 1.08, 0.75
+# Estimates.
 _LUT_WINDOW, _LUT_STREAM, _LUT_ACTIVATION, _UNSHARED = 30.0, 10.0, 6.0, 0.5
 
 

@@ -170,7 +170,7 @@ class Stage:
     def _columns(self, sums: Integers) -> list[tuple[int, int, int]]:
         return list(zip(sums.tolist(), self.up.tolist(), self.bias.tolist(), strict=True))
 
-    @property
+    @cached_property
     def value_bits(self) -> int:
         """Two's complement bits that hold every ``v``."""
         return FixedType.holding(min(self.value_low, -1), self.value_high).bits

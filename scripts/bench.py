@@ -1,7 +1,8 @@
 """Benchmarks: of the search, and of what it makes.
 
 ``loop``: the default search, uncached, in a fresh folder; each candidate trained, built and measured.
-``rtl``: our hardware beside that of others, see :mod:`bench_rtl`.
+``rtl``: our hardware beside that of others, see :mod:`bench_rtl`; folded layers and networks of images, see
+:mod:`bench_folded` and :mod:`bench_images`.
 ``cluster``: how fast the coordinator of a cluster is, see :mod:`bench_cluster`.
 """
 
@@ -94,8 +95,8 @@ def main() -> int:
     what = parser.add_subparsers(dest="what", required=True)
     searching = what.add_parser("loop", help="the default search, uncached")
     searching.add_argument("--workers", type=int, default=default_workers(), help="default: one per core")
-    hardware = what.add_parser("rtl", help="parallel networks beside those of da4ml")
-    hardware.add_argument("--only", default="", metavar="TEXT", help="cases whose name contains this")
+    hardware = what.add_parser("rtl", help="parallel networks beside da4ml, folded layers, images")
+    hardware.add_argument("--only", default="", metavar="TEXT", help="parallel cases whose name contains this alone")
     many = what.add_parser("cluster", help="records per second of a cluster's coordinator")
     for benchmark in (searching, hardware, many):
         benchmark.add_argument("--json", type=Path, required=True, metavar="FILE", help="where the figures are written")
@@ -113,9 +114,14 @@ def main() -> int:
         values = cluster()
         summary = f"{values['records_per_second']:.0f} records per second"
     else:
+        from bench_folded import judge
+        from bench_images import bench
         from bench_rtl import rtl
 
         values = rtl(options.only)
+        if not options.only:
+            values |= {"folded": judge(), "lenet": bench("lenet", build=True), "cnv": bench("cnv", layers=True)}
+            values["cnv_fast"] = bench("cnv_fast")
         parallel = values["parallel"]
         summary = (
             f"LUTs {parallel['geomean_lut_ratio']:.3f} of da4ml's in geometric mean, worst "

@@ -7,25 +7,26 @@ from dataclasses import dataclass
 import numpy as np
 
 from codesign.errors import ModelError
-from hw.emit.rom import Rom, emit_rom, pack, vector
+from hw.emit.rom import Rom, earns_block_ram, emit_rom, pack, vector
 from hw.graph import FixedType
 from hw.stage import Integers, Quantize, Stage, Ternary
 
 TREE_REG = 2
 """Adder levels between registers: the parameter of cdg_mvu."""
 
-MERGED_STEPS = 16
-"""Up to here a weight's truth table (4 address bits) and a trit share one LUT6 per product bit."""
+READ_LANES = 64
+"""Weights that one copy of the step counter reads."""
 
 RTL = (
-    *("cdg_rom_column", "cdg_mvu", "cdg_ternary_mul", "cdg_trit_sum", "cdg_select_neg", "cdg_adder_tree"),
+    *("cdg_rom_column", "cdg_rom_pair", "cdg_choose", "cdg_mvu", "cdg_ternary_mul", "cdg_trit_sum", "cdg_product"),
+    *("cdg_sum6", "cdg_count6", "cdg_adder_tree"),
     *("cdg_ternary_act", "cdg_requant", "cdg_collect"),
 )
 """Modules of hw/rtl that folded stages instantiate."""
 
-_LUT_PRODUCT = 6
+_LUT_PRODUCT = 5
 _LUT_CHANNEL = 25
-_LUT_SLICED_INPUT = 2 / 3
+_LUT_SLICED_INPUT = 1 / 2
 
 
 @dataclass(frozen=True)
@@ -41,12 +42,11 @@ class Folding:
 
     def latency(self, n_in: int, n_out: int, *, ternary_input: bool, thresholded: bool) -> int:
         """Cycles from the acceptance of a vector to its result; ``thresholded``: of a ternary or binary activation."""
-        leaves = -(-self.simd // 3) if ternary_input else self.simd
+        leaves = -(-self.simd // (3 if ternary_input else 6))
         levels = (leaves - 1).bit_length()
         tree = (levels - 1) // TREE_REG if levels else 0
-        # steps, product register, tree, accumulator, scaling, gathering, output register
-        registered = ternary_input or self.simd < n_in
-        return self.steps(n_in, n_out) + int(registered) + tree + 1 + int(not thresholded) + 2
+        # steps, what is read, products, leaves, tree, accumulator, scaling, gathering, output register
+        return self.steps(n_in, n_out) + 2 + int(not ternary_input) + tree + 1 + int(not thresholded) + 2
 
     def interval(self, n_in: int, n_out: int, latency: int) -> int:
         """Cycles between vectors: two at a time are between acceptance and the cycle after they have left."""
@@ -74,10 +74,8 @@ def fold(n_in: int, n_out: int, interval_target: int) -> Folding:
 
     The interval is the steps, for foldings of a few steps up to half the latency (see ``emit_folded``).
 
-    The cost rule, in LUTs as Yosys finds them for ternary inputs: 6 per multiplier (trit ROM, product, its share
-    of the adder tree), 25 per channel computed at once (accumulator, activation), 2/3 per input where inputs are
-    taken in slices. Wider inputs raise the first two alike. Of the four foldings it rates best, the one it prefers was
-    the smallest in four layers tried (64 x 32 and 24 x 32, ternary, 3 and 4 bits, 16 to 64 cycles; 199 to 858 LUTs).
+    The cost rule, in LUTs for ternary inputs: 5 per multiplier (its trit, product, share of the adder tree), 25 per
+    channel computed at once (accumulator, activation), 1/2 per input where inputs are taken in slices.
     """
     if min(n_in, n_out, interval_target) < 1:
         raise ModelError(f"cannot fold {n_in} x {n_out} to {interval_target} cycles: all three must be at least 1")
@@ -106,6 +104,16 @@ def emit_folded(stage: Stage, folding: Folding, module: str) -> FoldedDesign:
     return FoldedDesign(files, module, plan.latency, plan.interval, RTL)
 
 
+def _missing(stage: Stage) -> Integers:
+    """The true sum of each channel less that of cdg_product, which counts every product from its lowest value."""
+    minus, plus = (stage.weights == -1).sum(axis=0), (stage.weights == 1).sum(axis=0)
+    if stage.input_ternary:
+        return np.zeros_like(minus)
+    half = 1 << (stage.input_bits - 1)
+    found: Integers = -half * plus - (half - 1) * minus if stage.input_signed else -(2 * half - 1) * minus
+    return found
+
+
 class _Plan:
     """Every width and constant of one stage's module."""
 
@@ -115,12 +123,13 @@ class _Plan:
         self.groups = -(-stage.n_out // self.pe)
         self.slices = -(-stage.n_in // self.simd)
         self.steps = folding.steps(stage.n_in, stage.n_out)
-        # cdg_select_neg gives -x - 1: the missing ones come back with the bias or the threshold.
-        minus = (stage.weights == -1).sum(axis=0, dtype=np.int64)
-        self.missing = np.zeros_like(minus) if stage.input_ternary else minus
+        # What cdg_product leaves out comes back with the bias or the threshold.
+        self.missing = _missing(stage)
         lowest, highest = int((stage.acc_low - self.missing).min()), int((stage.acc_high - self.missing).max())
-        self.acc_bits = FixedType.holding(min(lowest, -1), highest + 1).bits
         self.thresholded = stage.output_ternary
+        whole = FixedType.holding(min(lowest, -1), highest + 1).bits
+        # The scaled sum is right modulo its width whatever the bits above are.
+        self.acc_bits = whole if self.thresholded else min(whole, stage.value_bits)
         self.latency = folding.latency(
             stage.n_in, stage.n_out, ternary_input=stage.input_ternary, thresholded=self.thresholded
         )
@@ -135,11 +144,10 @@ class _Plan:
         # (slice, lane, group, channel) -> one word per (group, slice), its fields ordered (channel, lane)
         words = padded.reshape(self.slices, self.simd, self.groups, self.pe).transpose(2, 0, 3, 1)
         rows = pack(words.reshape(self.steps, -1), 2)
-        rom = Rom(f"{self.module}_weights", rows, self.pe * self.simd * 2, readers=self.pe)
-        # Few words fit the LUTs of the products they feed; more are better kept behind a register.
-        if self.steps <= MERGED_STEPS:
-            return rom
-        return rom.registered(block=rom.earns_block_ram)
+        width = self.pe * self.simd * 2
+        block = earns_block_ram(width, self.steps)
+        readers = 1 if block else -(-self.pe * self.simd // READ_LANES)
+        return Rom(f"{self.module}_weights", rows, width, block, readers)
 
     def _channels(self) -> Rom:
         fields = self._thresholds() if self.thresholded else self._scaling()
@@ -152,7 +160,7 @@ class _Plan:
                 for group, word in enumerate(pack(padded[lane :: self.pe, None], bits)):
                     words[group] |= word << offset
                 offset += bits
-        return Rom(f"{self.module}_channels", tuple(words), offset).registered(block=False)
+        return Rom(f"{self.module}_channels", tuple(words), offset)
 
     def _thresholds(self) -> list[tuple[Integers, int]]:
         """Thresholds of the sum: at or above the first the output is +1, below the last it is -1."""
@@ -220,7 +228,7 @@ endmodule
     def _sums_text(self) -> str:
         stage, weights, channels = self.stage, self.weights, self.channels
         return f"""\
-  logic {vector(self.pe * weights.address_bits)} step;
+  logic {vector(weights.readers * weights.address_bits)} step;
   logic {vector(weights.width)} trits;
   logic {vector(channels.address_bits)} channel;
   logic {vector(channels.width)} constants;
@@ -240,7 +248,7 @@ endmodule
       .IN_W({stage.input_bits}),
       .IN_SIGNED(1'b{int(stage.input_signed)}),
       .TERNARY(1'b{int(stage.input_ternary)}),
-      .ROM_REGISTERED(1'b{int(weights.read_registered)}),
+      .ADDRESSES({weights.readers}),
       .ACC_W({self.acc_bits}),
       .TREE_REG({TREE_REG}),
       .INTERVAL({self.interval})

@@ -3,50 +3,42 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-_BLOCK_WIDTH, _BLOCK_DEPTH = 72, 512
+_PAIRED_DEPTH = 32
+"""Words of which one LUT6_2 holds two bits each."""
 _LUTS_PER_BLOCK = 380
 """53,200 LUTs / 140 block RAMs on xc7z020: where one block RAM weighs as much of the device as its LUTs."""
 
 
 @dataclass(frozen=True)
 class Rom:
-    """``words`` of ``width`` bits in module ``module``.
+    """``words`` of ``width`` bits in module ``module``, read a cycle later, from LUTs or, with ``block``, block RAM.
 
-    Unregistered: a truth table per bit, read within the cycle, which synthesis merges with the logic behind it.
-    ``read_registered``: read a cycle later, from LUTs of its own or, with ``block``, from block RAM.
-    A table of one word has neither clock nor address. ``readers`` equal parts of the word, each with an address of
-    its own, make up an unregistered one; a registered one takes the first address.
+    A table of one word has neither clock nor address. ``readers`` equal parts of the word (the last may be shorter)
+    each have an address, all the same, so that none drives a net across the whole table.
     """
 
     module: str
     words: tuple[int, ...]
     width: int
-    read_registered: bool = False
     block: bool = False
     readers: int = 1
-
-    def registered(self, *, block: bool) -> Rom:
-        """Return the same table read through a register."""
-        return replace(self, read_registered=True, block=block)
-
-    @property
-    def earns_block_ram(self) -> bool:
-        """Whether block RAM takes a smaller share of a device than the LUTs it saves."""
-        luts = self.width * math.ceil(len(self.words) / 64)
-        blocks = math.ceil(self.width / _BLOCK_WIDTH) * math.ceil(len(self.words) / _BLOCK_DEPTH)
-        return luts > _LUTS_PER_BLOCK * blocks
 
     @property
     def ports(self) -> tuple[str, ...]:
         """Port names in order."""
         if len(self.words) == 1:
             return ("data",)
-        return ("clk", "addr", "data") if self.read_registered else ("addr", "data")
+        return ("clk", "addr", "data")
+
+    @property
+    def part(self) -> int:
+        """Bits of a reader."""
+        return math.ceil(self.width / self.readers)
 
     @property
     def address_bits(self) -> int:
@@ -69,6 +61,29 @@ def pack(rows: ArrayLike, bits: int) -> tuple[int, ...]:
 def vector(width: int) -> str:
     """Return the packed range of a port or signal of ``width`` bits."""
     return f"[{width - 1}:0]"
+
+
+def luts(width: int, depth: int) -> float:
+    """LUTs of a table of ``depth`` words whose columns all differ."""
+    if depth == 1:
+        return 0.0
+    if depth <= _PAIRED_DEPTH:
+        return math.ceil(width / 2)
+    banks = math.ceil(depth / 64)
+    # four banks are chosen from by wide multiplexers, four such by one more LUT
+    chosen = math.ceil(banks / 4)
+    return width * (banks + math.ceil((chosen - 1) / 3))
+
+
+def blocks(width: int, depth: int) -> float:
+    """36 Kb block RAMs of a table, in halves: the fewest over the shapes that they have."""
+    shapes = ((36, 512), (18, 1024), (9, 2048), (4, 4096), (2, 8192), (1, 16384))
+    return min(math.ceil(width / bits) * math.ceil(depth / words) for bits, words in shapes) / 2
+
+
+def earns_block_ram(width: int, depth: int) -> bool:
+    """Whether block RAM takes a smaller share of a device than the LUTs that a table would take."""
+    return luts(width, depth) > _LUTS_PER_BLOCK * blocks(width, depth)
 
 
 def emit_rom(rom: Rom) -> str:
@@ -97,15 +112,7 @@ endmodule
 def _body(rom: Rom) -> str:
     if len(rom.words) == 1:
         return f"  assign data = {_literal(rom.words[0], rom.width)};"
-    if not rom.read_registered:
-        return _truth_tables(rom)
-    return _unread_addresses(rom) + (_block_ram(rom) if rom.block else _luts(rom))
-
-
-def _unread_addresses(rom: Rom) -> str:
-    if rom.readers == 1:
-        return ""
-    return f"  wire logic unused = &{{1'b0, addr[{rom.readers * rom.address_bits - 1}:{rom.address_bits}]}};\n\n"
+    return _block_ram(rom) if rom.block else _luts(rom)
 
 
 def _literal(word: int, width: int) -> str:
@@ -117,41 +124,52 @@ def _columns(rom: Rom) -> list[int]:
     return [sum((word >> bit & 1) << n for n, word in enumerate(rom.words)) for bit in range(rom.width)]
 
 
-def _truth_tables(rom: Rom) -> str:
-    # As a memory, Yosys would move the address register behind it and so keep it from merging.
-    depth, part, bits = len(rom.words), rom.width // rom.readers, rom.address_bits
-    lines = (
-        f"  assign data[{bit}] = 1'({_literal(column, depth)} >> addr[{bit // part * bits}+:{bits}]);"
-        for bit, column in enumerate(_columns(rom))
-    )
-    return "\n".join(("  // Bit n of a constant is that data bit of word n.", *lines))
-
-
 def _luts(rom: Rom) -> str:
-    """A LUT6 for each 64 words of a column that neither is constant nor was there before."""
-    depth, seen, lines = len(rom.words), dict[int, int](), []
+    """LUTs of the columns that neither are constant nor were there before: one for two of them where words are few."""
+    depth, seen, lines, bits = len(rom.words), dict[int, int](), list[str](), list[str]()
+    waiting: dict[int, tuple[int, int]] = {}  # by reader: a column that shares its LUT with the next
     for bit, column in enumerate(_columns(rom)):
-        first = seen.setdefault(column, bit)
-        if column in (0, (1 << depth) - 1):
-            lines.append(f"  assign column[{bit}] = 1'b{column & 1};")
-        elif first < bit:
-            lines.append(f"  assign column[{bit}] = column[{first}];")
+        first, reader = seen.setdefault(column, bit), bit // rom.part
+        constant = column in (0, (1 << depth) - 1)
+        bits.append(f"1'b{column & 1}" if constant else f"column_{first}")
+        if constant or first < bit:
+            continue
+        lines.append(f"  logic column_{bit};")
+        if depth > _PAIRED_DEPTH:
+            lines.append(_single(depth, reader, bit, column))
+        elif reader in waiting:
+            lines.append(_pair(depth, reader, waiting.pop(reader), (bit, column)))
         else:
-            parameters = f".DEPTH({depth}), .WORDS({_literal(column, depth)})"
-            lines.append(f"  cdg_rom_column #({parameters}) column_{bit} (.addr(word), .data(column[{bit}]));")
-    body = "\n".join(lines)
+            waiting[reader] = bit, column
+    lines += [_single(depth, reader, *column) for reader, column in waiting.items()]
+    body, whole = "\n".join(lines), ", ".join(reversed(bits))
     return f"""\
-  logic {vector(rom.address_bits)} word;
-  logic {vector(rom.width)} column;
-
-  assign word = addr{vector(rom.address_bits)};
+{_addresses(rom)}
 
   // Bit n of a constant is that data bit of word n.
 {body}
 
   always_ff @(posedge clk) begin
-    data <= column;
+    data <= {{{whole}}};
   end"""
+
+
+def _addresses(rom: Rom) -> str:
+    bits = rom.address_bits
+    words = (f"  wire logic {vector(bits)} word_{i} = addr[{i * bits}+:{bits}];" for i in range(rom.readers))
+    # all of a reader's columns may be constant
+    return "\n".join((*words, "  wire logic unused = &{1'b0, addr};"))
+
+
+def _single(depth: int, reader: int, bit: int, column: int) -> str:
+    parameters = f".DEPTH({depth}), .WORDS({_literal(column, depth)})"
+    return f"  cdg_rom_column #({parameters}) table_{bit} (.addr(word_{reader}), .data(column_{bit}));"
+
+
+def _pair(depth: int, reader: int, low: tuple[int, int], high: tuple[int, int]) -> str:
+    parameters = f".DEPTH({depth}), .LOW({_literal(low[1], depth)}), .HIGH({_literal(high[1], depth)})"
+    ports = f".addr(word_{reader}), .data({{column_{high[0]}, column_{low[0]}}})"
+    return f"  cdg_rom_pair #({parameters}) table_{low[0]} ({ports});"
 
 
 def _block_ram(rom: Rom) -> str:
@@ -164,5 +182,5 @@ def _block_ram(rom: Rom) -> str:
   end
 
   always_ff @(posedge clk) begin
-    data <= mem[addr{vector(rom.address_bits)}];
+    data <= mem[addr];
   end"""

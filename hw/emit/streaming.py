@@ -33,6 +33,7 @@ from hw.emit.modules import (
 from hw.emit.parallel import LayerGraph, ParallelLayer, Ranges, emit_parallel, layer_graph
 from hw.emit.queues import shorten
 from hw.emit.rom import vector
+from hw.folded_cost import folded_cost
 from hw.measure.delays import DelayModel
 from hw.parts import INPUT, Part, Values, beats_of
 
@@ -104,8 +105,10 @@ class _Layers:
                 self._graphs[index] = layer_graph(
                     part.stage, delays.carry_bits, Ranges.of_input(part.stage), everything
                 )
-        luts = max(1, sum(graph.luts for graph in self._graphs.values()))  # larger designs have longer nets
-        self._delays = dataclasses.replace(delays, luts=luts)
+        stages = [(index, part.stage) for index, part in enumerate(parts) if part.stage]
+        shared = sum(folded_cost(stage, foldings[i])[0] for i, stage in stages if i in foldings)
+        luts = max(1.0, shared + sum(graph.luts for graph in self._graphs.values()))
+        self._delays = dataclasses.replace(delays, luts=luts)  # larger designs have longer nets
 
     def parallel(self, index: int, settled_ns: float) -> ParallelLayer:
         """The adder graph of a part whose inputs settle then."""

@@ -1,5 +1,5 @@
-// Sum of N signed operands of W bits, two by two, with registers after every REG levels but never
-// after the last, which belongs to the caller. Initiation interval 1.
+// Sum of N operands of W bits, signed or not, two by two, with registers after every REG levels but
+// never after the last, which belongs to the caller. Initiation interval 1.
 //   LEVELS  = clog2(N)
 //   LATENCY = (LEVELS - 1) / REG cycles (0 where LEVELS is 0)
 `default_nettype none
@@ -8,6 +8,7 @@ module cdg_adder_tree #(
     parameter int N = 8,
     parameter int W = 3,
     parameter int REG = 2,
+    parameter bit IS_SIGNED = 1'b1,
     localparam int LEVELS = $clog2(N),
     localparam int SUM_W = W + LEVELS
 ) (
@@ -32,15 +33,17 @@ module cdg_adder_tree #(
       logic [COUNT*OP_W-1:0] sums;
 
       for (genvar k = 0; k < COUNT; k++) begin : gen_sum
-        logic signed [OP_W-2:0] left;
+        logic [OP_W-2:0] left;
+        logic [OP_W-1:0] left_wide;
         assign left = gen_level[i-1].values[2*k*(OP_W-1)+:OP_W-1];
+        assign left_wide = {IS_SIGNED && left[OP_W-2], left};
 
         if (2 * k + 1 < BELOW) begin : gen_pair
-          logic signed [OP_W-2:0] right;
+          logic [OP_W-2:0] right;
           assign right = gen_level[i-1].values[(2*k+1)*(OP_W-1)+:OP_W-1];
-          assign sums[k*OP_W+:OP_W] = OP_W'(left) + OP_W'(right);
+          assign sums[k*OP_W+:OP_W] = left_wide + {IS_SIGNED && right[OP_W-2], right};
         end else begin : gen_odd
-          assign sums[k*OP_W+:OP_W] = OP_W'(left);
+          assign sums[k*OP_W+:OP_W] = left_wide;
         end
       end
 

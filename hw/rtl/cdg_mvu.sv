@@ -1,18 +1,16 @@
 // Matrix-vector unit: PE channels x SIMD inputs per step, NF = ceil(N_OUT / PE) groups of SF =
 // ceil(N_IN / SIMD) steps each, weights as trits from a ROM outside. Ternary inputs go through an
-// array of cdg_ternary_mul, others through cdg_select_neg, whose missing ones the caller adds.
+// array of cdg_ternary_mul, others through cdg_product, whose missing part the caller adds.
 // INTERVAL is at least NF*SF; the surplus is waited. The input vector is kept in a plain register
-// and read through a multiplexer: a third of the LUTs of a register that loads and rotates. The
-// step is counted once more for every channel: one counter for all would drive a net across the
-// whole array.
-//   rom_addr  the step whose weights rom_data must hold: in this cycle (ROM_REGISTERED = 0) or in
-//             the next; one address per channel, all the same
+// and read through a multiplexer: a quarter of the LUTs of a register that loads and rotates.
+//   rom_addr  the step whose weights rom_data must hold in the next cycle. One address for each of
+//             ADDRESSES readers, all the same: one counter would drive a net across all weights.
 //   acc_*     the sums of one group, valid while acc_valid; acc_last marks a vector's last group
 //   channel_addr  group that the next cycle's acc belongs to: address for registered channel ROMs
 // Nothing here ever stalls: a vector is accepted only while fewer than two are between s_* and
 // retire, which is what cdg_collect can hold, so back-pressure needs no enable anywhere in the
-// datapath. From acceptance to the last acc_valid: NF*SF + 1 + (TERNARY || SF > 1 ? 1 : 0) + tree
-// latency cycles; interval INTERVAL.
+// datapath. From acceptance to the last acc_valid: NF*SF + 3 + (TERNARY ? 0 : 1) + tree latency
+// cycles; interval INTERVAL.
 `default_nettype none
 
 module cdg_mvu #(
@@ -23,7 +21,7 @@ module cdg_mvu #(
     parameter int IN_W = 2,
     parameter bit IN_SIGNED = 1'b1,
     parameter bit TERNARY = 1'b1,
-    parameter bit ROM_REGISTERED = 1'b0,
+    parameter int ADDRESSES = 1,
     parameter int ACC_W = 5,
     parameter int TREE_REG = 2,
     parameter int INTERVAL = 4,
@@ -38,7 +36,7 @@ module cdg_mvu #(
     input  wire logic                 s_valid,
     output logic                      s_ready,
     input  wire logic [N_IN*IN_W-1:0] s_data,
-    output logic      [PE*STEP_W-1:0] rom_addr,
+    output logic [ADDRESSES*STEP_W-1:0] rom_addr,
     input  wire logic [PE*SIMD*2-1:0] rom_data,
     input  wire logic                 retire,
     output logic                      acc_valid,
@@ -46,19 +44,22 @@ module cdg_mvu #(
     output logic      [ PE*ACC_W-1:0] acc,
     output logic      [CHANNEL_W-1:0] channel_addr
 );
-  localparam int PROD_W = TERNARY || IN_SIGNED ? IN_W : IN_W + 1;
-  // Trits are summed by threes in LUTs before the tree.
-  localparam int LEAVES = TERNARY ? (SIMD + 2) / 3 : SIMD;
-  localparam int LEAF_W = TERNARY ? 3 : PROD_W;
+  // Trits are summed by threes in LUTs before the tree; of wider inputs six are, and registered.
+  localparam int LEAVES = TERNARY ? (SIMD + 2) / 3 : (SIMD + 5) / 6;
+  localparam int LEAF_W = TERNARY ? 3 : $clog2(6 * ((1 << IN_W) - 1) + 1);
   localparam int TREE_LEVELS = $clog2(LEAVES);
   localparam int TREE_LATENCY = TREE_LEVELS == 0 ? 0 : (TREE_LEVELS - 1) / TREE_REG;
   localparam int SUM_W = LEAF_W + TREE_LEVELS;
-  // A choice of inputs merges with the products, products without a choice with the first adders.
-  localparam bit REGISTER_PRODUCTS = TERNARY || SF > 1;
-  localparam int DELAY = TREE_LATENCY + (REGISTER_PRODUCTS ? 1 : 0);
+  // From a step to its sum: what is read, the products, leaves, tree.
+  localparam int DELAY = 2 + (TERNARY ? 0 : 1) + TREE_LATENCY;
+  // Loads of a copy of the slice counter.
+  localparam int SELECTED = 32;
 
   if (SIMD < 1 || SIMD > N_IN || PE < 1 || PE > N_OUT) begin : gen_check_folding
     $error("cdg_mvu: SIMD must be 1 to N_IN and PE 1 to N_OUT");
+  end
+  if (ADDRESSES < 1) begin : gen_check_addresses
+    $error("cdg_mvu: ADDRESSES must be at least 1");
   end
   if (INTERVAL < STEPS) begin : gen_check_interval
     $error("cdg_mvu: INTERVAL must be at least NF * SF");
@@ -69,7 +70,7 @@ module cdg_mvu #(
 
   // Steps of one vector.
   logic [N_IN*IN_W-1:0] x_q;
-  logic [SIMD*IN_W-1:0] x_step;
+  logic [SIMD*IN_W-1:0] x_chosen, x_step_q;
   (* keep, dont_touch = "yes" *) logic [STEP_W-1:0] step_q;
   logic [STEP_W-1:0] step_d;
   logic busy_q;
@@ -122,47 +123,85 @@ module cdg_mvu #(
     if (accept) x_q <= s_data;
   end
 
-  if (ROM_REGISTERED) begin : gen_ahead
-    assign rom_addr = {PE{step_d}};
-  end else begin : gen_addresses
-    for (genvar p = 0; p < PE; p++) begin : gen_address
-      // Kept, because equal registers would be merged into one again.
-      (* keep, dont_touch = "yes" *) logic [STEP_W-1:0] address_q;
+  for (genvar r = 0; r < ADDRESSES; r++) begin : gen_address
+    // Kept, because equal registers would be merged into one again.
+    (* keep, dont_touch = "yes" *) logic [STEP_W-1:0] address_q;
 
-      always_ff @(posedge clk) begin
-        if (!rst_n) address_q <= '0;
-        else address_q <= step_d;
-      end
-
-      assign rom_addr[p*STEP_W+:STEP_W] = address_q;
+    always_ff @(posedge clk) begin
+      if (!rst_n) address_q <= '0;
+      else address_q <= step_d;
     end
+
+    assign rom_addr[r*STEP_W+:STEP_W] = address_q;
   end
 
   if (SF == 1) begin : gen_whole_input
     assign step_first = 1'b1;
     assign step_group = 1'b1;
-    assign x_step = x_q;
+    assign x_chosen = x_q;
   end else begin : gen_input_slice
     localparam int SLICE_W = $clog2(SF);
-    logic [SLICE_W-1:0] slice_q;
-    logic [SF*SIMD*IN_W-1:0] slices;
+    localparam int FOURS = (SF + 3) / 4;
+    localparam int BITS = SIMD * IN_W;
+    logic [SLICE_W-1:0] slice_q, slice_d;
+    logic [4*FOURS*BITS-1:0] slices;
 
-    assign slices = (SF * SIMD * IN_W)'(x_q);
-    // Bit by bit: an index in steps of SIMD * IN_W would need a multiplier.
-    for (genvar b = 0; b < SIMD * IN_W; b++) begin : gen_bit
-      logic [SF-1:0] choices;
-      for (genvar i = 0; i < SF; i++) begin : gen_choice
-        assign choices[i] = slices[i*SIMD*IN_W+b];
-      end
-      assign x_step[b] = choices[slice_q];
-    end
+    assign slices = (4 * FOURS * BITS)'(x_q);
     assign step_first = slice_q == '0;
     assign step_group = slice_q == SLICE_W'(SF - 1);
 
+    always_comb begin
+      slice_d = slice_q;
+      if (busy_q) slice_d = step_group ? '0 : slice_q + 1'b1;
+    end
+
     always_ff @(posedge clk) begin
       if (!rst_n) slice_q <= '0;
-      else if (busy_q) slice_q <= step_group ? '0 : slice_q + 1'b1;
+      else slice_q <= slice_d;
     end
+
+    for (genvar k = 0; k * SELECTED < BITS; k++) begin : gen_selected
+      (* keep, dont_touch = "yes" *) logic [SLICE_W-1:0] select_q;
+      logic [SLICE_W+1:0] select;
+
+      always_ff @(posedge clk) begin
+        if (!rst_n) select_q <= '0;
+        else select_q <= slice_d;
+      end
+
+      assign select = (SLICE_W + 2)'(select_q);
+
+      // Four by four in a LUT each, then by wide multiplexers.
+      for (genvar b = k * SELECTED; b < BITS && b < (k + 1) * SELECTED; b++) begin : gen_bit
+        logic [FOURS-1:0] fours;
+        for (genvar i = 0; i < FOURS; i++) begin : gen_four
+          logic [3:0] choices;
+          for (genvar j = 0; j < 4; j++) begin : gen_choice
+            assign choices[j] = slices[(4*i+j)*BITS+b];
+          end
+          assign fours[i] = choices[select[1:0]];
+        end
+
+        if (FOURS == 1) begin : gen_one
+          assign x_chosen[b] = fours[0];
+        end else begin : gen_wide
+          cdg_choose #(
+              .COUNT(FOURS)
+          ) choice (
+              .bits  (fours),
+              .select(select[2+:$clog2(FOURS)]),
+              .data  (x_chosen[b])
+          );
+        end
+      end
+
+      logic unused;
+      assign unused = &{1'b0, select};
+    end
+  end
+
+  always_ff @(posedge clk) begin
+    x_step_q <= x_chosen;
   end
 
   // Flags that travel with a step: first of its group, group complete, vector complete.
@@ -175,58 +214,48 @@ module cdg_mvu #(
 
   assign flags_step = {busy_q && step_last, busy_q && step_group, step_first};
 
-  if (DELAY == 0) begin : gen_no_delay
-    assign flags_sum = flags_step;
-  end else begin : gen_delay
-    logic [DELAY*3-1:0] flags_q;
+  logic [DELAY*3-1:0] flags_q;
 
-    always_ff @(posedge clk) begin
-      if (!rst_n) flags_q <= '0;
-      else flags_q <= (DELAY * 3)'({flags_q, flags_step});
-    end
-
-    assign flags_sum = flags_q[(DELAY-1)*3+:3];
+  always_ff @(posedge clk) begin
+    if (!rst_n) flags_q <= '0;
+    else flags_q <= (DELAY * 3)'({flags_q, flags_step});
   end
+
+  assign flags_sum = flags_q[(DELAY-1)*3+:3];
 
   // Products, their sum, and the accumulator of each channel.
   for (genvar p = 0; p < PE; p++) begin : gen_pe
-    logic [SIMD*PROD_W-1:0] products;
-    logic [LEAVES*LEAF_W-1:0] leaves;
-    logic signed [SUM_W-1:0] sum;
-    logic signed [ACC_W-1:0] sum_wide, acc_q;
+    logic [SIMD*IN_W-1:0] products, products_q;
+    logic [LEAVES*LEAF_W-1:0] leaves, addends;
+    logic [SUM_W-1:0] sum;
+    logic [ACC_W-1:0] sum_wide, acc_q;
 
     for (genvar s = 0; s < SIMD; s++) begin : gen_product
       if (TERNARY) begin : gen_ternary
         cdg_ternary_mul mul (
-            .a(x_step[s*2+:2]),
+            .a(x_step_q[s*2+:2]),
             .b(rom_data[(p*SIMD+s)*2+:2]),
             .y(products[s*2+:2])
         );
-      end else begin : gen_select
-        cdg_select_neg #(
+      end else begin : gen_wide
+        cdg_product #(
             .X_W(IN_W),
             .X_SIGNED(IN_SIGNED)
-        ) select (
+        ) product (
             .trit(rom_data[(p*SIMD+s)*2+:2]),
-            .x   (x_step[s*IN_W+:IN_W]),
-            .y   (products[s*PROD_W+:PROD_W])
+            .x   (x_step_q[s*IN_W+:IN_W]),
+            .y   (products[s*IN_W+:IN_W])
         );
       end
     end
 
-    logic [SIMD*PROD_W-1:0] addends;
-
-    if (REGISTER_PRODUCTS) begin : gen_registered
-      always_ff @(posedge clk) begin
-        addends <= products;
-      end
-    end else begin : gen_direct
-      assign addends = products;
+    always_ff @(posedge clk) begin
+      products_q <= products;
     end
 
     if (TERNARY) begin : gen_threes
       logic [LEAVES*6-1:0] padded;
-      assign padded = (LEAVES * 6)'(addends);
+      assign padded = (LEAVES * 6)'(products_q);
 
       for (genvar k = 0; k < LEAVES; k++) begin : gen_three
         cdg_trit_sum trits (
@@ -236,22 +265,41 @@ module cdg_mvu #(
             .y(leaves[k*3+:3])
         );
       end
-    end else begin : gen_leaves
-      assign leaves = addends;
+    end else begin : gen_sixes
+      logic [LEAVES*6*IN_W-1:0] padded;
+      assign padded = (LEAVES * 6 * IN_W)'(products_q);
+
+      for (genvar k = 0; k < LEAVES; k++) begin : gen_six
+        cdg_sum6 #(
+            .W(IN_W)
+        ) six (
+            .x(padded[k*6*IN_W+:6*IN_W]),
+            .y(leaves[k*LEAF_W+:LEAF_W])
+        );
+      end
+    end
+
+    if (TERNARY) begin : gen_direct
+      assign addends = leaves;
+    end else begin : gen_registered
+      always_ff @(posedge clk) begin
+        addends <= leaves;
+      end
     end
 
     cdg_adder_tree #(
-        .N  (LEAVES),
-        .W  (LEAF_W),
-        .REG(TREE_REG)
+        .N        (LEAVES),
+        .W        (LEAF_W),
+        .REG      (TREE_REG),
+        .IS_SIGNED(TERNARY)
     ) tree (
         .clk     (clk),
-        .operands(leaves),
+        .operands(addends),
         .sum     (sum)
     );
 
     // Only the final sum has to fit: everything here is modulo 2^ACC_W.
-    assign sum_wide = ACC_W'(sum);
+    assign sum_wide = TERNARY ? ACC_W'($signed(sum)) : ACC_W'(sum);
     if (SUM_W > ACC_W) begin : gen_modulo
       logic unused;
       assign unused = &{1'b0, sum[SUM_W-1:ACC_W]};

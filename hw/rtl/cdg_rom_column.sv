@@ -1,5 +1,5 @@
-// One data bit of DEPTH constant words: a LUT6 for every 64 of them. Left to itself, synthesis
-// shares parts of similar columns and ends with nearly twice the LUTs.
+// One data bit of DEPTH constant words: a LUT6 for every 64 of them, and wide multiplexers. Left to
+// itself, synthesis shares parts of similar columns and ends with nearly twice the LUTs.
 `default_nettype none
 
 module cdg_rom_column #(
@@ -44,7 +44,13 @@ module cdg_rom_column #(
   if (BANKS == 1) begin : gen_one
     assign data = bits[0];
   end else begin : gen_choice
-    assign data = bits[addr[ADDR_W-1:6]];
+    cdg_choose #(
+        .COUNT(BANKS)
+    ) choice (
+        .bits  (bits),
+        .select(addr[ADDR_W-1:6]),
+        .data  (data)
+    );
   end
 endmodule
 

@@ -31,12 +31,17 @@ class Unit:
         return self.random.randrange(span) - (span // 2 if self.p["IN_SIGNED"] else 0)
 
     def sums(self, x):
-        """Golden sums; where products are one's complement each -1 counts one more."""
-        missing = 0 if self.p["TERNARY"] else 1
+        """Golden sums, less what the caller adds."""
         return [
-            sum(w[c] * v - missing * (w[c] == -1) for w, v in zip(self.weights, x, strict=True))
-            for c in range(self.n_out)
+            sum(w[c] * v - self._missing(w[c]) for w, v in zip(self.weights, x, strict=True)) for c in range(self.n_out)
         ]
+
+    def _missing(self, trit):
+        """What cdg_product leaves out, as it counts each product from its lowest value."""
+        if self.p["TERNARY"]:
+            return 0
+        half = 1 << (self.p["IN_W"] - 1)
+        return {0: 0, 1: -half, -1: 1 - half}[trit] if self.p["IN_SIGNED"] else {0: 0, 1: 0, -1: 1 - 2 * half}[trit]
 
     async def run(self, vectors, *, idle, hold):
         """Sums of each vector. ``hold``: chance, per cycle, that a finished vector does not yet retire."""
@@ -49,9 +54,8 @@ class Unit:
             dut.s_valid.value = offered
             dut.s_data.value = pack(pending[0] if offered else [0] * self.n_in, p["IN_W"])
             await settle()
-            word = self.read_rom()
-            dut.rom_data.value = rom_word if p["ROM_REGISTERED"] else word
-            rom_word = word
+            dut.rom_data.value = rom_word
+            rom_word = self.read_rom()
             if dut.acc_valid.value:
                 assert channel == len(row) // self.pe
                 row += unpack(int(dut.acc.value), self.pe, p["ACC_W"])
@@ -77,19 +81,19 @@ class Unit:
         return outputs
 
     def read_rom(self):
-        """The word at the address that every channel must have."""
+        """The word at the address that every reader must have."""
         width = max(1, (len(self.rom) - 1).bit_length())
-        (address,) = set(unpack(int(self.dut.rom_addr.value), self.pe, width, is_signed=False))
+        (address,) = set(unpack(int(self.dut.rom_addr.value), self.p["ADDRESSES"], width, is_signed=False))
         return self.rom[address]
 
 
 def latency(p):
     """The formula in the module's header."""
     slices = -(-p["N_IN"] // p["SIMD"])
-    leaves = -(-p["SIMD"] // 3) if p["TERNARY"] else p["SIMD"]
+    leaves = -(-p["SIMD"] // (3 if p["TERNARY"] else 6))
     levels = (leaves - 1).bit_length()
     tree = (levels - 1) // p["TREE_REG"] if levels else 0
-    return slices * -(-p["N_OUT"] // p["PE"]) + 1 + bool(p["TERNARY"] or slices > 1) + tree
+    return slices * -(-p["N_OUT"] // p["PE"]) + 3 + (not p["TERNARY"]) + tree
 
 
 async def prepared(dut, seed):

@@ -27,10 +27,16 @@ TERNARY_UNIT = {"IN_W": 2, "IN_SIGNED": 1, "TERNARY": 1, "ACC_W": 6, "TREE_REG":
 CASES = [
     ("cdg_ternary_mul", {}),
     ("cdg_trit_sum", {}),
-    ("cdg_select_neg", {"X_W": 3, "X_SIGNED": 0}),
-    ("cdg_select_neg", {"X_W": 4, "X_SIGNED": 1}),
-    ("cdg_adder_tree", {"N": 11, "W": 3, "REG": 1}),
-    ("cdg_adder_tree", {"N": 20, "W": 5, "REG": 2}),
+    ("cdg_count6", {}),
+    ("cdg_sum6", {"W": 1}),
+    ("cdg_sum6", {"W": 2}),
+    ("cdg_sum6", {"W": 5}),
+    ("cdg_choose", {"COUNT": 1}),
+    ("cdg_choose", {"COUNT": 7}),
+    ("cdg_product", {"X_W": 3, "X_SIGNED": 0}),
+    ("cdg_product", {"X_W": 4, "X_SIGNED": 1}),
+    ("cdg_adder_tree", {"N": 11, "W": 3, "REG": 1, "IS_SIGNED": 1}),
+    ("cdg_adder_tree", {"N": 20, "W": 5, "REG": 2, "IS_SIGNED": 0}),
     ("cdg_ternary_act", {"ACC_W": 4}),
     ("cdg_requant", {"ACC_W": 6, "UP_W": 2, "V_W": 10, "SHIFT": 3, "OUT_W": 4, "LO": 0, "HI": 15}),
     ("cdg_requant", {"ACC_W": 6, "UP_W": 1, "V_W": 8, "SHIFT": 1, "OUT_W": 3, "LO": -4, "HI": 3}),
@@ -43,6 +49,7 @@ CASES = [
     ("cdg_round_clip", {"IN_W": 5, "SHIFT": 1, "OUT_W": 4, "OUT_SIGNED": 0, "LO": 0, "HI": 15}),
     ("cdg_staircase", {"IN_W": 7, "OUT_W": 2, "COUNT": 3, "THRESHOLDS": 30 << 14 | 1 << 7 | -5 & 0x7F, "BASE": 0}),
     ("cdg_rom_column", {"DEPTH": 30, "WORDS": 0x2B7E_1516}),
+    ("cdg_rom_pair", {"DEPTH": 30, "LOW": 0x2B7E_1516, "HIGH": 0x0BAD_CAFE}),
     ("cdg_carry", {"W": 13}),
     ("cdg_add2", {"A_W": 17, "B_W": 9, "Y_W": 18, "B_INV": 0x1FF, "PLUS": 1}),
     ("cdg_add2", {"A_W": 12, "B_W": 12, "Y_W": 14, "A_SIGNED": 1, "A_INV": 0x3FFF, "PLUS": 0x2A5B}),
@@ -60,12 +67,18 @@ CASES = [
     ("cdg_flow", {"WIDTH": 9, "LATENCY": 7}),
     ("cdg_collect", {"N_OUT": 7, "OUT_W": 2, "PE": 3}),
     ("cdg_collect", {"N_OUT": 3, "OUT_W": 2, "PE": 3}),
-    ("cdg_mvu", TERNARY_UNIT | {"N_IN": 13, "N_OUT": 7, "SIMD": 7, "PE": 3, "ROM_REGISTERED": 0, "INTERVAL": 6}),
+    ("cdg_mvu", TERNARY_UNIT | {"N_IN": 13, "N_OUT": 7, "SIMD": 7, "PE": 3, "ADDRESSES": 2, "INTERVAL": 6}),
     (
         "cdg_mvu",
         {"IN_W": 3, "IN_SIGNED": 0, "TERNARY": 0, "ACC_W": 8, "TREE_REG": 2}
         | {"N_IN": 10, "N_OUT": 5}
-        | {"SIMD": 10, "PE": 1, "ROM_REGISTERED": 1, "INTERVAL": 7},
+        | {"SIMD": 10, "PE": 1, "ADDRESSES": 1, "INTERVAL": 8},
+    ),
+    (
+        "cdg_mvu",
+        {"IN_W": 2, "IN_SIGNED": 1, "TERNARY": 0, "ACC_W": 10, "TREE_REG": 2}
+        | {"N_IN": 70, "N_OUT": 4}
+        | {"SIMD": 4, "PE": 2, "ADDRESSES": 1, "INTERVAL": 36},
     ),
     ("cdg_window", {"H": 5, "W": 4, "PIXEL_W": 3, "KH": 3, "KW": 2}),
     ("cdg_window", {"H": 4, "W": 5, "PIXEL_W": 2, "KH": 3, "KW": 3, "PT": 1, "PB": 1, "PL": 1, "PR": 1, "PAD": 2}),

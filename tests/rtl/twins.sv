@@ -32,6 +32,23 @@ module cdg_rom_column_ref #(
   assign data = WORDS[addr];
 endmodule
 
+module cdg_product_ref #(
+    parameter int X_W = 4,
+    parameter bit X_SIGNED = 1'b0
+) (
+    input  wire logic [    1:0] trit,
+    input  wire logic [X_W-1:0] x,
+    output logic      [X_W-1:0] y
+);
+  // The true product less the lowest that this trit gives with any x.
+  logic signed [X_W+1:0] value, lowest, product;
+
+  assign value = X_SIGNED ? (X_W + 2)'($signed(x)) : (X_W + 2)'(x);
+  assign lowest = X_SIGNED ? -(X_W + 2)'(1 << (X_W - 1)) : '0;
+  assign product = trit[1] ? -value + lowest + (X_W + 2)'((1 << X_W) - 1) : value - lowest;
+  assign y = trit[0] ? product[X_W-1:0] : '0;
+endmodule
+
 module miter_ternary_mul (
     input  wire logic [1:0] a,
     input  wire logic [1:0] b,
@@ -70,6 +87,69 @@ module miter_rom_column (
   cdg_rom_column #(.DEPTH(5), .WORDS(FEW)) short (.addr(addr[2:0]), .data(few));
   cdg_rom_column_ref #(.DEPTH(5), .WORDS(FEW)) short_ref (.addr(addr[2:0]), .data(few_ref));
   assign equal = (addr >= 150 || data == data_ref) && (addr >= 5 || few == few_ref);
+endmodule
+
+module miter_rom_pair (
+    input  wire logic [4:0] addr,
+    output logic            equal
+);
+  localparam logic [26:0] LOW = 27'h5a0b5c3, HIGH = 27'h391f208;
+  logic [1:0] data;
+
+  cdg_rom_pair #(.DEPTH(27), .LOW(LOW), .HIGH(HIGH)) pair (.addr, .data(data));
+  assign equal = addr >= 27 || data == {HIGH[addr], LOW[addr]};
+endmodule
+
+module miter_product (
+    input  wire logic [1:0] trit,
+    input  wire logic [6:0] x,
+    output logic            equal
+);
+  logic [6:0] odd, odd_ref;
+  logic [3:0] even, even_ref, plain, plain_ref;
+
+  cdg_product #(.X_W(7), .X_SIGNED(1'b1)) one (.trit, .x, .y(odd));
+  cdg_product_ref #(.X_W(7), .X_SIGNED(1'b1)) one_ref (.trit, .x, .y(odd_ref));
+  cdg_product #(.X_W(4), .X_SIGNED(1'b1)) two (.trit, .x(x[3:0]), .y(even));
+  cdg_product_ref #(.X_W(4), .X_SIGNED(1'b1)) two_ref (.trit, .x(x[3:0]), .y(even_ref));
+  cdg_product #(.X_W(4)) three (.trit, .x(x[3:0]), .y(plain));
+  cdg_product_ref #(.X_W(4)) three_ref (.trit, .x(x[3:0]), .y(plain_ref));
+  assign equal = trit == 2'b10 || (odd == odd_ref && even == even_ref && plain == plain_ref);
+endmodule
+
+module miter_count6 (
+    input  wire logic [5:0] x,
+    output logic            equal
+);
+  logic [2:0] y;
+
+  cdg_count6 count (.x, .y(y));
+  assign equal = y == 3'(x[0]) + 3'(x[1]) + 3'(x[2]) + 3'(x[3]) + 3'(x[4]) + 3'(x[5]);
+endmodule
+
+module miter_sum6 (
+    input  wire logic [23:0] x,
+    output logic             equal
+);
+  logic [6:0] y, sum;
+
+  cdg_sum6 #(.W(4)) six (.x, .y(y));
+  assign sum = 7'(x[3:0]) + 7'(x[7:4]) + 7'(x[11:8]) + 7'(x[15:12]) + 7'(x[19:16]) + 7'(x[23:20]);
+  assign equal = y == sum;
+endmodule
+
+module miter_choose (
+    input  wire logic [22:0] bits,
+    input  wire logic [ 4:0] select,
+    output logic             equal
+);
+  logic many, few, three;
+
+  cdg_choose #(.COUNT(23)) wide (.bits, .select, .data(many));
+  cdg_choose #(.COUNT(4)) narrow (.bits(bits[3:0]), .select(select[1:0]), .data(few));
+  cdg_choose #(.COUNT(3)) odd (.bits(bits[2:0]), .select(select[1:0]), .data(three));
+  assign equal = (select >= 23 || many == bits[select]) && few == bits[select[1:0]]
+      && (select[1:0] == 2'd3 || three == bits[select[1:0]]);
 endmodule
 
 `default_nettype wire
