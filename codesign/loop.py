@@ -21,6 +21,7 @@ from codesign.listener import Listener
 from codesign.measurement import Measurement
 from codesign.place import PROGRAM
 from codesign.record import Final, Record
+from codesign.retraining import Retrainings, reported, reported_finals
 from codesign.run import Run, archive_front, open_for_search, snapshot, study_constraints
 from codesign.rungs import Rungs
 from codesign.searched_space import searched_space
@@ -28,6 +29,7 @@ from codesign.stopping import Stopping
 from codesign.store import Store
 from codesign.study import Study
 from codesign.task import Task
+from codesign.training_again import train_again
 from codesign.workers import Outcome, default_workers
 from nas.algorithm import Settings, Told
 from nas.algorithms import ALGORITHMS
@@ -105,6 +107,7 @@ class _Loop:
         sizes = (len(chosen.objectives), len(judge.constraints), chosen.population, chosen.generations)
         self.algorithm = ALGORITHMS[chosen.algorithm](self.space, Settings(*sizes, study.study.seed))
         self.stopping = Stopping(study, store)
+        self.retrainings = Retrainings.of(study.final.seeds, store.retrainings())
         self.rungs = Rungs(study, task, store, jobs, self.archive, boards.collect)
 
     def explore(self) -> None:
@@ -236,10 +239,17 @@ class _Loop:
                 return
 
     def _final_front(self) -> tuple[Record, ...]:
-        """The front once all of its members passed their final measurement; one that fails may bring others onto it."""
+        """The front once all of its members were trained again, if the study says so, and passed the last measurement.
+
+        One that fails or turns out worse may bring others onto it.
+        """
         while True:
-            finals = self.store.finals()
-            front = archive_front(self.study, self._ordered(self.study.search.generations), finals)
+            searched = self._ordered(self.study.search.generations)
+            retrained = self.retrainings.retrained(searched)
+            finals = reported_finals(self.store.finals(), retrained)
+            front = archive_front(self.study, reported(searched, retrained), finals)
+            if train_again(front, self.retrainings, self.judge, self.store, self.jobs, self.boards.collect):
+                continue
             missing = [record for record in front if record.digest not in finals]
             if not missing:
                 return front

@@ -18,6 +18,7 @@ from codesign.files import write_whole
 from codesign.judging import Judge
 from codesign.place import PROGRAM
 from codesign.record import STATUSES, Final, Record
+from codesign.retraining import Retrained, Retrainings, reported, reported_finals
 from codesign.store import FILE, Store
 from codesign.study import Study, parse_study
 from codesign.task import Task
@@ -33,7 +34,8 @@ class Run:
     """A snapshot of a run. ``records`` are ordered by generation and place in it, whenever each ended.
 
     Where boards measured some of them during the search, records are as they are known by that: see
-    :mod:`codesign.board_loop.known`; ``corrections`` are what was applied.
+    :mod:`codesign.board_loop.known`; ``corrections`` are what was applied. Of candidates that were trained again,
+    ``records`` and ``finals`` are those of the training that is reported; ``retrained`` has all, and what was before.
     """
 
     folder: Path
@@ -41,6 +43,7 @@ class Run:
     task: Task
     records: tuple[Record, ...]
     trials: tuple[Trial, ...]
+    retrained: dict[str, Retrained]
     finals: dict[str, Final]
     boards: tuple[BoardResult, ...]
     generations: tuple[dict[str, Any], ...]
@@ -150,13 +153,16 @@ def snapshot(folder: Path, store: Store) -> Run:
     boards = store.boards()
     judge = Judge(study.search.objectives, study_constraints(study, task), study.target.clock_mhz)
     known = Known.of(judge, records, boards)
+    searched = known.records(records)
+    retrained = Retrainings.of(study.final.seeds, store.retrainings()).retrained(searched)
     return Run(
         folder,
         study,
         task,
-        known.records(records),
+        reported(searched, retrained),
         tuple(store.trials()),
-        store.finals(),
+        retrained,
+        reported_finals(store.finals(), retrained),
         tuple(boards),
         tuple(store.generations()),
         tuple(reference) if reference is not None else None,

@@ -22,6 +22,7 @@ from codesign.measurement import Figure, Provenance
 from codesign.place import PROGRAM
 from codesign.record import Final, Record
 from codesign.report.boards import corrections_json
+from codesign.retrained_words import retrained_json, training_lines
 from codesign.run import Run, read_run
 from codesign.rungs import rung_words
 from codesign.store import Store
@@ -65,7 +66,7 @@ def show_candidate(folder: Path, prefix: str, *, as_json: bool) -> None:
     final = run.finals.get(digest)
     if figures := all_figures(record, final):
         console.print(figure_table(figures, record.architecture.hardware.mode))
-    for line in (*_boards(run, digest), *_where(run, record, final)):
+    for line in (*training_lines(run, digest), *_boards(run, digest), *_where(run, record, final)):
         console.print(Text(line), soft_wrap=True)
     for title, log in (("log", record.log), ("log of the final measurement", final.log if final else "")):
         if log:
@@ -138,6 +139,7 @@ def run_json(run: Run) -> dict[str, Any]:
         "binding": run.binding,
         "generations": list(run.generations),
         "front": [record.digest for record in run.front],
+        "retrained": {digest: retrained_json(one) for digest, one in run.retrained.items()},
         "boards": [board_json(result) for result in run.boards],
         "corrections": corrections_json(run),
         "candidates": [_candidate_line(run, record, on_front=record.digest in front) for record in run.records],
@@ -176,6 +178,7 @@ def candidate_json(run: Run, record: Record) -> dict[str, Any]:
         "artefacts": {
             name: str(store.path(digest).absolute()) for name, digest in all_artefacts(record, final).items()
         },
+        "retrained": retrained_json(run.retrained[record.digest]) if record.digest in run.retrained else None,
         "boards": [board_json(result) for result in results_of(run, record.digest)],
         "seconds": dict(record.seconds),
         "peak_memory_mib": record.peak_memory_mib,

@@ -16,6 +16,7 @@ from codesign.board_loop.result import BoardResult
 from codesign.errors import RunError, StorageError
 from codesign.place import PROGRAM
 from codesign.record import Final, Record
+from codesign.retraining import Retraining
 from codesign.trial import Trial
 
 FILE = "store.sqlite"
@@ -45,6 +46,7 @@ CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 CREATE TABLE records (number INTEGER PRIMARY KEY, digest TEXT NOT NULL UNIQUE, json TEXT NOT NULL) STRICT;
 CREATE TABLE trials (number INTEGER PRIMARY KEY, json TEXT NOT NULL) STRICT;
 CREATE TABLE finals (digest TEXT PRIMARY KEY, json TEXT NOT NULL) STRICT;
+CREATE TABLE retrainings (number INTEGER PRIMARY KEY, json TEXT NOT NULL) STRICT;
 CREATE TABLE boards (number INTEGER PRIMARY KEY, digest TEXT NOT NULL, json TEXT NOT NULL) STRICT;
 CREATE TABLE generations (number INTEGER PRIMARY KEY, json TEXT NOT NULL) STRICT;
 PRAGMA application_id = {application};
@@ -182,6 +184,14 @@ class Store:
         """Figures added to front members, by digest."""
         found = (Final.from_json(values) for values in self._values("SELECT json FROM finals ORDER BY digest"))
         return {final.digest: final for final in found}
+
+    def put_retraining(self, training: Retraining) -> None:
+        """Add a training of a front member after the search."""
+        self._write("INSERT INTO retrainings (json) VALUES (?)", json.dumps(training.to_json()))
+
+    def retrainings(self) -> list[Retraining]:
+        """Trainings after the search, in the order they ended."""
+        return [Retraining.from_json(values) for values in self._values("SELECT json FROM retrainings ORDER BY number")]
 
     def put_board(self, result: BoardResult) -> None:
         """Add what became of a candidate on a board; of one candidate there may be any number."""

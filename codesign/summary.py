@@ -18,6 +18,7 @@ from codesign.place import PROGRAM
 from codesign.record import Record
 from codesign.report import boards as report_boards
 from codesign.report.marks import marked, meanings
+from codesign.retrained_words import closing_lines
 from codesign.run import Run
 from nas.objectives import OBJECTIVES, source
 
@@ -90,6 +91,7 @@ def closing(run: Run) -> str:
     lines = outcome_lines(run)
     if run.generations:
         lines.append(f"hypervolume: {run.generations[-1]['hypervolume']:.4f}")
+    lines += closing_lines(run)
     lines += report_boards.lines(run)
     lines.append(f"run: {run.folder}")
     name = run.folder.name

@@ -14,6 +14,7 @@ from codesign.record import SHORT_ERROR, Record
 from codesign.report.html import Cell, Html, note, paragraph, table
 from codesign.report.marks import marked
 from codesign.report.winner import anchor
+from codesign.retrained_words import spread_words
 from codesign.run import Run
 from codesign.show import all_figures
 from codesign.summary import fmax_note, fmax_words, front_notes, latency
@@ -177,6 +178,27 @@ def rungs(run: Run) -> str:
         for number, rung in enumerate(summary.get("rungs", ()), 1)
     ]
     return paragraph(text) + table(("generation", "rung", "epochs", "candidates", "went on"), rows, numbers=range(5))
+
+
+def retrained(run: Run) -> str:
+    """What was trained again after the search, and how much its trainings differ."""
+    text = (
+        f"When the search was over, each network of its front was trained again {run.study.final.seeds} times from "
+        f"other seeds, for {run.study.final_epochs} epochs, built, synthesized and simulated anew: other weights are "
+        "other hardware. Of each the training with the smallest validation error is reported; whoever came onto the "
+        "front by that was trained again too. What the search had measured is in its column for comparison only."
+    )
+    rows = []
+    for digest, one in run.retrained.items():
+        taken, final = one.reported.record, one.reported.final
+        why = taken.reason or (final.reason if final else "")
+        state = "on the front" if any(record.digest == digest for record in run.front) else why or "dominated"
+        before = all_figures(one.before, None)
+        searched = f"{_percent(before['val_error'], run.task.validation_samples)}, {before['lut'].value:,.0f} LUT"
+        spreads = (spread_words(run, one, name) for name in ("val_error", "test_error", "lut", "latency_cycles"))
+        rows.append((taken.architecture.words(), digest[:8], searched, *spreads, state))
+    headings = ("network", "id", "in the search", "validation error", "test error", "LUT", "cycles", "now")
+    return paragraph(text) + table(headings, rows, wide=(7,), numbers=range(2, 7))
 
 
 def _show(run: Run, digest: str) -> str:
