@@ -24,12 +24,20 @@ class RungsSection(_Section):
         SHARE, "share of a rung's candidates that go on, rounded up", "a number from 0.05 to 0.95", ge=0.05, le=0.95
     )
 
+    surrogate: bool = _key(
+        False,
+        "rank by LUT, FF, Fmax and latency as predicted from the candidates measured so far, not by structure alone",
+        "true or false",
+    )
+
     @model_validator(mode="after")
     def _ascending(self) -> Self:
         if list(self.epochs) != sorted(self.epochs):
             raise ValueError(f"epochs = {toml_value(self.epochs)} must ascend: each rung trains longer than the last")
         if not self.epochs and self.share != SHARE:
             raise ValueError(f"share = {self.share} drops nobody without epochs; give them, such as epochs = [2]")
+        if not self.epochs and self.surrogate:
+            raise ValueError("surrogate = true ranks nobody without epochs; give them, such as epochs = [2]")
         return self
 
 

@@ -20,6 +20,7 @@ from codesign.board_loop.words import board_json, figures_line, outcome, provena
 from codesign.errors import RunError
 from codesign.measurement import Figure, Provenance
 from codesign.place import PROGRAM
+from codesign.predicting import surrogate_errors
 from codesign.record import Final, Record
 from codesign.report.boards import corrections_json
 from codesign.retrained_words import retrained_json, training_lines
@@ -139,6 +140,7 @@ def run_json(run: Run) -> dict[str, Any]:
         "binding": run.binding,
         "generations": list(run.generations),
         "front": [record.digest for record in run.front],
+        "surrogate": surrogate_errors(run.generations),
         "retrained": {digest: retrained_json(one) for digest, one in run.retrained.items()},
         "boards": [board_json(result) for result in run.boards],
         "corrections": corrections_json(run),

@@ -15,6 +15,7 @@ from codesign.accuracy import error_words
 from codesign.architecture import Mode
 from codesign.measurement import Figure, Provenance
 from codesign.place import PROGRAM
+from codesign.predicting import surrogate_line
 from codesign.record import Record
 from codesign.report import boards as report_boards
 from codesign.report.marks import marked, meanings
@@ -91,6 +92,7 @@ def closing(run: Run) -> str:
     lines = outcome_lines(run)
     if run.generations:
         lines.append(f"hypervolume: {run.generations[-1]['hypervolume']:.4f}")
+    lines += surrogate_line(run.generations)
     lines += closing_lines(run)
     lines += report_boards.lines(run)
     lines.append(f"run: {run.folder}")

@@ -10,6 +10,7 @@ from codesign.accuracy import RMSE_UNIT, error_words, output_words
 from codesign.budget import Miss, misses
 from codesign.measurement import Figure, Provenance
 from codesign.place import PROGRAM
+from codesign.predicting import surrogate_errors
 from codesign.record import SHORT_ERROR, Record
 from codesign.report.html import Cell, Html, note, paragraph, table
 from codesign.report.marks import marked
@@ -177,7 +178,28 @@ def rungs(run: Run) -> str:
         for summary in run.generations
         for number, rung in enumerate(summary.get("rungs", ()), 1)
     ]
-    return paragraph(text) + table(("generation", "rung", "epochs", "candidates", "went on"), rows, numbers=range(5))
+    passed = table(("generation", "rung", "epochs", "candidates", "went on"), rows, numbers=range(5))
+    return paragraph(text) + passed + _surrogate(run)
+
+
+def _surrogate(run: Run) -> str:
+    """How far the surrogate was off, where there is one."""
+    if not run.study.rungs.surrogate:
+        return ""
+    errors = surrogate_errors(run.generations)
+    text = (
+        "LUT, flip-flops, Fmax and latency were predicted from the candidates measured in earlier generations, and "
+        "ranked at the better end of their uncertainty. Errors are relative, on candidates that were measured after "
+        "they had been predicted; nothing that was only predicted is on the front."
+    )
+    if not errors:
+        return paragraph(f"{text} Too few candidates were measured to predict others.")
+    rows = [
+        (name, f"{one['candidates']:.0f}", f"{100 * one['median']:.1f} %", f"{100 * one['p90']:.1f} %")
+        for name, one in errors.items()
+    ]
+    headings = ("predicted", "candidates", "median error", "90th percentile")
+    return paragraph(text) + table(headings, rows, numbers=range(1, 4))
 
 
 def retrained(run: Run) -> str:

@@ -94,6 +94,7 @@ BAD = {
     "[rungs]\nepochs = [0]": "rungs.epochs = [0] is not a list of whole numbers from 1 to 1000, in ascending order",
     "[rungs]\nepochs = [2, 20]": "rungs.epochs = [2, 20] must stay below search.epochs = 20: a rung is a shorter "
     "training",
+    "[rungs]\nsurrogate = true": "rungs.surrogate = true ranks nobody without epochs; give them, such as epochs = [2]",
     "[rungs]\nshare = 0.3": "rungs.share = 0.3 drops nobody without epochs; give them, such as epochs = [2]",
     "[rungs]\nepochs = [2]\nshare = 1.0": "rungs.share = 1.0 is not a number from 0.05 to 0.95",
     '[rungs]\nepochs = [2]\n[search]\nobjectives = ["latency", "lut"]': "rungs.epochs = [2] rank by an error, and "
