@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 __all__ = ["Evaluator", "describe", "lower_bound"]
 
 _SAMPLES, _RANDOM = 768, 512
+_NEXT_SEED = 1_000_003  # between trainings of a candidate: far from the seeds that people give to studies
 
 
 def describe(study: Study) -> Task:
@@ -102,12 +103,15 @@ class Evaluator:
         self.split: Split = split(self.dataset, study.data.validation, study.study.seed)
         self.artefacts = ArtifactStore(run_folder)
 
-    def evaluate(self, architecture: Architecture, report: StageReport) -> Record:
-        """Train, build and measure one candidate; what fails is a failed record with reason and log."""
+    def evaluate(self, architecture: Architecture, report: StageReport, again: int = 0) -> Record:
+        """Train, build and measure one candidate; what fails is a failed record with reason and log.
+
+        ``again``: after the search for the so-many-th time, from another seed and in full.
+        """
         with tempfile.TemporaryDirectory(prefix="codesign-") as scratch:
             work = _Work(Path(scratch), report)
             try:
-                measurement = self._measure(architecture, work)
+                measurement = self._measure(architecture, work, again)
             except (CandidateError, ModelError) as error:  # a network that cannot be exact is no fault of the user
                 self._keep_files(work)
                 log = error.log if isinstance(error, CandidateError) else ""
@@ -122,6 +126,11 @@ class Evaluator:
             return self._error(model, input_format, self._outputs(model, input_format))
         except ModelError as error:
             raise CandidateError(str(error)) from None
+
+    def retrain(self, architecture: Architecture, number: int, report: StageReport) -> tuple[Record, Final | None]:
+        """Train in full from another seed (``number`` from 1), build, measure, and finalize what could be measured."""
+        record = self.evaluate(architecture, report, number)
+        return record, self.finalize(record, report) if record.status == "ok" else None
 
     def finalize(self, record: Record, report: StageReport) -> Final:
         """Test error of a front member, and hls4ml's own C simulation held against its Graph."""
@@ -154,14 +163,14 @@ class Evaluator:
             raise MismatchError(f"hls4ml's C simulation differs from the graph at {differing.details['first']}")
         return Measurement({"test_error": error, "csim_mismatches": differing})
 
-    def _measure(self, architecture: Architecture, work: _Work) -> Measurement:
+    def _measure(self, architecture: Architecture, work: _Work, again: int) -> Measurement:
         from hw.hls4ml_flow import parse
         from hw.implement import implement
         from hw.lower import lower, self_check
         from quant import canonical
 
         with work.stage("training"):
-            model, input_format = self._train(architecture)
+            model, input_format = self._train(architecture, again=again)
             outputs = self._outputs(model, input_format)
             if outputs is not None:
                 work.artefacts[OUTPUT_FILE] = self._put_json(outputs.to_json())
@@ -207,7 +216,9 @@ class Evaluator:
         parts = (self.split.x_val, self.split.y_val, spread, architecture.weights == "binary")
         return Subject(graph, input_format, outputs, *parts)
 
-    def _train(self, architecture: Architecture, until: int | None = None) -> tuple[Any, InputFormat]:
+    def _train(
+        self, architecture: Architecture, *, until: int | None = None, again: int = 0
+    ) -> tuple[Any, InputFormat]:
         from quant import canonical
         from quant.train import train
 
@@ -216,9 +227,9 @@ class Evaluator:
             architecture,
             self.split,
             input_format,
-            epochs=self.study.search.epochs,
+            epochs=self.study.final_epochs if again else self.study.search.epochs,
             batch_size=self.study.search.batch_size,
-            seed=_seed(architecture, self.study.study.seed),
+            seed=_seed(architecture, self.study.study.seed + again * _NEXT_SEED),
             until=until,
         )
         return canonical.canonicalize(trained, architecture, input_format), input_format

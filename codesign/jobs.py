@@ -34,7 +34,7 @@ def candidate_seconds(study: Study, task: Task) -> float:
     for four layers of 1024 units on 3072 inputs.
     """
     samples = task.validation_samples * (1.0 / study.data.validation - 1.0)  # the share that is trained on
-    return 900.0 + math.ceil(0.01 * study.search.epochs * samples)
+    return 900.0 + math.ceil(0.01 * max(study.search.epochs, study.final_epochs) * samples)
 
 
 class SearchInterrupted(CodesignError):  # noqa: N818  # like KeyboardInterrupt, no fault
@@ -56,6 +56,9 @@ class Evaluation(Protocol):
     def try_out(self, architecture: Architecture, epochs: int, report: StageReport) -> Figure:
         """The validation error after the first ``epochs`` epochs of training; CandidateError where there is none."""
 
+    def retrain(self, architecture: Architecture, number: int, report: StageReport) -> tuple[Record, Final | None]:
+        """Train in full from another seed (``number`` from 1), build, measure, and finalize what could be measured."""
+
     def finalize(self, record: Record, report: StageReport) -> Final:
         """Measure what is only measured of front members; a difference found there is a Final that failed."""
 
@@ -76,13 +79,21 @@ class TrialJob:
 
 
 @dataclass(frozen=True)
+class RetrainJob:
+    """Train and measure a front member again; gives a Record and a Final."""
+
+    architecture: Architecture
+    number: int
+
+
+@dataclass(frozen=True)
 class FinalizeJob:
     """Measure a front member further; gives a Final."""
 
     record: Record
 
 
-Job = EvaluateJob | TrialJob | FinalizeJob
+Job = EvaluateJob | TrialJob | RetrainJob | FinalizeJob
 
 
 def make_handler(module: str, study: Study, run_folder: Path) -> Handler:
@@ -91,11 +102,13 @@ def make_handler(module: str, study: Study, run_folder: Path) -> Handler:
     return partial(_handle, evaluator)
 
 
-def _handle(evaluator: Evaluation, job: Job, report: StageReport) -> Record | Figure | Final:
+def _handle(evaluator: Evaluation, job: Job, report: StageReport) -> Any:
     if isinstance(job, FinalizeJob):
         return evaluator.finalize(job.record, report)
     if isinstance(job, TrialJob):
         return evaluator.try_out(job.architecture, job.epochs, report)
+    if isinstance(job, RetrainJob):
+        return evaluator.retrain(job.architecture, job.number, report)
     record = evaluator.evaluate(job.architecture, report)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0  # Linux counts KiB
     return record if record.peak_memory_mib is not None else replace(record, peak_memory_mib=peak)

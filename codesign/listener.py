@@ -40,6 +40,9 @@ class Listener:
     def generation(self, number: int, front_size: int, hypervolume: float) -> None:
         """Generation ``number`` (from 0) is complete."""
 
+    def retraining(self, count: int, seeds: int) -> None:
+        """``count`` front members begin to be trained again, ``seeds`` times each unless some of it is done."""
+
     def finalizing(self, count: int) -> None:
         """Test error and C simulation of ``count`` front members begin."""
 

@@ -20,8 +20,10 @@ from codesign.judging import Judge
 from codesign.listener import Listener
 from codesign.measurement import Measurement
 from codesign.place import PROGRAM
+from codesign.predicting import Predictor
 from codesign.record import Final, Record
 from codesign.replay import require_replay
+from codesign.retraining import Retrainings, reported, reported_finals
 from codesign.run import Run, archive_front, open_for_search, snapshot, study_constraints
 from codesign.rungs import Rungs
 from codesign.searched_space import searched_space
@@ -29,6 +31,7 @@ from codesign.stopping import Stopping
 from codesign.store import Store
 from codesign.study import Study
 from codesign.task import Task
+from codesign.training_again import train_again
 from codesign.workers import Outcome
 from nas.algorithm import Settings, Told
 from nas.algorithms import ALGORITHMS
@@ -109,7 +112,10 @@ class _Loop:
         sizes = (len(chosen.objectives), len(judge.constraints), chosen.population, chosen.generations)
         self.algorithm = ALGORITHMS[chosen.algorithm](self.space, Settings(*sizes, study.study.seed))
         self.stopping = Stopping(study, store)
-        self.rungs = Rungs(study, task, store, jobs, self.archive, boards.collect)
+        self.closed = len(store.generations())  # before this search was continued
+        self.retrainings = Retrainings.of(study.final.seeds, store.retrainings())
+        self.predictor: Predictor | None = None
+        self.rungs = Rungs(study, task, judge, store, jobs, self.archive, boards.collect)
 
     def explore(self) -> None:
         """All generations; those already in the store are replayed."""
@@ -122,6 +128,7 @@ class _Loop:
                 return
             asked = [self.space.decode(genome) for genome in genomes]
             require_replay(self.store.path.parent, self.archive.values(), number, asked, settings.space)
+            self.predictor = self._new_predictor(number)
             rungs = self._evaluate(number, asked)
             self.boards.settle()
             self.known = self.boards.known(tuple(self.archive.values()), number)
@@ -153,9 +160,16 @@ class _Loop:
             else:
                 entrants.append(architecture)
         keep = partial(self._keep, generation, places)
-        passed, rungs = self.rungs.climb(entrants, self.bound, keep)
+        passed, rungs = self.rungs.climb(entrants, self.predictor.known if self.predictor else self.bound, keep)
         self._measure([architecture for architecture in passed if architecture.digest() not in self.archive], keep)
         return rungs
+
+    def _new_predictor(self, generation: int) -> Predictor | None:
+        """The surrogate for a generation; None where the study wants none, or all was decided before."""
+        if not self.study.rungs.surrogate or generation < self.closed:
+            return None
+        before = [record for record in self.archive.values() if record.generation < generation]
+        return Predictor(self.bound, sorted(before, key=lambda record: (record.generation, record.index)))
 
     def _measure(self, candidates: Sequence[Architecture], keep: Callable[[Record], None]) -> None:
         """Train, build and measure candidates."""
@@ -195,6 +209,8 @@ class _Loop:
         }
         if rungs:
             summary["rungs"] = rungs
+        if self.predictor and (errors := self.predictor.errors(self._measured_in(number))):
+            summary["surrogate"] = errors
         self.store.put_generation(number, summary)
         self.listener.generation(number, len(front), volume)
         if number + 1 < self.study.search.generations:
@@ -204,6 +220,11 @@ class _Loop:
         """The archive up to a generation as it is known, in the order asked: nothing depends on who ended first."""
         records = (record for record in self.archive.values() if record.generation <= last)
         return self.known.records(sorted(records, key=lambda record: (record.generation, record.index)))
+
+    def _measured_in(self, generation: int) -> list[Record]:
+        """A generation's records as they are stored, in the order asked."""
+        records = (record for record in self.archive.values() if record.generation == generation)
+        return sorted(records, key=lambda record: record.index)
 
     def _reference(self, records: Sequence[Record]) -> Point | None:
         """The hypervolume's reference point, fixed by the first generation with a measured candidate.
@@ -242,10 +263,17 @@ class _Loop:
                 return
 
     def _final_front(self) -> tuple[Record, ...]:
-        """The front once all of its members passed their final measurement; one that fails may bring others onto it."""
+        """The front once all of its members were trained again, if the study says so, and passed the last measurement.
+
+        One that fails or turns out worse may bring others onto it.
+        """
         while True:
-            finals = self.store.finals()
-            front = archive_front(self.study, self._ordered(self.study.search.generations), finals)
+            searched = self._ordered(self.study.search.generations)
+            retrained = self.retrainings.retrained(searched)
+            finals = reported_finals(self.store.finals(), retrained)
+            front = archive_front(self.study, reported(searched, retrained), finals)
+            if train_again(front, self.retrainings, self.judge, self.store, self.jobs, self.boards.collect):
+                continue
             missing = [record for record in front if record.digest not in finals]
             if not missing:
                 return front

@@ -98,6 +98,10 @@ class ProgressDisplay(Listener):
         if self._live is None:
             self.message(f"generation {number + 1}: {self._quality()}")
 
+    def retraining(self, count: int, seeds: int) -> None:
+        """Announce the trainings after the search."""
+        self.message(f"{count} front members: trained again from {seeds} other seeds, and measured again")
+
     def finalizing(self, count: int) -> None:
         """Announce the last stage."""
         self.message(f"{count} front members: test error and hls4ml's C simulation")

@@ -20,6 +20,7 @@ from codesign.judging import Judge
 from codesign.place import PROGRAM
 from codesign.reading import Reading
 from codesign.record import STATUSES, Final, Record
+from codesign.retraining import Retrained, Retrainings, reported, reported_finals
 from codesign.store import FILE, Store
 from codesign.study import Study, parse_study
 from codesign.task import Task
@@ -36,7 +37,9 @@ class Run:
 
     Where boards measured some of them during the search, records are as they are known by that: see
     :mod:`codesign.board_loop.known`; ``corrections`` are what was applied, and ``stored`` are the records before.
-    ``readings`` are what instruments that were asked for said of candidates, by digest.
+    Of candidates that were trained again, ``records`` and ``finals`` are those of the training that is reported;
+    ``retrained`` has all, and what was before. ``readings`` are what instruments that were asked for said of
+    candidates, by digest.
     """
 
     folder: Path
@@ -44,6 +47,7 @@ class Run:
     task: Task
     records: tuple[Record, ...]
     trials: tuple[Trial, ...]
+    retrained: dict[str, Retrained]
     finals: dict[str, Final]
     boards: tuple[BoardResult, ...]
     generations: tuple[dict[str, Any], ...]
@@ -160,13 +164,16 @@ def snapshot(folder: Path, store: Store) -> Run:
     boards = store.boards()
     judge = Judge(study.search.objectives, study_constraints(study, task), study.target.clock_mhz)
     known = Known.of(judge, records, boards)
+    searched = known.records(records)
+    retrained = Retrainings.of(study.final.seeds, store.retrainings()).retrained(searched)
     return Run(
         folder,
         study,
         task,
-        known.records(records),
+        reported(searched, retrained),
         tuple(store.trials()),
-        store.finals(),
+        retrained,
+        reported_finals(store.finals(), retrained),
         tuple(boards),
         tuple(store.generations()),
         tuple(reference) if reference is not None else None,

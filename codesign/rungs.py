@@ -17,6 +17,7 @@ from codesign.accuracy import error_words
 from codesign.architecture import Architecture
 from codesign.derived import counted
 from codesign.jobs import Job, Jobs, TrialJob
+from codesign.judging import Judge
 from codesign.measurement import Measurement
 from codesign.record import SHORT_ERROR, Record
 from codesign.store import Store
@@ -41,12 +42,13 @@ class Rungs:
         self,
         study: Study,
         task: Task,
+        judge: Judge,
         store: Store,
         jobs: Jobs,
         archive: Mapping[str, Record],
         meanwhile: Callable[[], None],
     ) -> None:
-        self._study, self._task, self._store, self._jobs = study, task, store, jobs
+        self._study, self._task, self._judge, self._store, self._jobs = study, task, judge, store, jobs
         self._archive, self._meanwhile = archive, meanwhile
         self._trials = {(trial.digest, trial.rung): trial for trial in store.trials()}
 
@@ -65,7 +67,7 @@ class Rungs:
         for rung, epochs in enumerate(self._study.rungs.epochs, 1):
             self._train(entrants, rung, epochs, keep)
             ended = [one for one in entrants if (one.digest(), rung) in self._trials]
-            order = [ended[place] for place in ranked([self._point(one, rung, known(one)) for one in ended])]
+            order = self._order(ended, rung, {one: known(one) for one in ended})
             count = math.ceil(self._study.rungs.share * len(order))
             for place, one in enumerate(order[count:], count + 1):
                 if one.digest() not in self._archive:
@@ -91,6 +93,16 @@ class Rungs:
             self._jobs.listener.trial(trial, self._words(trial))
 
         self._jobs.run(jobs, on_outcome, self._meanwhile)
+
+    def _order(
+        self, ended: Sequence[Architecture], rung: int, known: Mapping[Architecture, Measurement]
+    ) -> list[Architecture]:
+        """Best first; those that seem to miss a budget come last."""
+        order = []
+        for over in (False, True):
+            some = [one for one in ended if self._judge.over(known[one]) is over]
+            order += [some[place] for place in ranked([self._point(one, rung, known[one]) for one in some])]
+        return order
 
     def _point(self, one: Architecture, rung: int, known: Measurement) -> Point:
         """The study's objectives as far as they are known: the error of the short training, others by structure."""

@@ -21,7 +21,6 @@ _SHARE = r"^(100(\.0+)?|\d{1,2}(\.\d+)?)%$"
 _TEXT = r"^[^\x00]+$"  # no path has a NUL
 _HOST = rf"^({VIRTUAL}[\w.-]+|([\w.][\w.-]*@)?[A-Za-z0-9][A-Za-z0-9.-]*)$"
 _SPACE = rf"^({'|'.join(SPACES)}|[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*)$"
-SHARE = 0.5
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 
 
@@ -238,30 +237,6 @@ class StopSection(_Section):
     target: dict[ObjectiveName, Positive] = _key(
         {}, "one candidate that reaches all of these ends the search", "a table such as {error = 0.05, lut = 3000}"
     )
-
-
-Epochs = Annotated[int, Field(ge=1, le=1000)]
-
-
-class RungsSection(_Section):
-    """[rungs]: short trainings that decide who is trained in full, synthesized and simulated."""
-
-    epochs: tuple[Epochs, ...] = _key(
-        (),
-        "epochs of each rung's training; none: every candidate is trained in full and synthesized",
-        "a list of whole numbers from 1 to 1000, in ascending order",
-    )
-    share: float = _key(
-        SHARE, "share of a rung's candidates that go on, rounded up", "a number from 0.05 to 0.95", ge=0.05, le=0.95
-    )
-
-    @model_validator(mode="after")
-    def _ascending(self) -> Self:
-        if list(self.epochs) != sorted(self.epochs):
-            raise ValueError(f"epochs = {toml_value(self.epochs)} must ascend: each rung trains longer than the last")
-        if not self.epochs and self.share != SHARE:
-            raise ValueError(f"share = {self.share} drops nobody without epochs; give them, such as epochs = [2]")
-        return self
 
 
 Host = Annotated[str, Field(pattern=_HOST)]

@@ -21,8 +21,10 @@ from codesign.board_loop.words import board_json, figures_line, outcome, provena
 from codesign.errors import RunError
 from codesign.measurement import Figure, Provenance
 from codesign.place import PROGRAM
+from codesign.predicting import surrogate_errors
 from codesign.record import Final, Record
 from codesign.report.boards import corrections_json
+from codesign.retrained_words import retrained_json, training_lines
 from codesign.run import Run, read_run
 from codesign.rungs import rung_words
 from codesign.store import Store
@@ -66,7 +68,7 @@ def show_candidate(folder: Path, prefix: str, *, as_json: bool) -> None:
     final = run.finals.get(digest)
     if figures := all_figures(record, final):
         console.print(figure_table(figures, record.architecture.hardware.mode))
-    for line in (*_boards(run, digest), *_where(run, record, final)):
+    for line in (*training_lines(run, digest), *_boards(run, digest), *_where(run, record, final)):
         console.print(Text(line), soft_wrap=True)
     for title, log in (("log", record.log), ("log of the final measurement", final.log if final else "")):
         if log:
@@ -139,6 +141,8 @@ def run_json(run: Run) -> dict[str, Any]:
         "binding": run.binding,
         "generations": list(run.generations),
         "front": [record.digest for record in run.front],
+        "surrogate": surrogate_errors(run.generations),
+        "retrained": {digest: retrained_json(one) for digest, one in run.retrained.items()},
         "boards": [board_json(result) for result in run.boards],
         "corrections": corrections_json(run),
         "instruments": [distance.to_json() for distance in run.distances],
@@ -179,6 +183,7 @@ def candidate_json(run: Run, record: Record) -> dict[str, Any]:
         "artefacts": {
             name: str(store.path(digest).absolute()) for name, digest in all_artefacts(record, final).items()
         },
+        "retrained": retrained_json(run.retrained[record.digest]) if record.digest in run.retrained else None,
         "boards": [board_json(result) for result in results_of(run, record.digest)],
         "readings": [reading.to_json() for digest, reading in run.readings if digest == record.digest],
         "seconds": dict(record.seconds),

@@ -17,6 +17,7 @@ from codesign.errors import RunError, StorageError
 from codesign.place import PROGRAM
 from codesign.reading import Reading
 from codesign.record import Final, Record
+from codesign.retraining import Retraining
 from codesign.trial import Trial
 
 FILE = "store.sqlite"
@@ -48,6 +49,7 @@ CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRI
 CREATE TABLE IF NOT EXISTS records (number INTEGER PRIMARY KEY, digest TEXT NOT NULL UNIQUE, json TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS trials (number INTEGER PRIMARY KEY, json TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS finals (digest TEXT PRIMARY KEY, json TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS retrainings (number INTEGER PRIMARY KEY, json TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS boards (number INTEGER PRIMARY KEY, digest TEXT NOT NULL, json TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS generations (number INTEGER PRIMARY KEY, json TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS readings (number INTEGER PRIMARY KEY, digest TEXT NOT NULL, json TEXT NOT NULL) STRICT;
@@ -197,6 +199,16 @@ class Store:
         """Figures added to front members, by digest."""
         found = (Final.from_json(values) for values in self._values("SELECT json FROM finals ORDER BY digest"))
         return {final.digest: final for final in found}
+
+    def put_retraining(self, training: Retraining) -> None:
+        """Add a training of a front member after the search."""
+        self._write("INSERT INTO retrainings (json) VALUES (?)", json.dumps(training.to_json()))
+
+    def retrainings(self) -> list[Retraining]:
+        """Trainings after the search, in the order they ended."""
+        if self._version() < VERSION:
+            return []
+        return [Retraining.from_json(values) for values in self._values("SELECT json FROM retrainings ORDER BY number")]
 
     def put_board(self, result: BoardResult) -> None:
         """Add what became of a candidate on a board; of one candidate there may be any number."""

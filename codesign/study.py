@@ -19,7 +19,6 @@ from codesign.schema import (
     BudgetSection,
     DataSection,
     RobustnessSection,
-    RungsSection,
     SearchSection,
     SpaceSection,
     StopSection,
@@ -27,6 +26,7 @@ from codesign.schema import (
     TargetSection,
     toml_value,
 )
+from codesign.schema_stages import FinalSection, RungsSection
 from nas.objectives import ERRORS
 
 
@@ -41,6 +41,7 @@ class Study(BaseModel):
     budget: BudgetSection = BudgetSection()
     search: SearchSection = SearchSection()
     rungs: RungsSection = RungsSection()
+    final: FinalSection = FinalSection()
     space: SpaceSection = SpaceSection()
     board: BoardSection = BoardSection()
     stop: StopSection = StopSection()
@@ -59,6 +60,15 @@ class Study(BaseModel):
                 f"rungs.epochs = {toml_value(self.rungs.epochs)} rank by an error, and search.objectives = "
                 f'{toml_value(self.search.objectives)} has none; add "error", or leave the rungs out'
             )
+        if self.final.epochs is not None and self.final.epochs < whole:
+            raise ValueError(
+                f"final.epochs = {self.final.epochs} is less than search.epochs = {whole}: training again is in full"
+            )
+        if self.final.seeds and self.board.hosts:
+            raise ValueError(
+                f"final.seeds = {self.final.seeds} and board.hosts exclude each other: boards measured other weights; "
+                "leave one out"
+            )
         return self
 
     @property
@@ -71,6 +81,11 @@ class Study(BaseModel):
         return {
             f"{section}.{key}": value for section, values in self.model_dump().items() for key, value in values.items()
         }
+
+    @property
+    def final_epochs(self) -> int:
+        """Epochs of a front member that is trained again."""
+        return self.final.epochs or self.search.epochs
 
     def digest(self) -> str:
         """SHA-256 over all values, in hex."""

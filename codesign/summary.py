@@ -16,9 +16,11 @@ from codesign.accuracy import error_words, mean_error_words
 from codesign.architecture import Mode
 from codesign.measurement import Figure, Provenance
 from codesign.place import PROGRAM
+from codesign.predicting import surrogate_line
 from codesign.record import Record
 from codesign.report import boards as report_boards
 from codesign.report.marks import marked, meanings
+from codesign.retrained_words import closing_lines
 from codesign.run import Run
 from nas.objectives import ERRORS, OBJECTIVES, source
 
@@ -91,6 +93,8 @@ def closing(run: Run) -> str:
     lines = outcome_lines(run)
     if run.generations:
         lines.append(f"hypervolume: {run.generations[-1]['hypervolume']:.4f}")
+    lines += surrogate_line(run.generations)
+    lines += closing_lines(run)
     lines += report_boards.lines(run)
     lines.append(f"run: {run.folder}")
     name = run.folder.name

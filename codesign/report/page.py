@@ -42,6 +42,7 @@ def page(run: Run) -> str:
     parts = [
         ("tradeoff", "Error against cost", _tradeoff(run)),
         ("front", "Front", sections.front(run, linked=True)),
+        *([("retrained", "Trained again", sections.retrained(run))] if run.retrained else []),
         ("genes", "Genes along the front", _genes(run)),
         ("winners", "The networks of the front", _winners(run)),
         ("progress", "Progress of the search", _progress(run)),

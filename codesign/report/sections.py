@@ -10,10 +10,12 @@ from codesign.accuracy import RMSE_UNIT, error_words, output_words
 from codesign.budget import Miss, misses
 from codesign.measurement import Figure, Provenance
 from codesign.place import PROGRAM
+from codesign.predicting import surrogate_errors
 from codesign.record import SHORT_ERROR, Record
 from codesign.report.html import Cell, Html, note, paragraph, table
 from codesign.report.marks import marked
 from codesign.report.winner import anchor
+from codesign.retrained_words import spread_words
 from codesign.run import Run
 from codesign.show import all_figures, days
 from codesign.summary import fmax_note, fmax_words, front_notes, further_objectives, latency, objective_words
@@ -167,7 +169,49 @@ def rungs(run: Run) -> str:
         for summary in run.generations
         for number, rung in enumerate(summary.get("rungs", ()), 1)
     ]
-    return paragraph(text) + table(("generation", "rung", "epochs", "candidates", "went on"), rows, numbers=range(5))
+    passed = table(("generation", "rung", "epochs", "candidates", "went on"), rows, numbers=range(5))
+    return paragraph(text) + passed + _surrogate(run)
+
+
+def _surrogate(run: Run) -> str:
+    """How far the surrogate was off, where there is one."""
+    if not run.study.rungs.surrogate:
+        return ""
+    errors = surrogate_errors(run.generations)
+    text = (
+        "LUT, flip-flops, Fmax and latency were predicted from the candidates measured in earlier generations, and "
+        "ranked at the better end of their uncertainty. Errors are relative, on candidates that were measured after "
+        "they had been predicted; nothing that was only predicted is on the front."
+    )
+    if not errors:
+        return paragraph(f"{text} Too few candidates were measured to predict others.")
+    rows = [
+        (name, f"{one['candidates']:.0f}", f"{100 * one['median']:.1f} %", f"{100 * one['p90']:.1f} %")
+        for name, one in errors.items()
+    ]
+    headings = ("predicted", "candidates", "median error", "90th percentile")
+    return paragraph(text) + table(headings, rows, numbers=range(1, 4))
+
+
+def retrained(run: Run) -> str:
+    """What was trained again after the search, and how much its trainings differ."""
+    text = (
+        f"When the search was over, each network of its front was trained again {run.study.final.seeds} times from "
+        f"other seeds, for {run.study.final_epochs} epochs, built, synthesized and simulated anew: other weights are "
+        "other hardware. Of each the training with the smallest validation error is reported; whoever came onto the "
+        "front by that was trained again too. What the search had measured is in its column for comparison only."
+    )
+    rows = []
+    for digest, one in run.retrained.items():
+        taken, final = one.reported.record, one.reported.final
+        why = taken.reason or (final.reason if final else "")
+        state = "on the front" if any(record.digest == digest for record in run.front) else why or "dominated"
+        before = all_figures(one.before, None)
+        searched = f"{_percent(before['val_error'], run.task.validation_samples)}, {before['lut'].value:,.0f} LUT"
+        spreads = (spread_words(run, one, name) for name in ("val_error", "test_error", "lut", "latency_cycles"))
+        rows.append((taken.architecture.words(), digest[:8], searched, *spreads, state))
+    headings = ("network", "id", "in the search", "validation error", "test error", "LUT", "cycles", "now")
+    return paragraph(text) + table(headings, rows, wide=(7,), numbers=range(2, 7))
 
 
 def _show(run: Run, digest: str) -> str:

@@ -33,9 +33,10 @@ def test_the_table_of_keys_is_current():
 
 
 def test_the_study_shown_is_the_default():
-    default, rungs, boards = (parse_study(text, "docs/study.md") for text in blocks("study.md"))
+    default, rungs, final, boards = (parse_study(text, "docs/study.md") for text in blocks("study.md"))
     assert default == Study()
     assert rungs.rungs.epochs == (2,)
+    assert final.final.seeds == 3
     assert len(boards.board.hosts) == 2
 
 

@@ -94,10 +94,16 @@ BAD = {
     "[rungs]\nepochs = [0]": "rungs.epochs = [0] is not a list of whole numbers from 1 to 1000, in ascending order",
     "[rungs]\nepochs = [2, 20]": "rungs.epochs = [2, 20] must stay below search.epochs = 20: a rung is a shorter "
     "training",
+    "[rungs]\nsurrogate = true": "rungs.surrogate = true ranks nobody without epochs; give them, such as epochs = [2]",
     "[rungs]\nshare = 0.3": "rungs.share = 0.3 drops nobody without epochs; give them, such as epochs = [2]",
     "[rungs]\nepochs = [2]\nshare = 1.0": "rungs.share = 1.0 is not a number from 0.05 to 0.95",
     '[rungs]\nepochs = [2]\n[search]\nobjectives = ["latency", "lut"]': "rungs.epochs = [2] rank by an error, and "
     'search.objectives = ["latency", "lut"] has none; add "error", or leave the rungs out',
+    "[final]\nseeds = -1": "final.seeds = -1 is not a whole number from 0 to 100",
+    "[final]\nepochs = 60": "final.epochs = 60 trains nobody with seeds = 0; set seeds, such as seeds = 3",
+    "[final]\nseeds = 2\nepochs = 10": "final.epochs = 10 is less than search.epochs = 20: training again is in full",
+    '[final]\nseeds = 2\n[board]\nhosts = ["a@b"]': "final.seeds = 2 and board.hosts exclude each other: boards "
+    "measured other weights; leave one out",
     "[[space]]\nwidth = [3]": "space = [{width = [3]}] is not a section; write [space] above its keys",
 }
 

@@ -1,0 +1,59 @@
+"""What is learned of hardware, on networks whose figures are known by formulas."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from analytic_figures import figures
+
+from nas.operators import stratified
+from nas.spaces import mlp
+from nas.surrogate import FEWEST, FIGURES, Candidate, Surrogate
+
+SPACE = mlp(64, 10)
+
+
+def candidates(count, seed):
+    genomes = stratified(SPACE, count, np.random.default_rng(seed))
+    return [Candidate(SPACE.decode(genome), figures(SPACE.decode(genome), ("parameters",))) for genome in genomes]
+
+
+def fitted(known):
+    return Surrogate(known, [figures(one.architecture, FIGURES) for one in known])
+
+
+@pytest.fixture(scope="module")
+def surrogate():
+    return fitted(candidates(60, 1))
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_figures_of_others_are_predicted_better_than_by_their_median(surrogate, name):
+    others = candidates(30, 2)
+    actual = [figures(one.architecture, FIGURES).value(name) for one in others]
+    predicted = [surrogate.predict(one)[name].value for one in others]
+    errors = [abs(math.log(a / b)) for a, b in zip(predicted, actual, strict=True)]
+    usual = [abs(math.log(np.median(actual) / value)) for value in actual]
+    assert np.median(errors) < 0.35 * np.median(usual)
+
+
+def test_what_was_measured_is_more_certain_than_what_was_not(surrogate):
+    known = candidates(60, 1)[0]
+    wide = mlp(64, 10).with_choices({"width": (1024,)})
+    far = SPACE.decode(SPACE.repair([0] * len(SPACE.genes)))
+    strange = Candidate(wide.decode(wide.repair([0] * len(wide.genes))), figures(far, ("parameters",)))
+    assert surrogate.predict(strange)["lut"].deviation > 1.5 * surrogate.predict(known)["lut"].deviation > 0
+
+
+def test_the_same_candidates_give_the_same_predictions(surrogate):
+    one = candidates(1, 3)[0]
+    assert fitted(candidates(60, 1)).predict(one) == surrogate.predict(one)
+
+
+def test_a_figure_that_all_share_is_predicted():
+    known = candidates(FEWEST, 4)
+    same = figures(known[0].architecture, FIGURES)
+    found = Surrogate(known, [same] * FEWEST).predict(candidates(1, 5)[0])
+    assert found["fmax"].value == pytest.approx(same.value("fmax"), rel=1e-3)
