@@ -13,6 +13,7 @@ from codesign.errors import InputError, RunError
 from codesign.instruments import HLS, RTL, C, require, take
 from codesign.measuring import INSTRUMENTS, Measured, Subject
 from codesign.picking import pick
+from codesign.retraining import reported
 from codesign.run import find_run, read_run
 from codesign.store import Store
 from codesign.submission import write_submission
@@ -43,7 +44,7 @@ def measure_candidate(
     target = run.task.target
     require(via, target)
     stored = build_subject.Subject.stored(run, record)
-    own = next(one.measurement for one in run.stored if one.digest == record.digest)
+    own = next(one.measurement for one in reported(run.stored, run.retrained) if one.digest == record.digest)
     if own is None or NETLIST not in record.artefacts:
         raise RunError(f"candidate {record.digest[:8]} has no netlist to measure: {record.reason or record.status}")
     with TemporaryDirectory(prefix="codesign-") as scratch:
