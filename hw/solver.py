@@ -216,7 +216,7 @@ def _window_cost(part: Part) -> tuple[float, float]:
     lut, width = _LUT_WINDOW, (window.rows - 1) * window.dims[2] * part.joined.bits
     words = window.padding[2] + window.dims[1] + window.padding[3]
     if part.largest:
-        lut += window.rows * window.columns * window.dims[2] * part.joined.bits
+        lut += (window.rows * window.columns - 1) * window.dims[2] * part.joined.bits
     if width == 0:
         return lut, 0.0
     if earns_block_ram(width, words):
