@@ -154,16 +154,29 @@ def test_a_plan_is_run_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         synthesize(INVERTER.replace("~a", "a"), "other")
 
 
+def test_long_simulations_are_optimized(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = random_graph(3, [6, 5, 3], "2")
+    built, x = design(graph, Hardware("folded", 4), DELAYS, 6.0), random_inputs(graph, 8)
+    monkeypatch.setattr(verilator, "_LONG_CYCLES", 2 * 8 * built.interval_cycles)
+    figures = verilator.simulate(built, x, graph.run(x), tmp_path / "long", timeout_s=120)
+    assert (tmp_path / "long" / "once.o").exists()
+    short = verilator.simulate(built, x[:7], graph.run(x[:7]), tmp_path / "short", timeout_s=120)
+    assert not (tmp_path / "short" / "once.o").exists()
+    assert short.value("latency_cycles") == figures.value("latency_cycles")
+
+
 def test_a_program_is_compiled_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     graph = random_graph(3, [6, 5, 3], "2")
     built, x = design(graph, Hardware("folded", 4), DELAYS, 6.0), random_inputs(graph, 8)
     cache = Cache(tmp_path / "cache")
     first = verilator.simulate(built, x, graph.run(x), tmp_path / "first", timeout_s=120, cache=cache)
-    monkeypatch.setattr(verilator, "_compiled", lambda *_: pytest.fail("the program was compiled again"))
+    monkeypatch.setattr(verilator, "_compiled", lambda *_, **__: pytest.fail("the program was compiled again"))
     y = random_inputs(graph, 9, seed=1)
     second = verilator.simulate(built, y, graph.run(y), tmp_path / "second", timeout_s=120, cache=cache)
     assert second.value("latency_cycles") == first.value("latency_cycles")
     assert np.any(graph.run(y)[:8] != graph.run(x)), "other inputs, so that the program must have run"
+    with pytest.raises(pytest.fail.Exception, match="compiled again"):
+        verilator.build(built, tmp_path / "optimized", timeout_s=120, optimized=True, cache=cache)
     other = design(random_graph(4, [6, 5, 3], "2"), Hardware("folded", 4), DELAYS, 6.0)
     with pytest.raises(pytest.fail.Exception, match="compiled again"):
         verilator.build(other, tmp_path / "third", timeout_s=120, cache=cache)
