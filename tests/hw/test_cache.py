@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,10 @@ from networks import random_graph, random_inputs
 
 from codesign.architecture import Hardware
 from codesign.errors import StorageError
-from codesign.target import Part
+from codesign.measurement import Measurement
+from codesign.target import Part, Target
 from hw.design import design
+from hw.implement import implement
 from hw.measure import tools, verilator, yosys
 from hw.measure.cache import SETTING, Cache
 
@@ -66,6 +69,7 @@ def test_the_least_recently_used_go_first(tmp_path: Path) -> None:
 
 WRITER = """
 import sys
+from dataclasses import replace
 from pathlib import Path
 from hw.measure.cache import Cache
 cache, own = Cache(Path(sys.argv[1]), limit_bytes=40_000), sys.argv[2].encode()
@@ -180,3 +184,24 @@ def test_a_program_is_compiled_once(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     other = design(random_graph(4, [6, 5, 3], "2"), Hardware("folded", 4), DELAYS, 6.0)
     with pytest.raises(pytest.fail.Exception, match="compiled again"):
         verilator.build(other, tmp_path / "third", timeout_s=120, cache=cache)
+
+
+def test_the_same_hardware_is_implemented_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures are the same without a cache, with an empty one, and from it; then no tool makes anything again."""
+    graph = random_graph(3, [6, 5, 3], "2")
+    x, target = random_inputs(graph, 8), Target(ZYNQ, 100.0)
+
+    def implemented(name: str) -> Measurement:
+        return implement(graph, Hardware("folded", 4), target, x, tmp_path / name).measurement
+
+    without = implemented("without")
+    monkeypatch.setenv(SETTING, str(tmp_path / "cache"))
+    assert implemented("empty") == without
+    monkeypatch.setattr(yosys, "_run", lambda *_: pytest.fail("synthesized again"))
+    monkeypatch.setattr(verilator, "_compiled", lambda *_, **__: pytest.fail("compiled again"))
+    kept = implemented("kept").figures
+    told = {name for name, figure in kept.items() if figure.details.get("cached") == yosys.CACHED}
+    assert told == {"lut", "ff", "carry", "bram", "dsp"}
+    for name, figure in without.figures.items():
+        same = {key: value for key, value in kept[name].details.items() if key != "cached"}
+        assert replace(kept[name], details=same) == replace(figure, details=dict(figure.details))
