@@ -14,9 +14,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from codesign.errors import ToolError, ToolMissingError, ToolRunError
+from codesign.errors import StorageError, ToolError, ToolMissingError, ToolRunError
 from codesign.machine import Machine, this_machine
 from codesign.place import PROGRAM
+from hw.measure.cache import SETTING, Cache
 from hw.measure.nextpnr import DATABASES
 from hw.measure.optional_tools import NEXTPNR, VITIS_HLS, VIVADO, OptionalTool
 from hw.measure.tools import Tool, find_cxx, find_make, find_verilator, find_yosys
@@ -58,7 +59,7 @@ def examine() -> tuple[list[Finding], Machine]:
     machine = this_machine()
     with ThreadPoolExecutor(len(_TOOLS)) as pool:
         tools = list(pool.map(_probe, _TOOLS))
-    return [_python(), *_packages(), *tools, *_room(machine), *_optional()], machine
+    return [_python(), *_packages(), *tools, *_room(machine), _cache(), *_optional()], machine
 
 
 def require_tools() -> None:
@@ -204,6 +205,19 @@ def _room(machine: Machine) -> list[Finding]:
         )
         for name, gives, has, least, advice in wanted
     ]
+
+
+def _cache() -> Finding:
+    """What a search does not make again; without it, it only takes longer."""
+    name, gives = "cache", "netlists and simulators made before"
+    try:
+        cache = Cache.of_user()
+    except StorageError as error:
+        return Finding(name, True, gives, problem=str(error))
+    if cache is None:
+        return Finding(name, False, f"{gives}: none are kept, {SETTING} is empty", "off")
+    used = f"{cache.used_bytes() / 2**30:.1f} of {cache.limit_bytes / 2**30:.0f} GiB"
+    return Finding(name, False, f"{gives}; to empty it, delete {cache.folder}", used, str(cache.folder))
 
 
 def _optional() -> list[Finding]:

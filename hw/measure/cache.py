@@ -81,15 +81,22 @@ class Cache:
             ) from None
         self._shrink()
 
-    def _shrink(self) -> None:
-        """Other processes may do the same meanwhile: what is gone already is no error."""
+    def used_bytes(self) -> int:
+        """Of all entries, and of what is being written."""
+        return sum(size for _, size, _ in self._found())
+
+    def _found(self) -> list[tuple[float, int, Path]]:
+        """Files by time of last use, the latest first; other processes may drop some meanwhile."""
         found = list[tuple[float, int, Path]]()
-        for path in self.folder.iterdir():
+        for path in self.folder.iterdir() if self.folder.is_dir() else ():
             with suppress(FileNotFoundError):
                 status = path.stat()
                 found.append((status.st_mtime, status.st_size, path))
+        return sorted(found, reverse=True)
+
+    def _shrink(self) -> None:
         total, oldest_writing = 0, time.time() - _ABANDONED_S
-        for changed, size, path in sorted(found, reverse=True):
+        for changed, size, path in self._found():
             total += size
             being_written = path.name.startswith(_WRITING)
             if (being_written and changed < oldest_writing) or (not being_written and total > self.limit_bytes):

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import re
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -26,7 +27,8 @@ from hw.measure.plan import BuildPlan
 
 PART = "cdg_part"
 LEAST_TEXT = 100_000
-"""Characters of all parts from which on a network is large: with less, starting Yosys again costs what it saves."""
+"""Characters of the parts' own files from which on a network is large: with less, starting Yosys again costs what it
+saves."""
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 _COMMENT = re.compile(r"^\s*//.*$", re.MULTILINE)
@@ -61,8 +63,9 @@ class LayeredPlan:
 
 def plan(files: Mapping[str, str], top: str, part: Part) -> BuildPlan | LayeredPlan:
     """How a network is synthesized: whole, or layer by layer where it is large."""
-    sources = {module: _sources(files, module) for module in _parts(files, top)}
-    size = sum(len(text) for own in sources.values() for text in own.values())
+    sources = [_sources(files, module) for module in _parts(files, top)]
+    used = Counter(name for own in sources for name in own)
+    size = sum(len(text) for own in sources for name, text in own.items() if used[name] == 1)
     if len(sources) < 2 or size < LEAST_TEXT:
         return yosys.plan(files, top, part)
     return layered(files, top, part)

@@ -28,8 +28,10 @@ from hw.measure.tools import Tool, find_cxx, find_verilator, run_tool
 Ints = NDArray[np.int64]
 # A vector at a time is slow and tells latency as well with few.
 _SINGLE_VECTORS = 32
-# g++ takes longer to optimize than these few thousand cycles take to run; one runtime serves programs and libraries
+# g++ takes longer to optimize than a few thousand cycles take to run; one runtime serves programs and libraries
 _CXX_FLAGS = ("-O0", "-std=gnu++17", "-fno-exceptions", "-fPIC", "-w")
+# from so many on: for FINN's CNV -O1 takes 7 s more to compile and runs 1,000 cycles in 10 ms instead of 180
+_LONG_CYCLES = 200_000
 _RUNTIME_SOURCES = ("verilated.cpp", "verilated_threads.cpp")
 
 
@@ -51,7 +53,8 @@ def simulate(
     ``latency_cycles``, ``interval_cycles`` and ``vectors`` are simulated. Raises MismatchError at the
     first differing bit, or where cycles disagree with the static schedule; ToolRunError when a tool fails.
     """
-    binary = build(design, folder, timeout_s=timeout_s, cache=cache)
+    is_long = 2 * len(x) * design.interval_cycles >= _LONG_CYCLES  # without stalls, and with
+    binary = build(design, folder, timeout_s=timeout_s, optimized=is_long, cache=cache)
     packed = pack(x.reshape(len(x) * design.input_beats, -1), design.input_bits)
     write_files(folder, {"inputs.bin": packed.tobytes()})
     cycles = {}
@@ -78,20 +81,22 @@ def simulate(
     )
 
 
-def build(design: Design, folder: Path, *, timeout_s: float, cache: Cache | None = None) -> Path:
+def build(
+    design: Design, folder: Path, *, timeout_s: float, optimized: bool = False, cache: Cache | None = None
+) -> Path:
     """Verilate and compile ``design`` in ``folder``, unless that is in ``cache``; the program's path."""
     driver = resources.files("hw.measure").joinpath("driver.cpp").read_text()
-    program, flags = folder / "driver", ("-pthread",)
+    program = folder / "driver"
     if cache is None:
-        return _compiled(design.files, design.top, driver, program, flags, timeout_s)
+        return _compiled(design.files, design.top, driver, program, timeout_s, optimized=optimized)
     tools = [(tool.name, str(tool.path), tool.version) for tool in (find_verilator(), find_cxx())]
-    content = [sorted(design.files.items()), design.top, driver, _CXX_FLAGS, flags, tools]
+    content = [sorted(design.files.items()), design.top, driver, _CXX_FLAGS, optimized, tools]
     key = f"driver-1-{hashlib.sha256(json.dumps(content).encode()).hexdigest()}"
     if (kept := cache.get(key)) is not None:
         write_files(folder, {**design.files, program.name: kept})
         program.chmod(0o755)
         return program
-    _compiled(design.files, design.top, driver, program, flags, timeout_s)
+    _compiled(design.files, design.top, driver, program, timeout_s, optimized=optimized)
     cache.put(key, program.read_bytes())
     return program
 
@@ -101,17 +106,46 @@ def build_library(files: Mapping[str, str | bytes], top: str, shim: str, folder:
 
     It runs for longer than :func:`simulate`, so it is optimized a little: ten times as fast for half as long again.
     """
-    return _compiled(files, top, shim, folder / "library.so", ("-O1", "-shared", "-pthread"), timeout_s)
+    return _compiled(files, top, shim, folder / "library.so", timeout_s, "-shared", optimized=True)
 
 
 def _compiled(
-    files: Mapping[str, str | bytes], top: str, driver: str, output: Path, flags: tuple[str, ...], timeout_s: float
+    files: Mapping[str, str | bytes],
+    top: str,
+    driver: str,
+    output: Path,
+    timeout_s: float,
+    *flags: str,
+    optimized: bool,
 ) -> Path:
-    verilator, cxx, folder = find_verilator(), find_cxx(), output.parent
+    cxx, folder = find_cxx(), output.parent
+    verilator, include = find_verilator(), _verilated(files, top, folder, timeout_s)
+    sources = sorted(path.name for path in (folder / "obj").glob("*.cpp"))
+    once = [name for name in sources if optimized and name.endswith("__Slow.cpp")]  # initial values, tables
+    # Few translation units: reading the Verilator headers is most of what compiling costs.
+    units = {"once.cpp": once, "all.cpp": [name for name in sources if name not in once]}
+    texts = {unit: "".join(f'#include "obj/{name}"\n' for name in names) for unit, names in units.items()}
+    write_files(folder, {**texts, "driver.cpp": driver, "all.cpp": texts["all.cpp"] + '#include "driver.cpp"\n'})
+    includes = [f"-I{path}" for path in ("obj", include, include / "vltstd")]
+    made = [str(_runtime(cxx, verilator, include, timeout_s))]
+
+    def compiled(unit: str, *arguments: str) -> None:
+        command = [*cxx.command, *_CXX_FLAGS, *includes, unit, *arguments]
+        run_tool(command, cwd=folder, timeout_s=timeout_s, env={}, log=folder / f"{unit}.log")
+
+    if once:
+        compiled("once.cpp", "-c", "-o", "once.o")
+        made.append("once.o")
+    compiled("all.cpp", *made, "-o", output.name, "-pthread", *(["-O1"] if optimized else []), *flags)
+    return output
+
+
+def _verilated(files: Mapping[str, str | bytes], top: str, folder: Path, timeout_s: float) -> Path:
+    """Let Verilator write C++ into ``folder``/obj; where its headers are."""
+    verilator = find_verilator()
     write_files(folder, files)
     source = next(name for name in (f"{top}.sv", f"{top}.v") if name in files)
     environment = dict(verilator.environment)
-    include = Path(environment.get("VERILATOR_ROOT") or _root(verilator, folder)) / "include"
     run_tool(
         [
             *verilator.command,
@@ -123,23 +157,7 @@ def _compiled(
         env=environment,
         log=folder / "verilate.log",
     )
-    sources = sorted(path.name for path in (folder / "obj").glob("*.cpp"))
-    # One translation unit: reading the Verilator headers is most of what compiling costs.
-    unit = "".join(f'#include "obj/{name}"\n' for name in sources) + '#include "driver.cpp"\n'
-    write_files(folder, {"driver.cpp": driver, "all.cpp": unit})
-    run_tool(
-        [
-            *cxx.command,
-            *_CXX_FLAGS,
-            *(f"-I{path}" for path in ("obj", include, include / "vltstd")),
-            *("all.cpp", str(_runtime(cxx, verilator, include, timeout_s)), "-o", output.name, *flags),
-        ],
-        cwd=folder,
-        timeout_s=timeout_s,
-        env={},
-        log=folder / "compile.log",
-    )
-    return output
+    return Path(environment.get("VERILATOR_ROOT") or _root(verilator, folder)) / "include"
 
 
 def pack(values: Ints, bits: int) -> NDArray[np.uint32]:

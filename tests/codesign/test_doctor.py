@@ -12,6 +12,7 @@ from codesign.cli import main
 from codesign.errors import ToolError
 from codesign.machine import Machine
 from hw.measure import tools
+from hw.measure.cache import SETTING, Cache
 
 
 @pytest.fixture
@@ -112,6 +113,22 @@ def test_too_little_memory_and_disk(programs, monkeypatch, capsys):
     assert "problem: memory: 1024 MiB, but 2048 MiB are needed; search with fewer --workers" in out
     assert "problem: disk: 10 MiB, but 500 MiB are needed; make room, or work in another folder" in out
     assert "problem: temporary disk: 20 MiB, but 500 MiB are needed; set TMPDIR" in out
+
+
+def test_where_the_cache_is_and_how_to_empty_it(programs, tmp_path, monkeypatch):
+    monkeypatch.setenv(SETTING, str(tmp_path / "kept"))
+    Cache(tmp_path / "kept").put("a", bytes(2**28))
+    found = findings()["cache"]
+    assert (found.version, found.place, found.problem) == ("0.3 of 2 GiB", str(tmp_path / "kept"), "")
+    assert found.gives == f"netlists and simulators made before; to empty it, delete {tmp_path / 'kept'}"
+    monkeypatch.setenv(SETTING, "")
+    assert findings()["cache"].version == "off"
+    monkeypatch.delenv(SETTING)
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    found = findings()["cache"]
+    assert found.required
+    assert found.problem.endswith("Not a directory; set XDG_CACHE_HOME to another folder")
 
 
 def test_json_has_the_documented_keys(programs, capsys):

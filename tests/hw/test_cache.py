@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,10 @@ from networks import random_graph, random_inputs
 
 from codesign.architecture import Hardware
 from codesign.errors import StorageError
-from codesign.target import Part
+from codesign.measurement import Measurement
+from codesign.target import Part, Target
 from hw.design import design
+from hw.implement import implement
 from hw.measure import tools, verilator, yosys
 from hw.measure.cache import SETTING, Cache
 
@@ -66,6 +69,7 @@ def test_the_least_recently_used_go_first(tmp_path: Path) -> None:
 
 WRITER = """
 import sys
+from dataclasses import replace
 from pathlib import Path
 from hw.measure.cache import Cache
 cache, own = Cache(Path(sys.argv[1]), limit_bytes=40_000), sys.argv[2].encode()
@@ -154,16 +158,50 @@ def test_a_plan_is_run_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         synthesize(INVERTER.replace("~a", "a"), "other")
 
 
+def test_long_simulations_are_optimized(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = random_graph(3, [6, 5, 3], "2")
+    built, x = design(graph, Hardware("folded", 4), DELAYS, 6.0), random_inputs(graph, 8)
+    monkeypatch.setattr(verilator, "_LONG_CYCLES", 2 * 8 * built.interval_cycles)
+    figures = verilator.simulate(built, x, graph.run(x), tmp_path / "long", timeout_s=120)
+    assert (tmp_path / "long" / "once.o").exists()
+    short = verilator.simulate(built, x[:7], graph.run(x[:7]), tmp_path / "short", timeout_s=120)
+    assert not (tmp_path / "short" / "once.o").exists()
+    assert short.value("latency_cycles") == figures.value("latency_cycles")
+
+
 def test_a_program_is_compiled_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     graph = random_graph(3, [6, 5, 3], "2")
     built, x = design(graph, Hardware("folded", 4), DELAYS, 6.0), random_inputs(graph, 8)
     cache = Cache(tmp_path / "cache")
     first = verilator.simulate(built, x, graph.run(x), tmp_path / "first", timeout_s=120, cache=cache)
-    monkeypatch.setattr(verilator, "_compiled", lambda *_: pytest.fail("the program was compiled again"))
+    monkeypatch.setattr(verilator, "_compiled", lambda *_, **__: pytest.fail("the program was compiled again"))
     y = random_inputs(graph, 9, seed=1)
     second = verilator.simulate(built, y, graph.run(y), tmp_path / "second", timeout_s=120, cache=cache)
     assert second.value("latency_cycles") == first.value("latency_cycles")
     assert np.any(graph.run(y)[:8] != graph.run(x)), "other inputs, so that the program must have run"
+    with pytest.raises(pytest.fail.Exception, match="compiled again"):
+        verilator.build(built, tmp_path / "optimized", timeout_s=120, optimized=True, cache=cache)
     other = design(random_graph(4, [6, 5, 3], "2"), Hardware("folded", 4), DELAYS, 6.0)
     with pytest.raises(pytest.fail.Exception, match="compiled again"):
         verilator.build(other, tmp_path / "third", timeout_s=120, cache=cache)
+
+
+def test_the_same_hardware_is_implemented_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures are the same without a cache, with an empty one, and from it; then no tool makes anything again."""
+    graph = random_graph(3, [6, 5, 3], "2")
+    x, target = random_inputs(graph, 8), Target(ZYNQ, 100.0)
+
+    def implemented(name: str) -> Measurement:
+        return implement(graph, Hardware("folded", 4), target, x, tmp_path / name).measurement
+
+    without = implemented("without")
+    monkeypatch.setenv(SETTING, str(tmp_path / "cache"))
+    assert implemented("empty") == without
+    monkeypatch.setattr(yosys, "_run", lambda *_: pytest.fail("synthesized again"))
+    monkeypatch.setattr(verilator, "_compiled", lambda *_, **__: pytest.fail("compiled again"))
+    kept = implemented("kept").figures
+    told = {name for name, figure in kept.items() if figure.details.get("cached") == yosys.CACHED}
+    assert told == {"lut", "ff", "carry", "bram", "dsp"}
+    for name, figure in without.figures.items():
+        same = {key: value for key, value in kept[name].details.items() if key != "cached"}
+        assert replace(kept[name], details=same) == replace(figure, details=dict(figure.details))

@@ -79,8 +79,9 @@ def test_as_flat(mode: str, widths: list[int], tmp_path: Path) -> None:
     parts = joined(built, tmp_path / "parts")
     assert parts.figures.value("ff") == pytest.approx(flat.figures.value("ff"), rel=0.01)
     assert parts.figures.value("lut") == pytest.approx(flat.figures.value("lut"), rel=0.03)
-    fast, whole = (analyse(done.netlist, built.top, ZYNQ).fmax_mhz for done in (parts, flat))
-    assert fast == pytest.approx(whole, rel=0.1)
+    # of the joined netlist's own paths: mapping alone moves it by a tenth
+    fmax, whole = (analyse(done.netlist, built.top, ZYNQ).fmax_mhz for done in (parts, flat))
+    assert fmax > 0.85 * whole
 
 
 def test_small_networks_are_synthesized_whole() -> None:
@@ -123,8 +124,8 @@ def test_only_what_changed_is_synthesized_again(tmp_path: Path, monkeypatch: pyt
     assert again.netlist == first.netlist
 
 
-def test_a_layer_is_the_same_wherever_it_stands() -> None:
-    """Equal layers in one network, under other names and at other places, are one plan."""
+def test_a_layer_is_the_same_wherever_it_stands(tmp_path: Path) -> None:
+    """Equal layers in one network, under other names and at other places, are one plan, run once and placed twice."""
     graph = random_graph(1, [6, 6, 6, 3], "2", input_bits=2)
     nodes = tuple(
         dataclasses.replace(node, tensors={**graph.nodes[index - 3].tensors}) if 4 <= index < 7 else node
@@ -133,6 +134,10 @@ def test_a_layer_is_the_same_wherever_it_stands() -> None:
     built = design(Graph(nodes), Hardware("folded", 16), DELAYS, 6.0)
     digests = [build.digest() for build in layerwise.layered(built.files, built.top, ZYNQ).parts.values()]
     assert digests[0] == digests[1] != digests[2]
+    netlist = joined(built, tmp_path / "work").netlist["modules"][built.top]
+    assert sum(path.is_dir() for path in (tmp_path / "work").iterdir()) == 3
+    placed = [sum(name.startswith(f"layer_{index}.") for name in netlist["cells"]) for index in range(3)]
+    assert placed[0] == placed[1] > 0 < placed[2] != placed[0]
 
 
 def test_one_failure_stops_the_others(tmp_path: Path) -> None:
