@@ -253,6 +253,8 @@ def _precisions(layers: list[dict[str, Any]], hardware: Hardware, input_type: Fi
             f"the first layer {first['name']!r} ({first['class_name']}) does not quantize the input; begin the model "
             "with QActivation(quantized_bits(bits, integer, alpha=1))"
         )
+    if quantizer and input_type:
+        raise ModelError(f"layer {first['name']!r} quantizes the input already; leave out the format of the input")
     kind = activation_type(quantizer) if quantizer else input_type
     assert kind is not None
     by_name[inputs["name"]]["Precision"] = {"result": _hls_type(kind)}

@@ -83,6 +83,7 @@ static inline void ${f}(const $x *x, $y *y)
     for (r = 0; r < $out_rows; r++)
         for (c = 0; c < $out_columns; c++, y += $channels)
             for (k = 0; k < $channels; k++) {
+                $x best = 0;  /* not in y, whose type may be too narrow for all but the largest */
                 int found = 0;
                 for (i = 0; i < $rows; i++)
                     for (j = 0; j < $columns; j++) {
@@ -90,9 +91,10 @@ static inline void ${f}(const $x *x, $y *y)
                         $x at;
                         if (row < 0 || row >= $in_rows || column < 0 || column >= $in_columns) continue;
                         at = x[(row * $in_columns + column) * $channels + k];
-                        if (!found || at > y[k]) y[k] = at;
+                        if (!found || at > best) best = at;
                         found = 1;
                     }
+                y[k] = ($y)best;
             }
 }
 """)

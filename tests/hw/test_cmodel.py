@@ -91,6 +91,15 @@ def test_the_boards_processors_compute_the_same(compiler, seed, tmp_path):
     assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
+def test_a_maximum_of_values_that_its_own_type_does_not_hold(tmp_path):
+    x = Node("x", Op.INPUT, None, (1, 2, 1), FixedType(True, 3, 0))
+    pad = Node("p", Op.PAD, "x", (1, 3, 1), FixedType(True, 3, 0), {"padding": np.array([0, 0, 0, 1])})
+    geometry = {"window": np.array([1, 3]), "stride": np.array([1, 1]), "padding": np.zeros(4, np.int64)}
+    graph = Graph((x, pad, Node("m", Op.MAXPOOL, "p", (1, 1, 1), FixedType(False, 2, 0), geometry)))
+    ran = exact(graph, tmp_path, np.array([[-1, -2], [-4, -1], [3, -4]]))
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
 def test_sums_beyond_32_bits(tmp_path):
     wide = FixedType(True, 32, 0)
     x = Node("x", Op.INPUT, None, 6, wide)

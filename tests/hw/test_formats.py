@@ -136,6 +136,13 @@ def test_a_format_of_no_layer():
         Formats.parse(["dens.weight=fixed<8,2>"]).require_layers(["x", "dense"])
 
 
+def test_an_input_that_the_model_quantizes_has_its_format():
+    from user_models import small
+
+    with pytest.raises(ModelError, match="layer 'input_quant' quantizes the input already; leave out the format of"):
+        lowered(small(), "input=fixed<8,1>")
+
+
 def test_sums_that_grow_beyond_64_bits_are_refused():
     with pytest.raises(ModelError, match=r"layer 'hidden' would need sums of \d+ bits; give what it reads fewer with"):
         lowered(floating(), "input=fixed<16,4>", "weight=fixed<20,4>")

@@ -1,0 +1,103 @@
+"""``codesign build --target c`` and ``hls``: of a stored candidate, and of a model of one's own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_build import built_folder, store_run
+from user_models import saved, small
+
+from codesign.cli import main
+from hw.graph import Graph
+
+
+def made(folder):
+    """What ``make`` says there."""
+    return subprocess.run(["make", "-s"], cwd=folder, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_candidate_in_c(here, capsys):
+    record = store_run(here, 'board = "pynq-z1"')
+    assert main(["build", "--target", "c"]) == 0
+    folder = built_folder(record, "c")
+    assert f"wrote {folder.relative_to(here) if folder.is_absolute() else folder}" in capsys.readouterr().out
+    assert made(folder).stdout == "1280 vectors: all outputs equal\n"
+    assert (folder / f"small_{record.digest[:8]}.h").is_file()
+    assert json.loads((folder / "input_format.json").read_text())["bits"] == 4
+
+
+def test_a_model_in_c_with_vectors_from_a_file(here, capsys):
+    path = saved(small(), here / "mine.h5")
+    x = np.random.default_rng(0).uniform(-1, 1, (3000, 16)).astype(np.float32)
+    np.save("x.npy", x)
+    assert main(["build", str(path), "--target", "c", "--vectors", "x.npy"]) == 0
+    assert made("mine-c").stdout == "3000 vectors: all outputs equal\n"
+    graph = Graph.from_json(json.loads(Path("mine-c/graph.json").read_text()))
+    expected = graph.output.type.to_real(np.load("mine-c/golden/outputs.npy"))
+    assert np.array_equal(small()(x).numpy(), expected)
+
+
+def test_a_model_in_floating_point_takes_formats(here, capsys):
+    from quant.tf import keras
+
+    keras.utils.set_random_seed(1)
+    x = inputs = keras.layers.Input((4,), name="x")
+    x = keras.layers.Dense(8, activation="relu", name="hidden")(x)
+    model = keras.Model(inputs, keras.layers.Dense(3, name="out")(x), name="plain")
+    path = saved(model, here / "plain.h5")
+    assert main(["build", str(path), "--target", "c"]) == 2
+    assert "does not quantize the input" in capsys.readouterr().err
+    samples = np.random.default_rng(0).uniform(-1, 1, (500, 4)).astype(np.float32)
+    np.savez("data.npz", x_test=samples, y_test=model(samples).numpy().argmax(axis=1))
+    formats = ["--format", "input=fixed<10,1>", "--format", "weight=fixed<10,2>", "--format", "result=fixed<14,4>"]
+    assert main(["build", str(path), "--target", "c", *formats, "--data", "data.npz"]) == 0
+    text = capsys.readouterr().out
+    assert "500 samples; accuracy in floating point 100.00%" in text
+    report = json.loads(Path("plain-c/conversion.json").read_text())
+    assert [layer["layer"] for layer in report["layers"]] == ["x", "hidden", "out"]
+    assert report["formats"] == ["input=fixed<10,1>", "weight=fixed<10,2>", "result=fixed<14,4>"]
+    assert report["accuracy"] == 1.0
+    assert report["layers"][-1]["accuracy"] > 0.95
+    assert made("plain-c").stdout == "1280 vectors: all outputs equal\n"
+
+
+def test_hls4mls_projects_and_how_exact_they_are(here, capsys):
+    path = saved(small(), here / "mine.h5")
+    assert main(["build", str(path), "--target", "hls"]) == 0
+    text = capsys.readouterr().out
+    for backend in ("Vitis", "Vivado"):
+        folder = Path("mine-hls", backend.lower())
+        assert "dense" in (folder / "firmware" / "network.cpp").read_text()
+        assert (folder / "build_prj.tcl").is_file()
+        words = f"{backend} backend: its C simulation differs from the integer network on 0 of 1280 random vectors"
+        assert words in text
+        assert words in Path("mine-hls/README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["mine.h5"], "--target bitstream is made of a run, not of mine.h5; codesign measure mine.h5 --out DIR writes"),
+        (["--target", "rtl", "--vectors", "x.npy"], "--vectors is for --target c, not rtl; leave it out"),
+        (["--target", "c", "--format", "weight=fixed<8,2>"], "--format is for --target c of a model in a file, not"),
+        (["mine.h5", "--target", "c", "--data", "x.npz"], "--data x.npz is what --format is judged on; without that"),
+        (["none.h5", "--target", "c"], "none.h5"),
+        (["mine.h5", "--target", "c", "--format", "dense.weigth=fixed<8,2>"], "--format 'dense.weigth' is of nothing"),
+        (["mine.h5", "--target", "c", "--format", "weight=fixed<8,2>", "--data", "x.npz"], "no such file: x.npz"),
+        (["mine.h5", "--target", "c", "--vectors", "x.npy"], "no such file: x.npy"),
+    ],
+)
+def test_what_does_not_go_together(here, capsys, arguments, message):
+    saved(small(), here / "mine.h5")
+    assert main(["build", *arguments]) == 2
+    assert message in capsys.readouterr().err
