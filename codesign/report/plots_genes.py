@@ -15,7 +15,7 @@ from nas.objectives import ERRORS, OBJECTIVES
 _NONE = "–"
 _MOST_LABELS = 9
 _SPREAD = 0.03  # lines through the same choice are drawn that far apart at most, so that each is seen
-_SHOWN_IF_FREE = ("weights", "threshold", "sparsity", "learning_rate", "optimizer")
+_SHOWN_IF_FREE = ("weights", "threshold", "sparsity", "learning_rate", "optimizer", "pruning")
 _COLORS = "Cividis"
 _DARKEST_SHARE = 0.85  # the light end of the colours would vanish on white
 
@@ -97,7 +97,7 @@ def _gene_axes(run: Run, members: Sequence[Record]) -> list[_Coordinate]:
     genes.append(("mode", "mode", [network.hardware.mode for network in networks]))
     genes.append(("folding", "folding", [network.hardware.folding for network in networks]))
     genes.append(("weights", "weights", [network.weights for network in networks]))
-    for key in ("threshold", "sparsity", "learning_rate", "optimizer"):
+    for key in ("threshold", "sparsity", "learning_rate", "optimizer", "pruning"):
         genes.append((key.replace("_", "<br>"), key, [getattr(network.training, key) for network in networks]))
     shown = [gene for gene in genes if gene[1] not in _SHOWN_IF_FREE or len(choices[gene[1]]) > 1]
     return [_gene(title, taken, _options(taken, choices[key])) for title, key, taken in shown]
