@@ -19,6 +19,7 @@ OPTIMIZERS: tuple[Optimizer, ...] = ("adam", "sgd", "rmsprop")
 THRESHOLD, THRESHOLDS = 0.7, (0.3, 1.5)
 """TOT-Net's factor of the mean magnitude below which a ternary weight is 0, and the range that can be searched."""
 LEARNING_RATE = 0.02
+PRUNED_MOST = 0.9
 Mode = Literal["parallel", "folded"]
 MODES: tuple[Mode, ...] = ("parallel", "folded")
 
@@ -53,13 +54,15 @@ class Training:
     """How the weights are found; none of it is built, all of it shapes what is.
 
     ``threshold``: a ternary weight is 0 below this times the mean magnitude of its unit (TOT-Net: 0.7).
-    ``sparsity``: weight, beside the loss, of the share of non-zero ternary weights.
+    ``sparsity``: weight, beside the loss, of the share of non-zero ternary weights. ``pruning``: share of its hidden
+    units that the network loses while it is trained; an architecture's widths are those that are left.
     """
 
     threshold: float = THRESHOLD
     learning_rate: float = LEARNING_RATE
     optimizer: Optimizer = "adam"
     sparsity: float = 0.0
+    pruning: float = 0.0
 
     def __post_init__(self) -> None:
         """Reject what cannot be trained."""
@@ -69,6 +72,7 @@ class Training:
             (0 < self.learning_rate <= 1, f"learning_rate must be above 0 and at most 1, not {self.learning_rate}"),
             (self.optimizer in OPTIMIZERS, f"optimizer must be among {OPTIMIZERS}, not {self.optimizer!r}"),
             (0 <= self.sparsity <= 100, f"sparsity must be 0 to 100, not {self.sparsity}"),
+            (0 <= self.pruning <= PRUNED_MOST, f"pruning must be 0 to {PRUNED_MOST}, not {self.pruning}"),
         ]
         _require(checks)
 
@@ -77,7 +81,8 @@ class Training:
         text = f" threshold {self.threshold:g}" if self.threshold != THRESHOLD else ""
         text += f" {self.optimizer}" if self.optimizer != "adam" else ""
         text += f" rate {self.learning_rate:g}" if self.learning_rate != LEARNING_RATE else ""
-        return text + (f" sparsity {self.sparsity:g}" if self.sparsity else "")
+        text += f" sparsity {self.sparsity:g}" if self.sparsity else ""
+        return text + (f" pruned {self.pruning:g}" if self.pruning else "")
 
 
 @dataclass(frozen=True)
@@ -131,6 +136,8 @@ class Architecture:
         """
         values = asdict(self)
         values["hidden"] = list(values["hidden"])
+        if not self.training.pruning:
+            del values["training"]["pruning"]
         return {key: value for key, value in values.items() if key not in _DEFAULTS or value != _DEFAULTS[key]}
 
     @classmethod
@@ -140,7 +147,7 @@ class Architecture:
         given["hidden"] = tuple(DenseLayer(**_exactly(DenseLayer, layer)) for layer in given["hidden"])
         given["hardware"] = Hardware(**_exactly(Hardware, given["hardware"]))
         if "training" in given:
-            given["training"] = Training(**_exactly(Training, given["training"]))
+            given["training"] = Training(**_exactly(Training, given["training"], optional=("pruning",)))
         return cls(**given)
 
     def digest(self) -> str:
@@ -164,7 +171,7 @@ class Architecture:
         return f"{self.inputs}x{self.input_bits}b{hidden}-{self.outputs}{binary}{norm}{fold}{self.training.words()}"
 
 
-_DEFAULTS = {"weights": "ternary", "training": asdict(Training())}
+_DEFAULTS = {"weights": "ternary", "training": {k: v for k, v in asdict(Training()).items() if k != "pruning"}}
 
 
 def _exactly(cls: type, values: Mapping[str, Any], optional: Iterable[str] = ()) -> Mapping[str, Any]:

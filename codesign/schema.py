@@ -7,7 +7,16 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from codesign.architecture import ACTIVATIONS, LEARNING_RATE, THRESHOLD, THRESHOLDS, Mode, Optimizer, Weights
+from codesign.architecture import (
+    ACTIVATIONS,
+    LEARNING_RATE,
+    PRUNED_MOST,
+    THRESHOLD,
+    THRESHOLDS,
+    Mode,
+    Optimizer,
+    Weights,
+)
 from codesign.errors import nearest
 from codesign.target import BOARD, CLOCK_MHZ, VIRTUAL
 from nas.algorithms import DEEPMAKER
@@ -266,6 +275,7 @@ ActivationBits = Literal["ternary", 2, 3, 4]
 Folding = Annotated[int, Field(ge=2, le=4096)]
 Threshold = Annotated[float, Field(ge=THRESHOLDS[0], le=THRESHOLDS[1])]
 Sparsity = Annotated[float, Field(ge=0, le=100)]
+Pruning = Annotated[float, Field(ge=0, le=PRUNED_MOST)]
 Rate = Annotated[float, Field(gt=0, le=1)]
 PerLayer = Literal["width", "activation_bits"]
 GeneKey = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
@@ -319,6 +329,12 @@ class SpaceSection(_Section):
     )
     optimizer: tuple[Optimizer, ...] = _key(
         ("adam",), "that trains the weights", 'a list of "adam", "sgd", "rmsprop"', min_length=1
+    )
+    pruning: tuple[Pruning, ...] = _key(
+        (0.0,),
+        "share of the hidden units lost in training: it starts with wider layers and ends with those of width",
+        "a list of numbers from 0 to 0.9",
+        min_length=1,
     )
     per_layer: tuple[PerLayer, ...] = _key(
         ("width",),

@@ -47,6 +47,7 @@ def mlp(inputs: int, outputs: int) -> Space:
         Gene("sparsity", "sparsity", (0.0,), True, ternary),
         Gene("learning_rate", "learning_rate", (LEARNING_RATE,), True),
         Gene("optimizer", "optimizer", ("adam",), False),
+        Gene("pruning", "pruning", (0.0,), True),
     )
     return Space("mlp", genes, partial(_build_mlp, inputs, outputs), _describe_mlp)
 

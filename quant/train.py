@@ -14,6 +14,7 @@ from codesign.architecture import Architecture, Optimizer, Training
 from .build import build, temperature
 from .datasets import Split
 from .layers import DyadicNorm, TernaryActivation
+from .pruning import Weights, pruned_phases, set_weights, shrunk, weights_of
 from .regression import standardized
 from .scaling import InputFormat
 from .tf import forget_function, forget_models, keras, make_repeatable, qkeras, tf
@@ -42,25 +43,32 @@ def train(
 
     Optimizer, learning rate and sparsity pressure are the architecture's. With ``until`` training ends after so many of
     the ``epochs``, at the learning rates of all of them: that tells more of where the whole training ends than a short
-    training with a schedule of its own.
+    training with a schedule of its own. It leaves pruning out.
 
     Statistics and thresholds follow the batches first, are then re-estimated on all training samples and frozen, and
     the remaining steps train the network exactly as it will be exported.
     """
-    forget_models()
-    model = build(architecture, input_format, seed)
-    fit_model(
-        model,
-        input_format.quantized_real(split.x_train),
-        split.y_train,
-        heat=temperature(model),
-        outputs=architecture.outputs,
-        epochs=epochs,
-        batch_size=batch_size,
-        training=architecture.training,
-        seed=seed,
-        until=until,
-    )
+    x = input_format.quantized_real(split.x_train)
+    phases = [(architecture, epochs)] if until is not None else pruned_phases(architecture, epochs)
+    weights: Weights | None = None
+    for shape, share in phases:
+        forget_models()
+        model = build(shape, input_format, seed)
+        if weights is not None:
+            set_weights(model, shrunk(weights, shape, seed))
+        fit_model(
+            model,
+            x,
+            split.y_train,
+            heat=temperature(model),
+            outputs=architecture.outputs,
+            epochs=share,
+            batch_size=batch_size,
+            training=architecture.training,
+            seed=seed,
+            until=until,
+        )
+        weights = weights_of(model)
     return model
 
 

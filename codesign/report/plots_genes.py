@@ -17,7 +17,7 @@ from nas.spaces import SPACES
 _NONE = "–"
 _MOST_LABELS = 9
 _SPREAD = 0.03  # lines through the same choice are drawn that far apart at most, so that each is seen
-_SHOWN_IF_FREE = ("weights", "threshold", "sparsity", "learning_rate", "optimizer")
+_SHOWN_IF_FREE = ("weights", "threshold", "sparsity", "learning_rate", "optimizer", "pruning")
 _COLORS = "Cividis"
 _DARKEST_SHARE = 0.85  # the light end of the colours would vanish on white
 
@@ -115,7 +115,7 @@ def _taken(networks: Sequence[Architecture]) -> list[tuple[str, str, list[Any]]]
     genes.append(("mode", "mode", [network.hardware.mode for network in networks]))
     genes.append(("folding", "folding", [network.hardware.folding for network in networks]))
     genes.append(("weights", "weights", [network.weights for network in networks]))
-    for key in ("threshold", "sparsity", "learning_rate", "optimizer"):
+    for key in ("threshold", "sparsity", "learning_rate", "optimizer", "pruning"):
         genes.append((key.replace("_", "<br>"), key, [getattr(network.training, key) for network in networks]))
     return genes
 

@@ -88,6 +88,7 @@ BAD = {
     "[space]\nthreshold = [0.2]": "space.threshold = [0.2] is not a list of numbers from 0.3 to 1.5",
     '[space]\nweights = ["quaternary"]': 'space.weights = ["quaternary"] is not a list of "ternary", "binary"',
     "[space]\nlearning_rate = [0]": "space.learning_rate = [0] is not a list of numbers above 0, at most 1",
+    "[space]\npruning = [1.0]": "space.pruning = [1.0] is not a list of numbers from 0 to 0.9",
     '[space]\nper_layer = ["depth"]': 'space.per_layer = ["depth"] is not a list of "width", "activation_bits"',
     "[rungs]\nepochs = [4, 2]": "rungs.epochs = [4, 2] must ascend: each rung trains longer than the last",
     "[rungs]\nepochs = [2, 2]": "rungs.epochs = [2, 2] names the same value twice",

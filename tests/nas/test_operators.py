@@ -25,6 +25,7 @@ CHOICES = {
     "sparsity": (0.0, 1.0),
     "learning_rate": (0.01, 0.02),
     "optimizer": ("adam", "sgd", "rmsprop"),
+    "pruning": (0.0, 0.5),
 }
 WIDE = mlp(16, 3).with_choices(CHOICES)
 TINY = WIDE.with_choices({key: values[:1] for key, values in CHOICES.items()} | {"width": (8, 12), "depth": (2,)})

@@ -50,7 +50,7 @@ def test_size_counts_the_distinct_architectures():
 def test_inactive_genes():
     names = [gene.name for gene in MLP.genes]
     genome = [1] * len(names)
-    for constant in ("depth", "weights", "threshold", "sparsity", "learning_rate", "optimizer"):
+    for constant in ("depth", "weights", "threshold", "sparsity", "learning_rate", "optimizer", "pruning"):
         genome[names.index(constant)] = 0
     genome[names.index("mode")] = 0
     active = dict(zip(names, MLP.active(genome), strict=True))
