@@ -99,7 +99,8 @@ def _compiled(
     run_tool(
         [
             *verilator.command,
-            *("--cc", "--prefix", "Vdut", "--top-module", top, "--Mdir", "obj", "-Wno-fatal", "-Wno-lint"),
+            *("--cc", "--prefix", "Vdut", "--top-module", top, "--Mdir", "obj"),
+            *("-Wno-fatal", "-Wno-lint", "-Werror-USERERROR"),  # the last: parameters out of range
             *("-y", ".", source),
         ],
         cwd=folder,
