@@ -149,7 +149,8 @@ def _verilated(files: Mapping[str, str | bytes], top: str, folder: Path, timeout
     run_tool(
         [
             *verilator.command,
-            *("--cc", "--prefix", "Vdut", "--top-module", top, "--Mdir", "obj", "-Wno-fatal", "-Wno-lint"),
+            *("--cc", "--prefix", "Vdut", "--top-module", top, "--Mdir", "obj"),
+            *("-Wno-fatal", "-Wno-lint", "-Werror-USERERROR"),  # the last: parameters out of range
             *("-y", ".", source),
         ],
         cwd=folder,

@@ -37,6 +37,10 @@ module cdg_counters #(
     output logic      [31:0] frames_out,
     output logic      [31:0] stalls
 );
+  if (IN_FLIGHT < 1) begin : gen_check
+    $error("cdg_counters: IN_FLIGHT must be at least 1");
+  end
+
   logic first_q, good_q, leave_q, done_q, stall_q, short_q, long_q;
   logic [63:0] cycles_q;
   logic [31:0] now;

@@ -36,6 +36,9 @@ module cdg_frame_out #(
   if (ELEMENT_W < IN_W || WORD_W % ELEMENT_W != 0) begin : gen_check
     $error("cdg_frame_out: ELEMENT_W must divide WORD_W and be at least IN_W");
   end
+  if (N < 1 || IN_W < 1) begin : gen_check_size
+    $error("cdg_frame_out: N and IN_W must be at least 1");
+  end
 
   // What has not been sent yet, not extended; the group of the current word is lowest. Where nothing
   // is sent it is loaded whether or not s_valid is there yet: that comes late.
