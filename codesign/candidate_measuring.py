@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from codesign import build
 from codesign.artifacts import ArtifactStore
-from codesign.errors import InputError, RunError
+from codesign.errors import DataError, InputError, RunError, ToolRunError
 from codesign.instruments import HLS, RTL, require, take
 from codesign.measuring import INSTRUMENTS, Measured, Subject
 from codesign.picking import pick
-from codesign.run import find_run, read_run
+from codesign.record import Record
+from codesign.run import Run, find_run, read_run
 from codesign.store import Store
 from codesign.submission import write_submission
 from hw.implement import Announce, Implementation
+from hw.measure import yosys
 from hw.measure.plan import write_files
+from hw.measure.saif import saif
+from hw.measure.toggles import simulate
+from quant.datasets import load, split
+from quant.scaling import InputFormat
 
 NETLIST = "netlist.json.gz"
 
@@ -50,7 +58,12 @@ def measure_candidate(
     with TemporaryDirectory(prefix="codesign-") as scratch:
         write_files(Path(scratch), {NETLIST: ArtifactStore(run.folder).get(record.artefacts[NETLIST])})
         built = Implementation(stored.design, own, Path(scratch, NETLIST))
-        readings = tuple(take(via, built, target, Path(scratch) if out is None else out / INSTRUMENTS, stage))
+        activity, notes = "", tuple[str, ...]()
+        if {"vivado", "vivado-routed"} & set(via):
+            with stage("toggles"):
+                activity, notes = _activity(run, record, stored, yosys.load(built.netlist))
+        places = Path(scratch) if out is None else out / INSTRUMENTS
+        readings = tuple(take(via, built, target, places, stage, activity=activity))
         with Store.append(run.folder) as store:
             for reading in readings:
                 store.put_reading(record.digest, reading)
@@ -58,4 +71,20 @@ def measure_candidate(
             write_submission(submit, built, target, readings)
     subject = Subject(record.architecture.words(), stored.graph, record.architecture.hardware, target)
     seconds = sum(record.seconds.get(name, 0.0) for name in ("synthesis", "timing", "simulation"))
-    return Measured(subject, stored.design, own, seconds=seconds, readings=readings)
+    return Measured(subject, stored.design, own, notes, seconds, readings)
+
+
+def _activity(
+    run: Run, record: Record, stored: build.Subject, netlist: Mapping[str, Any]
+) -> tuple[str, tuple[str, ...]]:
+    """How often ports change on validation inputs of the run's data; a note where that cannot be known."""
+    data, top = run.study.data, stored.design.top
+    try:
+        dataset = load(data.name, data.path, regression=data.task == "regression")
+        inputs = split(dataset, data.validation, run.study.study.seed).x_val
+        described = json.loads(ArtifactStore(run.folder).get(record.artefacts["input_format.json"]))
+        x = InputFormat.from_json(described).quantize(inputs)
+        done = simulate(netlist["modules"][top], stored.design, stored.graph, x)
+    except (DataError, ToolRunError) as error:
+        return "", (f"Vivado estimates power by activity that it assumes: {error}",)
+    return saif(done, top, run.task.target.period_ns), ()
