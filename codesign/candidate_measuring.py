@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from codesign import build
 from codesign.artifacts import ArtifactStore
@@ -28,6 +27,7 @@ from quant.datasets import load, split
 from quant.scaling import InputFormat
 
 NETLIST = "netlist.json.gz"
+_OF_VIVADO = {"vivado", "vivado-routed"}
 
 
 def measure_candidate(
@@ -45,8 +45,7 @@ def measure_candidate(
     name, _, prefix = which.rpartition(":")
     run = read_run(find_run(name))
     record = pick(run, prefix)
-    measurable = [instrument for instrument in via if instrument not in (RTL, HLS)]
-    if HLS in via or not measurable:
+    if HLS in via or not set(via) - {RTL}:
         others = "vivado, vivado-routed or nextpnr, which measure its RTL"
         raise InputError(f"--via {','.join(via)} says nothing new of {which}; give {others}")
     target = run.task.target
@@ -58,33 +57,32 @@ def measure_candidate(
     with TemporaryDirectory(prefix="codesign-") as scratch:
         write_files(Path(scratch), {NETLIST: ArtifactStore(run.folder).get(record.artefacts[NETLIST])})
         built = Implementation(stored.design, own, Path(scratch, NETLIST))
-        activity, notes = "", tuple[str, ...]()
-        if {"vivado", "vivado-routed"} & set(via):
-            with stage("toggles"):
-                activity, notes = _activity(run, record, stored, yosys.load(built.netlist))
-        places = Path(scratch) if out is None else out / INSTRUMENTS
-        readings = tuple(take(via, built, target, places, stage, activity=activity))
+        activity, notes = _activity(run, record, stored, built, stage) if set(via) & _OF_VIVADO else ("", ())
+        readings = []
         with Store.append(run.folder) as store:
-            for reading in readings:
-                store.put_reading(record.digest, reading)
+            places = Path(scratch) if out is None else out / INSTRUMENTS
+            for reading in take(via, built, target, places, stage, activity=activity):
+                store.put_reading(record.digest, reading)  # each as it comes: the next may take hours
+                readings.append(reading)
         if submit is not None:
             write_submission(submit, built, target, readings)
     subject = Subject(record.architecture.words(), stored.graph, record.architecture.hardware, target)
     seconds = sum(record.seconds.get(name, 0.0) for name in ("synthesis", "timing", "simulation"))
-    return Measured(subject, stored.design, own, notes, seconds, readings)
+    return Measured(subject, stored.design, own, notes, seconds, tuple(readings))
 
 
 def _activity(
-    run: Run, record: Record, stored: build.Subject, netlist: Mapping[str, Any]
+    run: Run, record: Record, stored: build.Subject, built: Implementation, stage: Announce
 ) -> tuple[str, tuple[str, ...]]:
     """How often ports change on validation inputs of the run's data; a note where that cannot be known."""
     data, top = run.study.data, stored.design.top
     try:
-        dataset = load(data.name, data.path, regression=data.task == "regression")
-        inputs = split(dataset, data.validation, run.study.study.seed).x_val
-        described = json.loads(ArtifactStore(run.folder).get(record.artefacts["input_format.json"]))
-        x = InputFormat.from_json(described).quantize(inputs)
-        done = simulate(netlist["modules"][top], stored.design, stored.graph, x)
+        with stage("toggles"):
+            dataset = load(data.name, data.path, regression=data.task == "regression")
+            inputs = split(dataset, data.validation, run.study.study.seed).x_val
+            described = json.loads(ArtifactStore(run.folder).get(record.artefacts["input_format.json"]))
+            x = InputFormat.from_json(described).quantize(inputs)
+            done = simulate(yosys.load(built.netlist)["modules"][top], stored.design, stored.graph, x)
     except (DataError, ToolRunError) as error:
         return "", (f"Vivado estimates power by activity that it assumes: {error}",)
     return saif(done, top, run.task.target.period_ns), ()
