@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -9,18 +10,25 @@ from tempfile import TemporaryDirectory
 
 from codesign import build_subject
 from codesign.artifacts import ArtifactStore
-from codesign.errors import InputError, RunError
+from codesign.errors import DataError, InputError, RunError, ToolRunError
 from codesign.instruments import HLS, RTL, C, require, take
 from codesign.measuring import INSTRUMENTS, Measured, Subject
 from codesign.picking import pick
+from codesign.record import Record
 from codesign.retraining import reported
-from codesign.run import find_run, read_run
+from codesign.run import Run, find_run, read_run
 from codesign.store import Store
 from codesign.submission import write_submission
 from hw.implement import Announce, Implementation
+from hw.measure import yosys
 from hw.measure.plan import write_files
+from hw.measure.saif import saif
+from hw.measure.toggles import simulate
+from quant.datasets import load, split
+from quant.scaling import InputFormat
 
 NETLIST = "netlist.json.gz"
+_OF_VIVADO = {"vivado", "vivado-routed"}
 
 
 def measure_candidate(
@@ -50,12 +58,32 @@ def measure_candidate(
     with TemporaryDirectory(prefix="codesign-") as scratch:
         write_files(Path(scratch), {NETLIST: ArtifactStore(run.folder).get(record.artefacts[NETLIST])})
         built = Implementation(stored.design, own, Path(scratch, NETLIST))
-        readings = tuple(take(via, built, target, Path(scratch) if out is None else out / INSTRUMENTS, stage))
+        activity, notes = _activity(run, record, stored, built, stage) if set(via) & _OF_VIVADO else ("", ())
+        readings = []
         with Store.append(run.folder) as store:
-            for reading in readings:
-                store.put_reading(record.digest, reading)
+            places = Path(scratch) if out is None else out / INSTRUMENTS
+            for reading in take(via, built, target, places, stage, activity=activity):
+                store.put_reading(record.digest, reading)  # each as it comes: the next may take hours
+                readings.append(reading)
         if submit is not None:
             write_submission(submit, built, target, readings)
     subject = Subject(record.architecture.words(), stored.graph, record.architecture.hardware, target)
     seconds = sum(record.seconds.get(name, 0.0) for name in ("synthesis", "timing", "simulation"))
-    return Measured(subject, stored.design, own, seconds=seconds, readings=readings)
+    return Measured(subject, stored.design, own, notes, seconds, tuple(readings))
+
+
+def _activity(
+    run: Run, record: Record, stored: build_subject.Subject, built: Implementation, stage: Announce
+) -> tuple[str, tuple[str, ...]]:
+    """How often ports change on validation inputs of the run's data; a note where that cannot be known."""
+    data, top = run.study.data, stored.design.top
+    try:
+        with stage("toggles"):
+            dataset = load(data.name, data.path, regression=data.task == "regression")
+            inputs = split(dataset, data.validation, run.study.study.seed).x_val
+            described = json.loads(ArtifactStore(run.folder).get(record.artefacts["input_format.json"]))
+            x = InputFormat.from_json(described).quantize(inputs)
+            done = simulate(yosys.load(built.netlist)["modules"][top], stored.design, stored.graph, x)
+    except (DataError, ToolRunError) as error:
+        return "", (f"Vivado estimates power by activity that it assumes: {error}",)
+    return saif(done, top, run.task.target.period_ns), ()

@@ -57,11 +57,16 @@ def require(via: Sequence[str], target: Target) -> None:
         nextpnr.find_database(target.part)
 
 
-def take(via: Sequence[str], built: Implementation, target: Target, folder: Path, stage: Announce) -> Iterator[Reading]:
-    """What each instrument of ``via`` that measures our RTL says of it; files in ``folder/NAME``."""
+def take(
+    via: Sequence[str], built: Implementation, target: Target, folder: Path, stage: Announce, *, activity: str = ""
+) -> Iterator[Reading]:
+    """What each instrument of ``via`` that measures our RTL says of it; files in ``folder/NAME``.
+
+    ``activity``: what Vivado estimates power by, as :func:`hw.measure.saif.saif` writes it.
+    """
     works: dict[str, Callable[[], Measurement]] = {
-        "vivado": partial(_vivado, built.design, target, folder / "vivado", False),
-        "vivado-routed": partial(_vivado, built.design, target, folder / "vivado-routed", True),
+        "vivado": partial(_vivado, built.design, target, folder / "vivado", False, activity),
+        "vivado-routed": partial(_vivado, built.design, target, folder / "vivado-routed", True, activity),
         "nextpnr": lambda: nextpnr.measure(yosys.load(built.netlist), built.design.top, target, folder / "nextpnr"),
     }
     for name, work in works.items():
@@ -70,8 +75,8 @@ def take(via: Sequence[str], built: Implementation, target: Target, folder: Path
                 yield attempt(name, work)
 
 
-def _vivado(design: Design, target: Target, folder: Path, route: bool) -> Measurement:
-    return vivado.measure(design, target, folder, route=route)
+def _vivado(design: Design, target: Target, folder: Path, route: bool, activity: str) -> Measurement:
+    return vivado.measure(design, target, folder, route=route, activity=activity)
 
 
 def take_hls(folder: Path, target: Target, stage: Announce) -> Iterator[Reading]:

@@ -88,17 +88,25 @@ def power_figures(power: Mapping[str, Any], metered: Mapping[str, Any] | None, o
 
     Of several rails the one that carries most, which is the board's input where that one is measured; all of them are
     in the details. The difference to the idle board is the workload's share, unless the sensor is too coarse for it.
+    ``uj_per_inference`` is all energy of that time over the frames that were computed in it.
     """
     found, rails = {}, power["rails"]
     if rails:
         name = max(rails, key=lambda rail: rails[rail]["busy_w"])
         details = {**_compared(rails[name]), "measures": f"rail {name}", "frames": power["frames"], "rails": rails}
+        details |= _energy(rails[name]["busy_w"], power)
         found["board_power_w"] = origin.figure(rails[name]["busy_w"], "W", **details)
     if metered is not None:
         kind = f"{metered['meter'].partition(':')[0]} meter"  # what follows is a path of the user's
         details = {**_compared(metered), "measures": metered["measures"], "frames": power["frames"]}
+        details |= _energy(metered["busy_w"], power)
         found["board_supply_w"] = Figure(metered["busy_w"], "W", Provenance.ON_BOARD, kind, "unknown", details)
     return found
+
+
+def _energy(watts: float, power: Mapping[str, Any]) -> dict[str, float]:
+    begun, ended = power["busy_s"]
+    return {"uj_per_inference": 1e6 * watts * (ended - begun) / power["frames"]} if power["frames"] else {}
 
 
 def _compared(readings: Mapping[str, Any]) -> dict[str, Any]:

@@ -23,7 +23,11 @@ _RESET_CYCLES = 4
 
 
 class NetlistSimulation:
-    """The state of ``lanes`` copies of a netlist; :attr:`toggles` are of all of them, by net."""
+    """The state of ``lanes`` copies of a netlist.
+
+    Of the ``cycles`` that were counted, ``toggles`` and ``ones`` say by net, over all lanes, how often it changed and
+    in how many it was 1.
+    """
 
     def __init__(self, module: Mapping[str, Any], lanes: int) -> None:
         self.netlist = Netlist(module)
@@ -32,6 +36,8 @@ class NetlistSimulation:
         self.state[ONE] = 1
         self.before = self.state.copy()
         self.toggles: Ints = np.zeros(self.netlist.nets, np.int64)
+        self.ones: Ints = np.zeros(self.netlist.nets, np.int64)
+        self.cycles = 0
         self._levels = _levelled(self.netlist)
         self._content = [
             np.zeros((len(memory.ports), 1 << len(memory.ports[0][0]), len(memory.ports[0][1]), lanes), np.uint8)
@@ -69,6 +75,8 @@ class NetlistSimulation:
         """Count what changed since the cycle before, where asked to; then the rising edge."""
         if count:
             self.toggles += (self.state != self.before).sum(axis=1)
+            self.ones += self.state.sum(axis=1, dtype=np.int64)
+            self.cycles += 1
         self.before = self.state.copy()
         for memory, content in zip(self.netlist.memories, self._content, strict=True):
             self._write(memory, content)

@@ -33,10 +33,7 @@ def toggles(module: Mapping[str, Any], design: Design, graph: Graph, x: Ints) ->
     the classes ``lut, carry, mux, ff, ram, input``. The netlist is held against the graph on the way: MismatchError at
     the first differing bit. ToolRunError for a cell without a behaviour here.
     """
-    given = np.resize(x, (INFERENCES, x.shape[1]))
-    expected = graph.run(given)
-    done = stream(module, design, given.reshape(LANES, VECTORS, -1), expected.reshape(LANES, VECTORS, -1))
-    classes = _by_class(done)
+    classes = _by_class(simulate(module, design, graph, x))
     per_inference = {name: count / INFERENCES for name, count in classes.items()}
     details = {
         **per_inference,
@@ -46,6 +43,13 @@ def toggles(module: Mapping[str, Any], design: Design, graph: Graph, x: Ints) ->
     }
     value = sum(per_inference.values())
     return Measurement({"toggles": Figure(value, "toggles", Provenance.SIMULATED, TOOL, VERSION, details)})
+
+
+def simulate(module: Mapping[str, Any], design: Design, graph: Graph, x: Ints) -> NetlistSimulation:
+    """The simulation whose counts these are."""
+    given = np.resize(x, (INFERENCES, x.shape[1]))
+    expected = graph.run(given)
+    return stream(module, design, given.reshape(LANES, VECTORS, -1), expected.reshape(LANES, VECTORS, -1))
 
 
 def _by_class(done: NetlistSimulation) -> dict[str, int]:

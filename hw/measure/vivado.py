@@ -2,7 +2,7 @@
 
 The ports are the boundary: no pins, no shell. Logic between a port and a register counts as that between registers:
 ``set_max_delay -datapath_only`` leaves out the skew of a clock network that is not there (UG905, "Timing Constraints";
-UG903, "Set Max Delay"). Power is report_power's estimate with assumed activity.
+UG903, "Set Max Delay"). Power is report_power's estimate, with assumed activity or that of a simulation at the ports.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from codesign.errors import ReportError, TargetError, ToolRunError
 from codesign.measurement import Figure, Measurement, Provenance
 from codesign.target import Target
 from hw.design import Design
+from hw.measure import saif
 from hw.measure.optional_tools import VIVADO
 from hw.measure.plan import BuildPlan, write_files
 from hw.measure.report_text import Header, same_part
@@ -36,8 +37,11 @@ REPORTS = ("utilization.rpt", "timing.rpt", "power.rpt")
 _STATES = {Provenance.SYNTHESIZED: "Synthesized", Provenance.ROUTED: "Routed"}
 
 
-def plan(design: Design, target: Target, version: str, *, route: bool) -> BuildPlan:
-    """What would be run; ``version`` is that of the Vivado there is. Raises TargetError for a part that is no name."""
+def plan(design: Design, target: Target, version: str, *, route: bool, activity: str = "") -> BuildPlan:
+    """What would be run; ``version`` is that of the Vivado there is. Raises TargetError for a part that is no name.
+
+    ``activity``: a SAIF file's content (:mod:`hw.measure.saif`), by which power is then estimated.
+    """
     part = target.part.name
     if not part.replace("-", "").replace("_", "").isalnum():  # it becomes Tcl
         raise TargetError(f"part {part!r} is no name of a part; correct the part's file")
@@ -53,9 +57,10 @@ def plan(design: Design, target: Target, version: str, *, route: bool) -> BuildP
         steps += ['puts "codesign: phase placement"', "opt_design", "place_design", "phys_opt_design"]
         steps += ['puts "codesign: phase routing"', "route_design"]
     reports = zip(("report_utilization", "report_timing_summary", "report_power"), REPORTS, strict=True)
+    steps += [saif.reading(design.top)] if activity else []
     steps += ['puts "codesign: phase reports"', *(f"{command} -file {name}" for command, name in reports)]
     title = f"# {design.top} out of context for {part}. In this folder: vivado -mode batch -source {SCRIPT}"
-    files = {**design.files, CONSTRAINTS: _constraints(target)}
+    files = {**design.files, CONSTRAINTS: _constraints(target)} | ({saif.FILE: activity} if activity else {})
     return BuildPlan(files, "\n".join([title, *steps]) + "\n", VIVADO.name, version, design.top)
 
 
@@ -82,6 +87,7 @@ def measure(
     folder: Path,
     *,
     route: bool = False,
+    activity: str = "",
     timeout_s: float | None = None,
     phase: Phase = lambda _: None,
 ) -> Measurement:
@@ -92,7 +98,7 @@ def measure(
     """
     program = VIVADO.find("measure without it")
     version = VIVADO.version_of(program)
-    build = plan(design, target, version, route=route)
+    build = plan(design, target, version, route=route, activity=activity)
     write_files(folder, {**build.files, SCRIPT: build.script})
     limit = timeout_s or (ROUTING_SECONDS if route else SYNTHESIS_SECONDS)
     said = run_script(program, folder, SCRIPT, REPORTS, timeout_s=limit, phase=phase)[-LOG_TAIL:]

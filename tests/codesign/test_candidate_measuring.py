@@ -71,6 +71,8 @@ def test_readings_are_stored_and_show_how_far_off_the_search_was(tools, candidat
     assert [(one["instrument"], one["status"]) for one in report["instruments"]] == [
         ("vivado-routed", "ok"), ("nextpnr", "ok"),
     ]  # fmt: skip
+    power = report["instruments"][0]["figures"]["power"]
+    assert power["details"]["activity"] == "activity.saif"  # of a simulation on digits, which the stand-in wants whole
     tools(vivado={"say": "ERROR: [Common 17-345] A valid license was not found for feature 'Synthesis'", "code": 1})
     assert main(["measure", name, "--via", "vivado"]) == 1
     run = read_run(RUN)

@@ -52,7 +52,8 @@ def test_every_step_in_order_and_what_was_found(board):
 
 
 def test_figures_of_a_board(board):
-    figures = deployed().measurement.figures
+    done = deployed()
+    figures = done.measurement.figures
     assert {figure.provenance for figure in figures.values()} == {Provenance.ON_BOARD}
     assert {(figure.tool, figure.version) for figure in figures.values()} == {("Pynq-Z1 with pynq", "3.0.1")}
     values = {name: figure.value for name, figure in figures.items()}
@@ -67,6 +68,9 @@ def test_figures_of_a_board(board):
     assert set(figures["board_fps"].details) == {"batch", "includes", "fps_1", "fps_16", "fps_256"}
     power = figures["board_power_w"]
     assert (power.unit, power.details["measures"], set(power.details["rails"])) == ("W", "rail INT", {"INT", "AUX"})
+    begun, ended = done.described["power"]["busy_s"]
+    joules = power.value * (ended - begun)
+    assert power.details["uj_per_inference"] == pytest.approx(1e6 * joules / power.details["frames"])
 
 
 def test_a_clock_that_is_not_what_its_register_says(board):

@@ -19,7 +19,8 @@ from hw.implement import random_vectors
 from hw.measure import yosys
 from hw.measure.delays import DelayModel
 from hw.measure.netlist_simulation import NetlistSimulation
-from hw.measure.toggles import INFERENCES, toggles
+from hw.measure.saif import saif
+from hw.measure.toggles import INFERENCES, simulate, toggles
 
 IN = range(10, 30)
 
@@ -109,6 +110,13 @@ def test_registers_with_enable_and_reset_and_their_toggles():
     net = found.netlist.numbers
     # Q: up once, down once; the inverter is one up at the start, then follows; enable and reset by the list above
     assert [int(found.toggles[net[bit]]) for bit in (5, 6, 10, 11)] == [2, 3, 3, 4]
+    assert (found.cycles, int(found.ones[net[5]]), int(found.ones[net[11]])) == (6, 1, 2)
+    text = saif(found, "top", 10.0)
+    assert "(DURATION 60000)" in text
+    assert "(INSTANCE tb\n  (INSTANCE top\n" in text
+    assert "(i11 (T0 40000) (T1 20000) (TX 0) (TC 4))" in text
+    assert "(y\\[0\\] (T0 50000) (T1 10000) (TX 0) (TC 2))" in text
+    assert text.count("(") == text.count(")")
 
 
 def test_lut_ram_reads_at_once_and_writes_at_the_edge_of_each_lane():
@@ -168,6 +176,11 @@ def test_the_mapped_netlist_computes_what_the_graph_does(mapped):
     others = sum(figure.details.get(name, 0.0) for name in ("mux", "ram"))
     assert figure.value == pytest.approx(sum(classes.values()) + others)
     assert figure.details["inferences"] == figure.details["inputs"] == INFERENCES
+    done = simulate(module, built, graph, random_vectors(graph, 300, 1))
+    assert (
+        f"(clk (T0 {5000 * 32 * done.cycles}) (T1 {5000 * 32 * done.cycles}) (TX 0) (TC {64 * done.cycles}))"
+        in saif(done, built.top, 10.0)
+    )
 
 
 def test_inputs_that_stay_toggle_less_and_one_wrong_cell_is_noticed(mapped):

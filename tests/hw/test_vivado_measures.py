@@ -73,6 +73,16 @@ def test_a_synthesized_design(behave, network, target, tmp_path):
     assert not any("untested" in figure.details for figure in found.values())
 
 
+def test_power_by_simulated_activity(behave, network, tmp_path):
+    """The stand-in wants the file, the instance in it, and a design to read it into."""
+    activity = f"(SAIFILE\n(INSTANCE tb\n  (INSTANCE {network.top}\n(NET )\n)))\n"
+    found = vivado.measure(network, ZYNQ, tmp_path / "x", activity=activity).figures
+    assert found["power"].details["activity"] == "activity.saif"
+    assert found["power"].provenance is Provenance.ESTIMATED
+    with pytest.raises(ToolRunError, match="Vivado ended with code 1"):
+        vivado.measure(network, ZYNQ, tmp_path / "y", activity=activity.replace(network.top, "other"))
+
+
 def test_a_routed_design(behave, network, tmp_path):
     phases = []
     behave(reports={"timing.rpt": Source(state="Routed").timing(wns=-2.5)})

@@ -23,6 +23,7 @@ from tcl_program import TclProgram, assert_is
 COMMANDS = (
     *("create_project", "read_verilog", "read_xdc", "synth_design", "opt_design", "place_design", "phys_opt_design"),
     *("route_design", "report_utilization", "report_timing_summary", "report_power"),
+    "read_saif",
     *("create_clock", "get_ports", "get_clocks", "all_outputs", "set_max_delay"),
 )
 STATES = ("read", "Synthesized", "optimized", "placed", "reoptimized", "Routed")
@@ -38,6 +39,7 @@ class OutOfContext(TclProgram):
     clock: float = 0.0
     bounded: set = field(default_factory=set)
     top: str = ""
+    activity: str = "---"
     COMMANDS = COMMANDS
 
     def _create_project(self, memory, option, part):
@@ -114,7 +116,15 @@ class OutOfContext(TclProgram):
         self._report("timing.rpt", self.source.timing(period=self.clock), arguments)
 
     def _report_power(self, *arguments):
-        self._report("power.rpt", self.source.power(), arguments)
+        self._report("power.rpt", self.source.power(activity=self.activity), arguments)
+
+    def _read_saif(self, option, path, name):
+        assert_is((option, path), ("-strip_path", f"tb/{self.top}"))
+        assert_is(self.state in ("Synthesized", "Routed"), True)
+        text = Path(name).read_text()
+        assert_is((text.count("("), text.startswith("(SAIFILE")), (text.count(")"), True))
+        assert_is(f"(INSTANCE tb\n  (INSTANCE {self.top}\n" in text, True)
+        self.activity = name
 
 
 def main(arguments):
