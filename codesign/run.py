@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -32,7 +33,8 @@ class Run:
     """A snapshot of a run. ``records`` are ordered by generation and place in it, whenever each ended.
 
     Where boards measured some of them during the search, records are as they are known by that: see
-    :mod:`codesign.board_loop.known`; ``corrections`` are what was applied.
+    :mod:`codesign.board_loop.known`; ``corrections`` are what was applied. ``stopped`` has the ``generation`` after
+    which the search ended early, and the ``reason``; None where it did not, by now.
     """
 
     folder: Path
@@ -44,6 +46,7 @@ class Run:
     generations: tuple[dict[str, Any], ...]
     reference: Point | None
     corrections: Corrections
+    stopped: Mapping[str, Any] | None
 
     @cached_property
     def constraints(self) -> tuple[Constraint, ...]:
@@ -158,6 +161,7 @@ def snapshot(folder: Path, store: Store) -> Run:
         tuple(store.generations()),
         tuple(reference) if reference is not None else None,
         known.corrections,
+        store.meta("stopped"),
     )
 
 

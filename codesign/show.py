@@ -130,6 +130,7 @@ def run_json(run: Run) -> dict[str, Any]:
         "counts": run.counts,
         "binding": run.binding,
         "generations": list(run.generations),
+        "stopped": run.stopped,
         "front": [record.digest for record in run.front],
         "boards": [board_json(result) for result in run.boards],
         "corrections": corrections_json(run),
