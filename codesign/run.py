@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -39,7 +40,8 @@ class Run:
     :mod:`codesign.board_loop.known`; ``corrections`` are what was applied, and ``stored`` are the records before.
     Of candidates that were trained again, ``records`` and ``finals`` are those of the training that is reported;
     ``retrained`` has all, and what was before. ``readings`` are what instruments that were asked for said of
-    candidates, by digest.
+    candidates, by digest. ``stopped`` has the ``generation`` after which the search ended early, and the ``reason``;
+    None where it did not, by now.
     """
 
     folder: Path
@@ -55,6 +57,7 @@ class Run:
     corrections: Corrections
     stored: tuple[Record, ...]
     readings: tuple[tuple[str, Reading], ...]
+    stopped: Mapping[str, Any] | None
 
     @cached_property
     def constraints(self) -> tuple[Constraint, ...]:
@@ -184,6 +187,7 @@ def snapshot(folder: Path, store: Store) -> Run:
         known.corrections,
         tuple(records),
         tuple(store.readings()),
+        store.meta("stopped"),
     )
 
 

@@ -45,7 +45,7 @@ def _users(name: str, inputs: int, outputs: int) -> Space:
         module = importlib.import_module(module_name)
     except Exception as error:  # noqa: BLE001  # a user's module may raise anything
         what = f"{type(error).__name__}: {error}"
-        raise StudyError(f"{where}: {module_name} cannot be imported ({what}); is its folder in PYTHONPATH?") from None
+        raise StudyError(f"{where}: {module_name} cannot be imported ({what}); is it beside the study?") from None
     if not callable(getattr(module, function, None)):
         known = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
         raise StudyError(f"{where}: {module_name} has no function {function!r}; {nearest(function, known)}")

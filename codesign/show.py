@@ -140,6 +140,7 @@ def run_json(run: Run) -> dict[str, Any]:
         "counts": run.counts,
         "binding": run.binding,
         "generations": list(run.generations),
+        "stopped": run.stopped,
         "front": [record.digest for record in run.front],
         "surrogate": surrogate_errors(run.generations),
         "retrained": {digest: retrained_json(one) for digest, one in run.retrained.items()},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -121,7 +122,10 @@ class Study(BaseModel):
 
 
 def load_study(path: Path) -> Study:
-    """Read a study file; StudyError names the file, the key and the offending value."""
+    """Read a study file; StudyError names the file, the key and the offending value.
+
+    What the study names is found from its folder: data, boards, parts, and the module of a space of the user's.
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -136,6 +140,8 @@ def load_study(path: Path) -> Study:
     for key in ("board", "part"):
         if (getattr(target, key) or "").endswith(".toml"):
             files[key] = _absolute(getattr(target, key), path.parent)
+    if ":" in study.search.space and (folder := _absolute(".", path.parent)) not in sys.path:
+        sys.path.append(folder)  # last: no module there takes the place of another
     return study.model_copy(update={"data": data, "target": target.model_copy(update=files)})
 
 

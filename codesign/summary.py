@@ -80,12 +80,15 @@ def fmax_note(figures: Sequence[tuple[Figure, Mode]]) -> str:
 
 
 def outcome_lines(run: Run) -> list[str]:
-    """What became of the candidates, and the budget that binds."""
+    """What became of the candidates, the budget that binds, and why the search ended early, if it did."""
     counts = run.counts
     dropped = f"{counts['dropped']} dropped early, " if counts["dropped"] else ""
     numbers = f"{counts['ok']} within budget, {counts['infeasible']} over, {dropped}{counts['failed']} failed"
     binding = f"binding: {_named(run, run.binding)}" if run.binding else "no budget binds"
-    return [f"{len(run.records)} candidates: {numbers}", binding]
+    lines = [f"{len(run.records)} candidates: {numbers}", binding]
+    if run.stopped:
+        lines.append(f"stopped after generation {run.stopped['generation'] + 1}: {run.stopped['reason']}")
+    return lines
 
 
 def closing(run: Run) -> str:

@@ -69,12 +69,12 @@ class Boards:
     def ask_last(self, generation: int, front: Sequence[Record]) -> bool:
         """Have members of the last front measured; False when there are none left to measure.
 
-        At most as many as the generations had together; ``generation`` counts on from the last one, by one with each
-        call, as what boards say may bring others onto the front.
+        At most as many as the generations that there were had together; ``generation`` counts on from the last one that
+        was planned, by one with each call, as what boards say may bring others onto the front.
         """
-        settings = self._study.search
-        done = sum(settings.generations <= (result.generation or 0) < generation for result in self._results)
-        most = self._study.board.per_generation * settings.generations - done
+        planned, held = self._study.search.generations, len(self._store.generations())
+        done = sum(planned <= (result.generation or 0) < generation for result in self._results)
+        most = self._study.board.per_generation * held - done
         return self._submit(generation, front, front, most)
 
     def conclude(self, front: Sequence[Record]) -> None:

@@ -111,6 +111,15 @@ def test_boards_measure_candidates_of_every_generation_and_the_last_front(folder
     assert listener.texts[-1] == f"{left} of {len(run.front)} front members were not measured on a board"
 
 
+def test_a_search_that_stops_early_measures_no_more_at_its_end(folder):
+    """Builds take hours: those of generations that were planned and never came are not made up for."""
+    text = TEXT.replace("generations = 3", "generations = 30") + "[stop]\nhours = 1e-9\n"
+    run = run_search(study_of(ONE, per_generation=1, text=text), folder, Bench({ONE: Board(scale=0.8)}))
+    assert len(run.generations) == 1
+    assert len(run.front) > 2
+    assert sorted(found.generation for found in run.boards) == [0, 30]
+
+
 def test_the_run_is_ranked_by_what_boards_said(folder):
     run = run_search(study_of(ONE, TWO), folder, boards())
     fits = run.corrections.fits

@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import replace
+from types import SimpleNamespace
 
 import analytic_evaluation
 import pytest
@@ -11,9 +12,12 @@ from search_entry import result
 from codesign.errors import CodesignError, ModelError, RunError, StorageError, TargetError
 from codesign.evaluate import Evaluator
 from codesign.jobs import candidate_seconds
+from codesign.judging import Judge
 from codesign.listener import Listener
-from codesign.loop import search
+from codesign.loop import _Loop, search
+from codesign.measurement import Measurement
 from codesign.run import find_run, read_run, run_folder
+from codesign.store import Store
 from codesign.study import Study, parse_study
 from nas.indicators import dominates
 from nas.spaces import mlp
@@ -60,6 +64,21 @@ def test_hypervolume_never_falls_and_its_reference_is_stored(folder):
         if record.generation == 0 and "latency_cycles" in record.measurement.figures
     )
     assert run.reference == pytest.approx((0.9, 1.1 * worst, 13300.0))
+
+
+def test_what_is_no_number_has_no_part_in_the_reference(folder):
+    run = run_search(SMALL, folder)
+    judge = Judge(SMALL.search.objectives, run.constraints, 100.0)
+    good = next(record for record in run.records if record.status == "ok")
+    figures = good.measurement.figures
+    nothing = replace(figures["latency_cycles"], value=float("nan"))
+    bad = judge.judged(replace(good, measurement=Measurement({**figures, "latency_cycles": nothing})))
+    assert bad.status == "failed"
+    (folder.parent / "other").mkdir()
+    with Store.open(folder.parent / "other") as store:
+        part = SimpleNamespace(study=SMALL, task=run.task, judge=judge, store=store)
+        reference = _Loop._reference(part, [bad, good])
+    assert reference == pytest.approx((0.9, 1.1 * judge.point(good)[1], 13300.0))
 
 
 def test_the_reference_takes_the_budgets_where_they_exist(folder):

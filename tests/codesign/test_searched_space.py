@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
+import sys
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from codesign.errors import RunError, StorageError, StudyError
 from codesign.loop import search
 from codesign.run import read_run
 from codesign.searched_space import searched_space
-from codesign.study import parse_study
+from codesign.study import load_study, parse_study
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "extending.md"
 EXAMPLE = re.search(r"<!-- funnel.py -->\n```python\n(.*?)```\n\n```toml\n(.*?)```", PAGE.read_text(), re.DOTALL)
@@ -49,6 +50,19 @@ def test_the_documented_space_is_searched(module, tmp_path, behave):
     assert search(example, run.folder, workers=1, evaluation="analytic_evaluation") == run
 
 
+def test_the_module_is_found_beside_the_study(tmp_path, monkeypatch):
+    """Nowhere else: scripts/codesign takes PYTHONPATH away, so that nothing there stands before what is ours."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.chdir("/")
+    (tmp_path / "space_beside.py").write_text(EXAMPLE[1])
+    (tmp_path / "study.toml").write_text('[search]\nspace = "space_beside:funnel"\n')
+    assert searched_space(load_study(tmp_path / "study.toml"), 4, 2).name == "funnel"
+    before = list(sys.path)
+    load_study(tmp_path / "study.toml")
+    assert sys.path == before
+    assert before[-1] == str(tmp_path)
+
+
 def test_what_the_study_does_not_change_is_left_to_a_users_space(module):
     module(EXAMPLE[1])
     genes = {gene.key: gene.choices for gene in searched_space(study('[search]\nspace = "funnel:funnel"'), 4, 2).genes}
@@ -69,7 +83,7 @@ def test_the_named_space_takes_all_of_the_section():
 OWN = 'space = "funnel:funnel"\n[space]\ngenes = '
 BAD = {
     'space = "nowhere:f"': 'search.space = "nowhere:f": nowhere cannot be imported (ModuleNotFoundError: No module '
-    "named 'nowhere'); is its folder in PYTHONPATH?",
+    "named 'nowhere'); is it beside the study?",
     'space = "funnel:funel"': "search.space = \"funnel:funel\": funnel has no function 'funel'; did you mean funnel?",
     OWN + "{tapr = [1]}": "the space funnel has no gene 'tapr'; did you mean taper?",
     OWN + "{taper = []}": "the gene 'taper' of the space funnel has no choices: []; give it some",

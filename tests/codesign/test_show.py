@@ -107,7 +107,7 @@ def test_run_as_json(searched, capsys):
     values = json.loads(printed(capsys, "--json"))
     assert set(values) == {
         "run", "searching_process", "study", "task", "objectives", "constraints", "reference", "counts", "binding",
-        "generations", "front", "boards", "corrections", "instruments", "candidates",
+        "generations", "stopped", "front", "boards", "corrections", "instruments", "candidates",
     }  # fmt: skip
     assert values["front"] == [record.digest for record in searched.front]
     assert values["counts"] == searched.counts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from types import SimpleNamespace
 
@@ -15,9 +16,12 @@ from codesign.listener import Listener
 from codesign.loop import search
 from codesign.measurement import Figure, Measurement, Provenance
 from codesign.record import Record
+from codesign.report.page import page
 from codesign.run import read_run
+from codesign.show import run_json
 from codesign.store import Store
 from codesign.study import Study, parse_study
+from codesign.summary import closing
 from nas.algorithms import ALGORITHMS
 
 
@@ -67,6 +71,10 @@ def test_a_reached_target_ends_the_search_and_it_stays_ended(tmp_path, behave):
     assert good
     assert min(record.generation for record in good) == len(run.generations) - 1 < 29
     assert run_search(early, tmp_path / "r") == run
+    assert message in closing(run)
+    assert html.escape(message) in page(run)
+    last = len(run.generations) - 1
+    assert run_json(run)["stopped"] == {"generation": last, "reason": message.partition(": ")[2]}
 
 
 def test_a_stalled_hypervolume_ends_the_search(tmp_path, behave):
