@@ -100,7 +100,7 @@ class _Loop:
         self.listener = jobs.listener
         self.archive = boards.archive  # as it is stored; what is known of it now is in ``known``
         self.known = boards.known((), 0)
-        self.space = searched_space(study, task.inputs, task.outputs)
+        self.space = searched_space(study, task.inputs, task.outputs, task.image)
         chosen = study.search
         sizes = (len(chosen.objectives), len(judge.constraints), chosen.population, chosen.generations)
         self.algorithm = ALGORITHMS[chosen.algorithm](self.space, Settings(*sizes, study.study.seed))
