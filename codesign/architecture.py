@@ -164,6 +164,9 @@ class Architecture:
                 f"an image of {self.image} is not of {self.inputs} inputs",
             ),
         ]
+        pixels = math.prod(self.image[:2]) if self.image and self.hardware.mode == "folded" else 1
+        words = f"folding must be at least {pixels}, a cycle for every pixel, not {self.hardware.folding}"
+        checks.append((self.hardware.folding >= pixels, words))
         extent = min(self.image[:2]) if self.image else 1
         for layer in self.convolutions:
             checks += [

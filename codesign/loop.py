@@ -30,7 +30,7 @@ from codesign.workers import Outcome
 from nas.algorithm import Settings, Told
 from nas.algorithms import ALGORITHMS
 from nas.indicators import Point, hypervolume
-from nas.space import Genome
+from nas.space import Genome, Space
 
 EVALUATION = "codesign.evaluate"
 """The module that describes, bounds and evaluates candidates: see :class:`codesign.jobs.Evaluation`."""
@@ -61,6 +61,7 @@ def search(
     constraints = study_constraints(study, task)  # a budget that makes no sense leaves no run behind
     judge = Judge(study.search.objectives, constraints, study.target.clock_mhz)
     listener, board_tools = listener or Listener(), board_tools or BoardTools()
+    space = searched_space(study, task.inputs, task.outputs, task.image)  # nor does a space without networks
     require_hosts(study, task, board_tools, listener.message)
     factory = partial(make_handler, evaluation, study)
     with (
@@ -68,7 +69,7 @@ def search(
         Jobs(Crew(workers, cluster), factory, run_folder, candidate_seconds(study, task), listener) as jobs,
         Boards(study, run_folder, store, judge, board_tools, listener, jobs.check) as boards,
     ):
-        loop = _Loop(study, task, judge, module.lower_bound, store, jobs, boards)
+        loop = _Loop(study, task, space, judge, module.lower_bound, store, jobs, boards)
         try:
             loop.explore()
             loop.finalize()
@@ -89,18 +90,18 @@ class _Loop:
         self,
         study: Study,
         task: Task,
+        space: Space,
         judge: Judge,
         bound: LowerBound,
         store: Store,
         jobs: Jobs,
         boards: Boards,
     ) -> None:
-        self.study, self.task, self.judge, self.bound = study, task, judge, bound
+        self.study, self.task, self.space, self.judge, self.bound = study, task, space, judge, bound
         self.store, self.jobs, self.boards = store, jobs, boards
         self.listener = jobs.listener
         self.archive = boards.archive  # as it is stored; what is known of it now is in ``known``
         self.known = boards.known((), 0)
-        self.space = searched_space(study, task.inputs, task.outputs, task.image)
         chosen = study.search
         sizes = (len(chosen.objectives), len(judge.constraints), chosen.population, chosen.generations)
         self.algorithm = ALGORITHMS[chosen.algorithm](self.space, Settings(*sizes, study.study.seed))

@@ -19,6 +19,7 @@ def searched_space(study: Study, inputs: int, outputs: int, image: tuple[int, in
     Of [space], any but mlp takes ``genes`` and what differs from the defaults. Raises StudyError for a space that
     cannot be made, and for choices that it does not have or that give no network.
     """
+    _require_targets_in_budget(study)
     name, given = study.search.space, study.space
     choices, tied = given.choices(), given.tied()
     if name in SPACES:
@@ -31,6 +32,20 @@ def searched_space(study: Study, inputs: int, outputs: int, image: tuple[int, in
     space = space.with_choices({**choices, **given.genes}).with_tied(tied)
     space.check()
     return space
+
+
+def _require_targets_in_budget(study: Study) -> None:
+    """The solver takes all the cycles that a target allows, so that one beyond the budget gives no valid network."""
+    budget, clock = study.budget, study.target.clock_mhz
+    for target in study.space.target if "solved" in study.space.mode else ():
+        kind, _, cycles = target.partition(" ")
+        over = kind == "latency" and budget.latency_us is not None and int(cycles) > budget.latency_us * clock
+        slow = kind == "interval" and budget.fps is not None and int(cycles) * budget.fps > 1e6 * clock
+        if over or slow:
+            limit = f"budget.latency_us = {budget.latency_us}" if over else f"budget.fps = {budget.fps}"
+            raise StudyError(
+                f'space.target = "{target}" at {clock:g} MHz contradicts {limit}: lower it or change the budget'
+            )
 
 
 def _of_images(study: Study, image: tuple[int, int, int] | None, outputs: int) -> Space:

@@ -50,7 +50,7 @@ def _pixels(architecture: Architecture) -> int:
         pixels, steps = height * width, 1
         if architecture.hardware.mode == "folded":
             shape = layer.kernel**2 * channels, layer.filters
-            steps = fold(*shape, max(1, architecture.hardware.folding // pixels)).steps(*shape)
+            steps = fold(*shape, architecture.hardware.folding // pixels).steps(*shape)
         found.append(pixels * steps)
     return max(found)
 

@@ -96,6 +96,29 @@ def test_spaces_of_images_want_images():
         searched_space(hosts, 64, 10, (8, 8, 1))
 
 
+def test_a_folding_below_the_pixels_is_no_network():
+    chosen = parse_study('[search]\nspace = "convnet"\n[space]\nmode = ["folded"]\nfolding = [8, 64]', "x")
+    message = (
+        r"the gene 'folding' = 8 of the space convnet gives no network: folding must be at least 64, a cycle for every"
+    )
+    with pytest.raises(StudyError, match=message):
+        searched_space(chosen, 64, 10, (8, 8, 1))
+
+
+@pytest.mark.parametrize(
+    ("target", "budget", "limit"),
+    [
+        ("latency 100", "latency_us = 0.5", "budget.latency_us = 0.5"),
+        ("interval 50", "fps = 3e6", "budget.fps = 3000000.0"),
+    ],
+)
+def test_a_target_beyond_the_budget_is_a_contradiction(target, budget, limit):
+    chosen = parse_study(f'[space]\nmode = ["solved"]\ntarget = ["{target}"]\n[budget]\n{budget}', "x")
+    message = f'space.target = "{target}" at 100 MHz contradicts {limit}: lower it or change the budget'
+    with pytest.raises(StudyError, match=message):
+        searched_space(chosen, 64, 10)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("space", ["convnet", "densenet"])
 def test_a_search_of_images_ends_with_a_measured_front(tmp_path, space):
@@ -105,7 +128,7 @@ def test_a_search_of_images_ends_with_a_measured_front(tmp_path, space):
     }
     text = (
         f'[space]\ngenes = {{{counted[space]}, kernel = [3]}}\n[search]\nspace = "{space}"\n'
-        "population = 2\ngenerations = 2\nepochs = 3\n"
+        "population = 2\ngenerations = 1\nepochs = 3\n"
     )
     chosen = parse_study(text, "x")
     run = search(chosen, tmp_path / "run", workers=2)

@@ -18,7 +18,7 @@ CHOICES = {
     "target": ("fastest", "interval 2000", "latency 5000"),
     "weights": ("ternary", "binary"),
     "threshold": (0.3, 0.7, 1.5),
-    "folding": (64, 4096),
+    "folding": (1100, 4096),
 }
 IMAGES = st.tuples(st.integers(1, 33), st.integers(1, 33), st.integers(1, 3))
 
