@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from functools import cached_property
 from typing import Any, Literal
 
 Activation = Literal["ternary", "2", "3", "4"]
@@ -20,8 +23,14 @@ THRESHOLD, THRESHOLDS = 0.7, (0.3, 1.5)
 """TOT-Net's factor of the mean magnitude below which a ternary weight is 0, and the range that can be searched."""
 LEARNING_RATE = 0.02
 PRUNED_MOST = 0.9
-Mode = Literal["parallel", "folded"]
-MODES: tuple[Mode, ...] = ("parallel", "folded")
+Mode = Literal["parallel", "folded", "solved"]
+MODES: tuple[Mode, ...] = ("parallel", "folded", "solved")
+KERNELS = (1, 3, 5)
+"""Rows and columns of a convolution's window."""
+DROPOUT = 0.2
+"""Share of a joined layer's outputs that training leaves out (DeepMaker's template)."""
+TARGET = r"fastest|(interval|latency) [1-9]\d{0,8}"
+"""What the folding of every layer can be found for."""
 
 
 @dataclass(frozen=True)
@@ -33,14 +42,32 @@ class DenseLayer:
 
 
 @dataclass(frozen=True)
+class ConvLayer:
+    """A convolution of ``filters`` x ``kernel`` x ``kernel`` over an image, through ``activation``; same padding.
+
+    ``joined``: what it gives is put behind the channels that it read, with :data:`DROPOUT` in training. ``pool``: then
+    the largest of each ``pool`` x ``pool`` pixels is taken.
+    """
+
+    filters: int
+    kernel: int
+    activation: Activation
+    pool: int = 1
+    joined: bool = False
+
+
+@dataclass(frozen=True)
 class Hardware:
     """How the network becomes RTL.
 
-    ``folding`` is the target initiation interval of each layer in clock cycles; 1 in parallel mode.
+    ``folding`` is the target initiation interval of each layer in clock cycles; 1 in parallel mode. In solved mode
+    every layer's mode and folding are found for ``target``: ``interval N`` or ``latency N`` in clock cycles with the
+    least hardware, or ``fastest`` within the budget.
     """
 
     mode: Mode
     folding: int = 1
+    target: str = ""
 
 
 def _require(checks: Sequence[tuple[bool, str]]) -> None:
@@ -87,7 +114,10 @@ class Training:
 
 @dataclass(frozen=True)
 class Architecture:
-    """A multi-layer perceptron: ``inputs`` -> hidden layers -> ``outputs`` linear logits."""
+    """A network: ``inputs`` -> convolutions, if any -> hidden dense layers -> ``outputs`` linear logits.
+
+    ``image`` is (height, width, channels) of what the convolutions read: ``inputs`` values row by row.
+    """
 
     inputs: int
     outputs: int
@@ -97,10 +127,14 @@ class Architecture:
     hardware: Hardware
     weights: Weights = "ternary"
     training: Training = Training()
+    image: tuple[int, int, int] | None = None
+    convolutions: tuple[ConvLayer, ...] = ()
 
     def __post_init__(self) -> None:
         """Reject what no stage could build."""
+        hardware = self.hardware
         checks = [
+            *self._image_checks(),
             (self.inputs >= 1, f"inputs must be at least 1, not {self.inputs}"),
             (self.outputs >= 1, f"outputs must be at least 1, not {self.outputs}"),
             (1 <= self.input_bits <= 8, f"input_bits must be 1 to 8, not {self.input_bits}"),
@@ -112,8 +146,12 @@ class Architecture:
             (self.hardware.mode in MODES, f"mode must be among {MODES}, not {self.hardware.mode!r}"),
             (self.hardware.folding >= 1, f"folding must be at least 1, not {self.hardware.folding}"),
             (
-                self.hardware.mode == "folded" or self.hardware.folding == 1,
-                f"parallel mode has folding 1, not {self.hardware.folding}",
+                hardware.mode == "folded" or hardware.folding == 1,
+                f"{hardware.mode} mode has folding 1, not {hardware.folding}",
+            ),
+            (
+                bool(re.fullmatch(TARGET, hardware.target)) if hardware.mode == "solved" else not hardware.target,
+                f"solved mode has a target, interval N, latency N or fastest, others none: {hardware.target!r}",
             ),
             (self.weights in WEIGHTS, f"weights must be among {WEIGHTS}, not {self.weights!r}"),
             (
@@ -123,10 +161,46 @@ class Architecture:
         ]
         _require(checks)
 
+    def _image_checks(self) -> list[tuple[bool, str]]:
+        checks = [
+            ((self.image is None) == (not self.convolutions), "an image and convolutions go together: give both"),
+            (
+                self.image is None or (min(self.image) >= 1 and math.prod(self.image) == self.inputs),
+                f"an image of {self.image} is not of {self.inputs} inputs",
+            ),
+        ]
+        pixels = math.prod(self.image[:2]) if self.image and self.hardware.mode == "folded" else 1
+        words = f"folding must be at least {pixels}, a cycle for every pixel, not {self.hardware.folding}"
+        checks.append((self.hardware.folding >= pixels, words))
+        extent = min(self.image[:2]) if self.image else 1
+        for layer in self.convolutions:
+            checks += [
+                (layer.filters >= 1, f"filters must be at least 1: {layer}"),
+                (layer.kernel in KERNELS, f"kernel must be among {KERNELS}: {layer}"),
+                (layer.activation in ACTIVATIONS, f"activations must be among {ACTIVATIONS}: {layer}"),
+                (1 <= layer.pool <= extent, f"pool must be 1 to {extent}, the image's extent there: {layer}"),
+            ]
+            extent //= max(layer.pool, 1)
+        return checks
+
+    def shapes(self) -> tuple[tuple[int, int, int], ...]:
+        """Of the image that each convolution reads, and of what the last one gives: (height, width, channels)."""
+        found = [self.image] if self.image else []
+        for layer in self.convolutions:
+            height, width, channels = found[-1]
+            kept = channels if layer.joined else 0
+            found.append((height // layer.pool, width // layer.pool, kept + layer.filters))
+        return tuple(found)
+
+    @property
+    def features(self) -> int:
+        """Inputs of the first dense layer."""
+        return math.prod(self.shapes()[-1]) if self.convolutions else self.inputs
+
     @property
     def widths(self) -> tuple[int, ...]:
-        """Vector lengths from the input to the logits."""
-        return (self.inputs, *(layer.units for layer in self.hidden), self.outputs)
+        """Vector lengths of the dense layers, from the first one's inputs to the logits."""
+        return (self.features, *(layer.units for layer in self.hidden), self.outputs)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values: :meth:`from_json` gives back an equal value.
@@ -138,6 +212,10 @@ class Architecture:
         values["hidden"] = list(values["hidden"])
         if not self.training.pruning:
             del values["training"]["pruning"]
+        values["convolutions"] = list(values["convolutions"])
+        values["image"] = list(self.image) if self.image else None
+        if not self.hardware.target:
+            del values["hardware"]["target"]
         return {key: value for key, value in values.items() if key not in _DEFAULTS or value != _DEFAULTS[key]}
 
     @classmethod
@@ -145,13 +223,20 @@ class Architecture:
         """Inverse of :meth:`to_json`; unknown and missing keys raise ``ValueError``."""
         given = dict(_exactly(cls, values, optional=_DEFAULTS))
         given["hidden"] = tuple(DenseLayer(**_exactly(DenseLayer, layer)) for layer in given["hidden"])
-        given["hardware"] = Hardware(**_exactly(Hardware, given["hardware"]))
+        given["hardware"] = Hardware(**_exactly(Hardware, given["hardware"], optional=("target",)))
+        if "convolutions" in given:
+            layers = (_exactly(ConvLayer, layer) for layer in given["convolutions"])
+            given |= {"convolutions": tuple(ConvLayer(**layer) for layer in layers), "image": tuple(given["image"])}
         if "training" in given:
             given["training"] = Training(**_exactly(Training, given["training"], optional=("pruning",)))
         return cls(**given)
 
     def digest(self) -> str:
         """SHA-256 of the whole candidate, in hex."""
+        return self._own_digest
+
+    @cached_property
+    def _own_digest(self) -> str:
         return _digest(self.to_json())
 
     def network_digest(self) -> str:
@@ -161,17 +246,32 @@ class Architecture:
         return _digest(values)
 
     def words(self) -> str:
-        """The network in one short line, e.g. ``64x4b-24t-10 bn parallel``."""
-        hidden = "".join(
-            f"-{layer.units}{'t' if layer.activation == 'ternary' else f'q{layer.activation}'}" for layer in self.hidden
+        """The network in one short line, e.g. ``64x4b-24t-10 bn parallel``, ``8x8x1x2b-16c3t/2-10 fastest``."""
+        layers = "".join(
+            f"-{'+' if layer.joined else ''}{layer.filters}c{layer.kernel}{_short(layer.activation)}"
+            + (f"/{layer.pool}" if layer.pool > 1 else "")
+            for layer in self.convolutions
         )
+        layers += "".join(f"-{layer.units}{_short(layer.activation)}" for layer in self.hidden)
+        inputs = "x".join(map(str, self.image or (self.inputs,)))
         norm = " bn" if self.batch_norm else ""
         binary = " binary" if self.weights == "binary" else ""
-        fold = f" folded/{self.hardware.folding}" if self.hardware.mode == "folded" else " parallel"
-        return f"{self.inputs}x{self.input_bits}b{hidden}-{self.outputs}{binary}{norm}{fold}{self.training.words()}"
+        fold = " parallel" if self.hardware.mode == "parallel" else f" folded/{self.hardware.folding}"
+        if self.hardware.mode == "solved":
+            fold = f" {self.hardware.target}"
+        return f"{inputs}x{self.input_bits}b{layers}-{self.outputs}{binary}{norm}{fold}{self.training.words()}"
 
 
-_DEFAULTS = {"weights": "ternary", "training": {k: v for k, v in asdict(Training()).items() if k != "pruning"}}
+def _short(activation: Activation) -> str:
+    return "t" if activation == "ternary" else f"q{activation}"
+
+
+_DEFAULTS: dict[str, Any] = {
+    "weights": "ternary",
+    "training": {key: value for key, value in asdict(Training()).items() if key != "pruning"},
+    "image": None,
+    "convolutions": [],
+}
 
 
 def _exactly(cls: type, values: Mapping[str, Any], optional: Iterable[str] = ()) -> Mapping[str, Any]:

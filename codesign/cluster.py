@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import pickle
 import queue
 import re
 import time
@@ -66,7 +67,7 @@ class ClusterPool:
         message: Callable[[str], None],
     ) -> None:
         self._address, self._on_stage, self._message = address, on_stage, message
-        self._session = Session(f"codesign-{uuid.uuid4().hex}", factory, limit_seconds)
+        self._session = Session(f"codesign-{uuid.uuid4().hex}", pickle.dumps(factory), limit_seconds)
         self._store = ArtifactStore(run_folder)
         self._members: dict[str, _Member] = {}
         self._numbers = itertools.count()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import pickle
 import platform
 import shutil
 import tempfile
@@ -63,10 +64,13 @@ def this_code() -> Code:
 
 @dataclass(frozen=True)
 class Session:
-    """One search, as its workers know it: they open it with its first job."""
+    """One search, as its workers know it: they open it with its first job.
+
+    ``factory`` is pickled, once for all jobs: it gives the factory of handlers for a folder.
+    """
 
     name: str
-    factory: Callable[[Path], Handler]
+    factory: bytes
     limit_seconds: float
 
 
@@ -98,7 +102,8 @@ class _Bench:
         self.session = session
         self.stage, self.since = "starting", time.monotonic()
         self.folder = Path(tempfile.mkdtemp(prefix="codesign-"))
-        factory = functools.partial(session.factory, self.folder)
+        make: Callable[[Path], Handler] = pickle.loads(session.factory)  # noqa: S301  # sent by our own coordinator
+        factory = functools.partial(make, self.folder)
         self.pool = WorkerPool(1, factory, limit_seconds=session.limit_seconds, on_stage=self._on_stage)
 
     def do(self, key: str, parcel: Parcel, report: Callable[[str], None], is_wanted: Callable[[], bool]) -> Parcel:

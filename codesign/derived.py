@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping
 
-from codesign.architecture import Architecture
+from codesign.architecture import Activation, Architecture
 from codesign.measurement import Figure, Measurement, Provenance
 from codesign.target import Target
 
@@ -39,16 +39,28 @@ def largest_share(figures: Mapping[str, Figure], resources: Mapping[str, int]) -
 
 
 def parameters(architecture: Architecture) -> int:
-    """Weights, zeros included, and one offset per unit."""
-    return sum((n_in + 1) * n_out for n_in, n_out in itertools.pairwise(architecture.widths))
+    """Weights, zeros included, and one offset per unit or filter."""
+    dense = sum((n_in + 1) * n_out for n_in, n_out in itertools.pairwise(architecture.widths))
+    shapes = zip(architecture.convolutions, architecture.shapes(), strict=False)
+    return dense + sum((layer.kernel**2 * channels + 1) * layer.filters for layer, (_, _, channels) in shapes)
 
 
 def bit_operations(architecture: Architecture) -> int:
     """Multiplications times the bits of both factors (van Baalen et al., Bayesian Bits, 2020); ternary has 2 bits."""
-    kernel = 1 if architecture.weights == "binary" else 2
-    hidden = (2 if layer.activation == "ternary" else int(layer.activation) for layer in architecture.hidden)
-    shapes = itertools.pairwise(architecture.widths)
-    return sum(
-        n_in * n_out * bits * kernel
-        for (n_in, n_out), bits in zip(shapes, (architecture.input_bits, *hidden), strict=True)
-    )
+    kernel, total = 1 if architecture.weights == "binary" else 2, 0
+    channels = architecture.image[2] if architecture.image else architecture.inputs
+    read = channels * architecture.input_bits  # bits of all channels of a pixel, or of a vector
+    for layer, (height, width, _) in zip(architecture.convolutions, architecture.shapes(), strict=False):
+        total += height * width * layer.kernel**2 * read * layer.filters * kernel
+        read = layer.filters * _bits(layer.activation) + (read if layer.joined else 0)
+    if architecture.convolutions:
+        height, width, _ = architecture.shapes()[-1]
+        read *= height * width
+    for dense in architecture.hidden:
+        total += read * dense.units * kernel
+        read = dense.units * _bits(dense.activation)
+    return total + read * architecture.outputs * kernel
+
+
+def _bits(activation: Activation) -> int:
+    return 2 if activation == "ternary" else int(activation)

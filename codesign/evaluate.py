@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import tempfile
 import time
@@ -15,12 +16,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from boards.catalogue import load_target
+from codesign import solving
 from codesign.accuracy import OUTPUT_FILE
 from codesign.architecture import Architecture
 from codesign.artifacts import ArtifactStore
 from codesign.cli import version
 from codesign.derived import derived
-from codesign.errors import CandidateError, MismatchError, ModelError
+from codesign.errors import CandidateError, MismatchError, ModelError, TargetError
 from codesign.measurement import Figure, Measurement, Provenance
 from codesign.record import Final, Record
 from codesign.robustness import Subject, asked, robustness
@@ -44,6 +46,8 @@ __all__ = ["Evaluator", "describe", "lower_bound"]
 
 _SAMPLES, _RANDOM = 768, 512
 _NEXT_SEED = 1_000_003  # between trainings of a candidate: far from the seeds that people give to studies
+_BEATS, _FEWEST = 9_600, 12
+"""Pixels of all images of the data that every level is compared on, and images at least."""
 
 
 def describe(study: Study) -> Task:
@@ -62,6 +66,7 @@ def describe(study: Study) -> Task:
         target=_target(study),
         data_digest=dataset.digest(),
         targets=dataset.targets,
+        image=dataset.image_shape,
     )
 
 
@@ -102,6 +107,7 @@ class Evaluator:
         self.dataset: Dataset = _dataset(study)
         self.split: Split = split(self.dataset, study.data.validation, study.study.seed)
         self.artefacts = ArtifactStore(run_folder)
+        self.room = solving.room(study, self.target)
 
     def evaluate(self, architecture: Architecture, report: StageReport, again: int = 0) -> Record:
         """Train, build and measure one candidate; what fails is a failed record with reason and log.
@@ -111,7 +117,13 @@ class Evaluator:
         with tempfile.TemporaryDirectory(prefix="codesign-") as scratch:
             work = _Work(Path(scratch), report)
             try:
+                if architecture.hardware.mode == "solved":
+                    with work.stage("planning"):
+                        solving.require_fit(self._untrained(architecture), architecture, self.room)
                 measurement = self._measure(architecture, work, again)
+            except TargetError as error:
+                reason = f"not trained: {error}"
+                return Record(architecture, "infeasible", reason, seconds=work.seconds)
             except (CandidateError, ModelError) as error:  # a network that cannot be exact is no fault of the user
                 self._keep_files(work)
                 log = error.log if isinstance(error, CandidateError) else ""
@@ -183,7 +195,8 @@ class Evaluator:
             work.artefacts["graph.json"] = self._put_json(graph.to_json())
             x = self._vectors(graph, architecture, input_format)
             self_check(model, graph, x)
-        built = implement(graph, architecture.hardware, self.target, x, work.folder, stage=work.stage)
+            hardware, foldings = solving.solved(graph, architecture, self.room)
+        built = implement(graph, hardware, self.target, x, work.folder, foldings=foldings, stage=work.stage)
         work.artefacts["rtl.json"] = self._put_json(dict(built.design.files))
         work.artefacts["design.json"] = self._put_json(built.design.schedule())
         work.artefacts[built.netlist.name] = self.artefacts.put(built.netlist.read_bytes())
@@ -234,6 +247,21 @@ class Evaluator:
         )
         return canonical.canonicalize(trained, architecture, input_format), input_format
 
+    def _untrained(self, architecture: Architecture) -> Graph:
+        """The graph of the network as training finds it: of its final shape, and about its final density."""
+        from hw.hls4ml_flow import parse
+        from hw.lower import lower
+        from quant import canonical
+        from quant.build import build
+        from quant.tf import forget_models
+
+        forget_models()
+        data = (self.split.x_train, self.study.data.scale, architecture.input_bits, self.dataset.image_shape)
+        input_format = fit(*data)
+        model = build(architecture, input_format, _seed(architecture, self.study.study.seed))
+        exact = canonical.canonicalize(model, architecture, input_format)
+        return lower(parse(exact, self.target.part.name, self.target.clock_mhz))
+
     def _error(self, model: Any, input_format: InputFormat, outputs: OutputFormat | None) -> Figure:
         x_val = input_format.quantized_real(self.split.x_val)
         return model_error(model, x_val, self.split.y_val, outputs)
@@ -255,8 +283,10 @@ class Evaluator:
         """Integers (n, inputs) that every level is compared on: validation and training inputs, then random ones."""
         from hw.implement import random_vectors
 
-        real = np.concatenate([self.split.x_val[: _SAMPLES // 2], self.split.x_train])[:_SAMPLES]
-        count = max(_RANDOM, _SAMPLES + _RANDOM - len(real))  # small datasets are made up with random vectors
+        beats = math.prod(graph.input.dims[:-1])
+        most = min(_SAMPLES, max(_FEWEST, _BEATS // beats))  # simulation takes its time for every pixel
+        real = np.concatenate([self.split.x_val[: most // 2], self.split.x_train])[:most]
+        count = most + most * _RANDOM // _SAMPLES - len(real)  # small datasets are made up with random vectors
         random = random_vectors(graph, count, _seed(architecture, self.study.study.seed))
         return np.concatenate([input_format.quantize(real), random])
 

@@ -68,6 +68,7 @@ def search(
     space = searched_space(study, task.inputs, task.outputs)  # nor one that cannot be made
     judge = Judge(study.search.objectives, constraints, study.target.clock_mhz)
     listener, board_tools = listener or Listener(), board_tools or BoardTools()
+    space = searched_space(study, task.inputs, task.outputs, task.image)  # nor does a space without networks
     require_hosts(study, task, board_tools, listener.message)
     factory = partial(make_handler, evaluation, study)
     with (

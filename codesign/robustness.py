@@ -74,7 +74,7 @@ def flipped(graph: Graph, rate: float, rng: np.random.Generator, *, binary: bool
     """
     nodes = []
     for node in graph.nodes:
-        if node.op is Op.DENSE:
+        if node.op in (Op.DENSE, Op.CONV):
             trits = node.tensors["trits"]
             sign, magnitude = trits < 0, trits != 0
             sign = sign ^ (rng.random(trits.shape) < rate)

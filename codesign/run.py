@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
@@ -219,7 +220,7 @@ def _claim(store: Store, folder: Path, study: Study, task: Task) -> None:
             raise RunError(
                 f"{folder} holds another study named {study.name!r}:\n  "
                 + "\n  ".join(changed)
-                + "\nundo the change to continue that search, or give the new study another study.name"
+                + f'\nundo the change to continue that search, or search anew with study.name = "{_free_name(folder)}"'
             )
     described = store.meta("task")
     if described is None:
@@ -230,6 +231,12 @@ def _claim(store: Store, folder: Path, study: Study, task: Task) -> None:
             "under another study.name"
         )
     _write_study(folder / "study.toml", study)
+
+
+def _free_name(folder: Path) -> str:
+    """The first of NAME-2, NAME-3, ... that no run has."""
+    names = (f"{folder.name}-{number}" for number in itertools.count(2))
+    return next(name for name in names if not folder.with_name(name).exists())
 
 
 def _write_study(path: Path, study: Study) -> None:

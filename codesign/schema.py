@@ -11,6 +11,7 @@ from codesign.architecture import (
     ACTIVATIONS,
     LEARNING_RATE,
     PRUNED_MOST,
+    TARGET,
     THRESHOLD,
     THRESHOLDS,
     Mode,
@@ -20,6 +21,7 @@ from codesign.architecture import (
 from codesign.errors import nearest
 from codesign.target import BOARD, CLOCK_MHZ, VIRTUAL
 from nas.algorithms import DEEPMAKER
+from nas.image_spaces import IMAGE_SPACES
 from nas.space import Choice
 from nas.spaces import FOLDINGS, INPUT_BITS, SPACES, WIDTHS
 from quant.names import KERAS_FILES
@@ -29,7 +31,7 @@ OPENML = "openml:"
 _SHARE = r"^(100(\.0+)?|\d{1,2}(\.\d+)?)%$"
 _TEXT = r"^[^\x00]+$"  # no path has a NUL
 _HOST = rf"^({VIRTUAL}[\w.-]+|([\w.][\w.-]*@)?[A-Za-z0-9][A-Za-z0-9.-]*)$"
-_SPACE = rf"^({'|'.join(SPACES)}|[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*)$"
+_SPACE = rf"^({'|'.join((*SPACES, *IMAGE_SPACES))}|[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*)$"
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 
 
@@ -189,7 +191,8 @@ class SearchSection(_Section):
     space: str = _key(
         "mlp",
         "family of networks",
-        '"mlp" (multi-layer perceptrons), or MODULE:FUNCTION that makes a space of your own',
+        '"mlp" (multi-layer perceptrons), "convnet" or "densenet" (both for images), or MODULE:FUNCTION that makes '
+        "a space of your own",
         pattern=_SPACE,
     )
     objectives: tuple[ObjectiveName, ...] = _key(
@@ -273,6 +276,7 @@ Width = Annotated[int, Field(ge=1, le=1024)]
 Bits = Annotated[int, Field(ge=1, le=8)]
 ActivationBits = Literal["ternary", 2, 3, 4]
 Folding = Annotated[int, Field(ge=2, le=4096)]
+HardwareTarget = Annotated[str, Field(pattern=rf"^({TARGET})$")]
 Threshold = Annotated[float, Field(ge=THRESHOLDS[0], le=THRESHOLDS[1])]
 Sparsity = Annotated[float, Field(ge=0, le=100)]
 Pruning = Annotated[float, Field(ge=0, le=PRUNED_MOST)]
@@ -302,14 +306,20 @@ class SpaceSection(_Section):
     )
     mode: tuple[Mode, ...] = _key(
         ("parallel", "folded"),
-        "one input per clock cycle, or layers folded in time",
-        'a list of "parallel", "folded"',
+        "one input per clock cycle, layers folded in time, or each layer as target asks",
+        'a list of "parallel", "folded", "solved"',
         min_length=1,
     )
     folding: tuple[Folding, ...] = _key(
         FOLDINGS,
         "target of clock cycles per layer and input in folded mode",
         "a list of whole numbers from 2 to 4096",
+        min_length=1,
+    )
+    target: tuple[HardwareTarget, ...] = _key(
+        ("fastest",),
+        "what each layer's folding is found for in solved mode; fastest: within the budget",
+        'a list of "fastest", "interval N", "latency N" with N in clock cycles',
         min_length=1,
     )
     weights: tuple[Weights, ...] = _key(

@@ -12,30 +12,61 @@ from codesign.architecture import Architecture
 from codesign.errors import StudyError, nearest
 from codesign.schema import SpaceSection
 from codesign.study import Study
+from nas.image_spaces import IMAGE_SPACES
 from nas.space import Choice, Space
 from nas.spaces import SPACES
 
 Build = Callable[[Mapping[str, Choice]], Architecture]
 
 
-def searched_space(study: Study, inputs: int, outputs: int) -> Space:
-    """The space of ``study`` for data of ``inputs`` features and networks of ``outputs`` logits.
+def searched_space(study: Study, inputs: int, outputs: int, image: tuple[int, int, int] | None = None) -> Space:
+    """The space of ``study`` for data of ``inputs`` features, or images, and networks of ``outputs`` logits.
 
-    Of [space], a space of the user's own takes ``genes`` and what differs from the defaults. Raises StudyError for a
-    space that cannot be made, and for choices that it does not have or that give no network.
+    Of [space], any but mlp takes ``genes`` and what differs from the defaults. Raises StudyError for a space that
+    cannot be made, and for choices that it does not have or that give no network.
     """
+    _require_targets_in_budget(study)
     name, given = study.search.space, study.space
     choices, tied = given.choices(), given.tied()
     if name in SPACES:
         space = SPACES[name](inputs, outputs)
     else:
-        space = _users(name, inputs, outputs)
+        space = _of_images(study, image, outputs) if name in IMAGE_SPACES else _users(name, inputs, outputs)
         usual = SpaceSection()
         choices = {key: values for key, values in choices.items() if values != usual.choices()[key]}
         tied = tied if tied != usual.tied() else ()
     space = space.with_choices({**choices, **given.genes}).with_tied(tied)
     space.check()
     return replace(space, build=partial(_network, name, space.build)) if name not in SPACES else space
+
+
+def _require_targets_in_budget(study: Study) -> None:
+    """The solver takes all the cycles that a target allows, so that one beyond the budget gives no valid network."""
+    budget, clock = study.budget, study.target.clock_mhz
+    for target in study.space.target if "solved" in study.space.mode else ():
+        kind, _, cycles = target.partition(" ")
+        over = kind == "latency" and budget.latency_us is not None and int(cycles) > budget.latency_us * clock
+        slow = kind == "interval" and budget.fps is not None and int(cycles) * budget.fps > 1e6 * clock
+        if over or slow:
+            limit = f"budget.latency_us = {budget.latency_us}" if over else f"budget.fps = {budget.fps}"
+            raise StudyError(
+                f'space.target = "{target}" at {clock:g} MHz contradicts {limit}: lower it or change the budget'
+            )
+
+
+def _of_images(study: Study, image: tuple[int, int, int] | None, outputs: int) -> Space:
+    name = study.search.space
+    if study.board.hosts:
+        raise StudyError(
+            f'search.space = "{name}" with board.hosts: networks of images are simulated, but not yet built for '
+            "boards; leave board.hosts out"
+        )
+    if image is None:
+        raise StudyError(
+            f'search.space = "{name}" is for images, and the data have none: give x_train and x_test of shape '
+            '(samples, height, width) or (samples, height, width, channels), or search.space = "mlp"'
+        )
+    return IMAGE_SPACES[name](image, outputs)
 
 
 def _users(name: str, inputs: int, outputs: int) -> Space:

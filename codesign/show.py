@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from codesign.accuracy import error_words, output_words
-from codesign.architecture import Architecture, Mode
+from codesign.architecture import Activation, Architecture, Mode
 from codesign.artifacts import ArtifactStore
 from codesign.board_loop.words import board_json, figures_line, outcome, provenance, results_of, where
 from codesign.errors import RunError
@@ -250,16 +250,23 @@ def layer_words(architecture: Architecture) -> list[str]:
     layers = [
         f"{architecture.inputs} inputs of {architecture.input_bits} bit{'s' if architecture.input_bits > 1 else ''}"
     ]
-    layers += [
-        f"{layer.units} units, {'ternary' if layer.activation == 'ternary' else layer.activation + '-bit'} activation"
-        for layer in architecture.hidden
-    ]
+    for layer in architecture.convolutions:
+        words = f"{layer.filters} filters of {layer.kernel} x {layer.kernel}, {_activation_words(layer.activation)}"
+        words += ", joined with what it reads" if layer.joined else ""
+        layers.append(words + (f", the largest of {layer.pool} x {layer.pool}" if layer.pool > 1 else ""))
+    layers += [f"{layer.units} units, {_activation_words(layer.activation)}" for layer in architecture.hidden]
     return [*layers, f"{architecture.outputs} outputs"]
+
+
+def _activation_words(activation: Activation) -> str:
+    return "ternary activation" if activation == "ternary" else f"{activation}-bit activation"
 
 
 def hardware_words(architecture: Architecture) -> str:
     """How a network becomes RTL."""
     hardware = architecture.hardware
+    if hardware.mode == "solved":
+        return f"each layer folded for: {hardware.target}"
     return hardware.mode + (f", at most about {hardware.folding} cycles per layer" if hardware.mode == "folded" else "")
 
 

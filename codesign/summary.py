@@ -38,7 +38,7 @@ def model_error(fmax: Figure, mode: Mode) -> float | None:
     on folded ones, on others' sizes, or on a family that it was not fitted to.
     """
     details = fmax.details
-    if mode == "folded" or fmax.provenance is not Provenance.MODELLED:
+    if mode != "parallel" or fmax.provenance is not Provenance.MODELLED:
         return None
     if not (details.get("calibrated") and details.get("within_fitted_range")):
         return None

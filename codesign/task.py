@@ -16,7 +16,8 @@ class Task:
     ``majority_error`` is the validation error of always answering the most frequent class (0 to 1), or the mean of a
     regression's targets (about 1, see ``quant.regression.rmse``), which has ``targets`` values and no classes;
     ``validation_samples`` and ``test_samples`` give errors their statistical error. ``class_names`` are the labels in
-    the order of the outputs. ``data_digest`` tells whether the data are still the same when a run continues.
+    the order of the outputs. ``data_digest`` tells whether the data are still the same when a run continues. ``image``
+    is (height, width, channels) where the inputs are one.
     """
 
     inputs: int
@@ -27,6 +28,7 @@ class Task:
     target: Target
     data_digest: str = ""
     targets: int = 0
+    image: tuple[int, int, int] | None = None
 
     @property
     def outputs(self) -> int:
@@ -42,4 +44,6 @@ class Task:
         """Inverse of :meth:`to_json`."""
         target = values["target"]
         names = tuple(values["class_names"])
-        return cls(**{**values, "class_names": names, "target": Target(**{**target, "part": Part(**target["part"])})})
+        image = tuple(values["image"]) if values.get("image") else None
+        place = Target(**{**target, "part": Part(**target["part"])})
+        return cls(**{**values, "class_names": names, "target": place, "image": image})

@@ -162,7 +162,10 @@ class Space:
         """StudyError for a choice that gives no architecture, or one that ``describe`` does not find again."""
         for place, gene in enumerate(self.genes):
             for index in range(len(gene.choices)):
-                genome = self.repair(self._with_active(place, index))
+                chosen = self._with_active(place, index)
+                if chosen is None:
+                    continue
+                genome = self.repair(chosen)
                 what = f"the gene {gene.name!r} = {gene.choices[index]!r} of the space {self.name}"
                 try:
                     architecture = self.decode(genome)
@@ -175,15 +178,18 @@ class Space:
                 if found != genome:
                     raise StudyError(f"{what} is not found again in {architecture.words()}: mend the space's describe")
 
-    def _with_active(self, place: int, index: int) -> list[int]:
-        """The first genome in which the gene at ``place`` has that choice and means something."""
+    def _with_active(self, place: int, index: int) -> list[int] | None:
+        """The first genome in which the gene at ``place`` has that choice and means something; None: there is none."""
         genome = [0] * len(self.genes)
         genome[place] = index
         when = self.genes[place].when
         while when is not None:
             place = next(number for number, gene in enumerate(self.genes) if gene.name == when.gene)
             choices = self.genes[place].choices
-            genome[place] = next(number for number, choice in enumerate(choices) if choice in when.choices)
+            enabling = [number for number, choice in enumerate(choices) if choice in when.choices]
+            if not enabling:
+                return None
+            genome[place] = enabling[0]
             when = self.genes[place].when
         return genome
 

@@ -1,16 +1,17 @@
-"""Architecture -> training model: QKeras dense layers, dyadic normalization, quantized activations."""
+"""Architecture -> training model: QKeras layers, dyadic normalization, quantized activations."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from codesign.architecture import Activation, Architecture
+from codesign.architecture import DROPOUT, Activation, Architecture, ConvLayer
 from codesign.errors import ModelError
 
-from .layers import DyadicNorm, TernaryActivation
+from .layers import DyadicNorm, RepeatableDropout, TernaryActivation
 from .quantizers import BinaryWeights, LatticeBias, TernaryWeights
 from .scaling import InputFormat
 from .tf import keras, qkeras
@@ -18,41 +19,96 @@ from .tf import keras, qkeras
 Model = Any
 
 
+WEIGHTED = (qkeras.QDense, qkeras.QConv2D)
+"""Layers with a kernel that is quantized."""
+
+
+@dataclass(frozen=True)
+class Signal:
+    """What a layer gives: a step between two values, their rough mean square, and the range they lie in."""
+
+    lsb: float
+    power: float
+    low: float
+    high: float
+
+    @classmethod
+    def of_inputs(cls, kind: InputFormat) -> Signal:
+        """The network's input."""
+        lsb = 2.0**-kind.frac
+        return cls(lsb, 1 / 3, kind.low * lsb, kind.high * lsb)
+
+    @classmethod
+    def of(cls, kind: Activation) -> Signal:
+        """An activation's values."""
+        if kind == "ternary":
+            return cls(1.0, 0.5, -1.0, 1.0)
+        lsb = 2.0 ** -int(kind)
+        return cls(lsb, 0.15, 0.0, 1 - lsb)
+
+    def joined(self, other: Signal, channels: int, others: int) -> Signal:
+        """Both, one behind the other."""
+        power = (channels * self.power + others * other.power) / (channels + others)
+        return Signal(min(self.lsb, other.lsb), power, min(self.low, other.low), max(self.high, other.high))
+
+
 def build(architecture: Architecture, input_format: InputFormat, seed: int = 0) -> Model:
-    """The trainable model: real inputs on the lattice (samples, inputs) -> logits (samples, outputs).
+    """The trainable model: real inputs on the lattice (samples, inputs or image) -> logits (samples, outputs).
 
     Its inference pass equals that of the canonical model, value for value. Weights are drawn by NumPy from ``seed``,
     so that they do not depend on what TensorFlow drew before.
     """
     check_inputs(architecture, input_format)
-    x = inputs = keras.layers.Input((architecture.inputs,), name="x")
-    lsb, power, dense = 2.0**-input_format.frac, 1 / 3, weight_density(architecture)
-    fan_in = architecture.inputs
+    x = inputs = keras.layers.Input(architecture.image or (architecture.inputs,), name="x")
+    signal = Signal.of_inputs(input_format)
+    for i, conv in enumerate(architecture.convolutions):
+        weighted = _weighted(architecture, qkeras.QConv2D, conv.filters, f"conv_{i}", **window(conv))
+        y = _activated(architecture, weighted(x), conv.activation, conv.kernel**2 * x.shape[-1], signal, f"conv_{i}")
+        given = Signal.of(conv.activation)
+        if conv.joined:
+            y = RepeatableDropout(DROPOUT, seed * 100 + i, name=f"conv_{i}_dropout")(y)
+            signal = signal.joined(given, x.shape[-1], conv.filters)
+        else:
+            signal = given
+        x = image_layers(i, conv, x, y)
+    if architecture.convolutions:
+        x = keras.layers.Flatten(name="flat")(x)
     for i, layer in enumerate(architecture.hidden):
-        x = qkeras.QDense(
-            layer.units,
-            kernel_quantizer=_weights(architecture),
-            kernel_initializer="zeros",
-            use_bias=False,
-            name=f"dense_{i}",
-        )(x)
-        spread = 1.0 if layer.activation == "ternary" else 0.5
-        scale = spread if architecture.batch_norm else spread * _unit_scale(fan_in * dense, power)
-        x = DyadicNorm(lsb, scale, normalize=architecture.batch_norm, name=f"norm_{i}")(x)
-        x = activation(layer.activation, f"act_{i}")(x)
-        lsb, power = lattice(layer.activation), mean_square(layer.activation)
-        fan_in = layer.units
-    temperature = _unit_scale(fan_in * dense, power)
-    x = qkeras.QDense(
-        architecture.outputs,
-        kernel_quantizer=_weights(architecture),
-        kernel_initializer="zeros",
-        bias_quantizer=LatticeBias(lsb, 1 / temperature),
-        name="logits",
-    )(x)
+        weighted = _weighted(architecture, qkeras.QDense, layer.units, f"dense_{i}")
+        x = _activated(architecture, weighted(x), layer.activation, x.shape[-1], signal, str(i))
+        signal = Signal.of(layer.activation)
+    temperature = _unit_scale(x.shape[-1] * weight_density(architecture), signal.power)
+    bias = {"use_bias": True, "bias_quantizer": LatticeBias(signal.lsb, 1 / temperature)}
+    x = _weighted(architecture, qkeras.QDense, architecture.outputs, "logits", **bias)(x)
     model = keras.Model(inputs, x)
     _draw_weights(model, seed)
     return model
+
+
+def window(layer: ConvLayer) -> dict[str, Any]:
+    """What a convolution has beside a dense layer."""
+    return {"kernel_size": layer.kernel, "padding": "same"}
+
+
+def image_layers(i: int, layer: ConvLayer, x: Any, y: Any) -> Any:
+    """What follows the activation ``y`` of convolution ``i``, which read ``x``: joining and pooling."""
+    if layer.joined:
+        y = keras.layers.Concatenate(name=f"conv_{i}_join")([x, y])
+    return keras.layers.MaxPooling2D(layer.pool, name=f"conv_{i}_pool")(y) if layer.pool > 1 else y
+
+
+def _weighted(architecture: Architecture, kind: Any, units: int, name: str, **options: Any) -> Any:
+    options = {"use_bias": False, "kernel_initializer": "zeros", **options}
+    return kind(units, kernel_quantizer=_weights(architecture), name=name, **options)
+
+
+def _activated(architecture: Architecture, sums: Any, kind: Activation, fan_in: int, read: Signal, end: str) -> Any:
+    """Normalization and activation of sums over ``fan_in`` values like ``read``; ``end`` is that of the names."""
+    scale = 1.0 if kind == "ternary" else 0.5
+    if not architecture.batch_norm:
+        scale *= _unit_scale(fan_in * weight_density(architecture), read.power)
+    y = DyadicNorm(read.lsb, scale, normalize=architecture.batch_norm, name=f"norm_{end}")(sums)
+    return activation(kind, f"act_{end}")(y)
 
 
 def temperature(model: Model) -> float:
@@ -65,16 +121,6 @@ def activation(kind: Activation, name: str) -> Any:
     if kind == "ternary":
         return TernaryActivation(name=name)
     return qkeras.QActivation(qkeras.quantized_relu(int(kind), 0), name=name)
-
-
-def lattice(kind: Activation) -> float:
-    """The step between two values of an activation."""
-    return 1.0 if kind == "ternary" else 2.0 ** -int(kind)
-
-
-def mean_square(kind: Activation) -> float:
-    """The rough mean square of an activation's values, for the scale of the sums over them."""
-    return 0.5 if kind == "ternary" else 0.15
 
 
 def check_inputs(architecture: Architecture, input_format: InputFormat) -> None:
@@ -107,6 +153,6 @@ def _unit_scale(terms: float, power: float) -> float:
 def _draw_weights(model: Model, seed: int) -> None:
     rng = np.random.default_rng(seed)
     for layer in model.layers:
-        if isinstance(layer, qkeras.QDense):
+        if isinstance(layer, WEIGHTED):
             kernel = rng.normal(0.0, 0.3, layer.kernel.shape).clip(-1, 1).astype(np.float32)
             layer.kernel.assign(kernel)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from codesign.architecture import Activation, Architecture, Weights
 from codesign.errors import ModelError
 
-from .build import check_inputs, lattice
+from .build import Signal, check_inputs, image_layers, window
 from .scaling import InputFormat
 from .tf import keras, qkeras
 
@@ -32,10 +32,11 @@ def canonicalize(model: Model, architecture: Architecture, input_format: InputFo
 
     Layers: ``x, input_quant``, per hidden layer ``dense_i`` (weights -1, 0, +1), ``norm_i`` (batch normalization with
     mean 0, variance 1, gamma a positive power of two, beta on the accumulator's lattice), ``act_i``; then ``logits``.
+    Before them, per convolution, ``conv_i, norm_conv_i, act_conv_i``, joining and pooling; then ``flat``.
     Raises ModelError where a float32 sum could need more than 24 bits, since it would not be exact then.
     """
     check_inputs(architecture, input_format)
-    x = inputs = keras.layers.Input((architecture.inputs,), name="x")
+    x = inputs = keras.layers.Input(architecture.image or (architecture.inputs,), name="x")
     signed = int(input_format.signed)
     x = qkeras.QActivation(
         qkeras.quantized_bits(
@@ -43,35 +44,65 @@ def canonicalize(model: Model, architecture: Architecture, input_format: InputFo
         ),
         name="input_quant",
     )(x)
-    weights: dict[str, list[NDArray[Any]]] = {}
-    lsb = 2.0**-input_format.frac
-    low, high = (float(v) for v in (input_format.low * lsb, input_format.high * lsb))
+    copy = _Copy(model, architecture.weights)
+    signal = Signal.of_inputs(input_format)
+    for i, conv in enumerate(architecture.convolutions):
+        weighted = copy.layer(qkeras.QConv2D, conv.filters, f"conv_{i}", **window(conv))
+        y, given = copy.activated(weighted(x), conv.activation, f"conv_{i}", f"conv_{i}", signal)
+        signal = signal.joined(given, x.shape[-1], conv.filters) if conv.joined else given
+        x = image_layers(i, conv, x, y)
+    if architecture.convolutions:
+        x = keras.layers.Flatten(name="flat")(x)
     for i, layer in enumerate(architecture.hidden):
-        trits = _unit_weights(model, f"dense_{i}")
-        slope, offset = model.get_layer(f"norm_{i}").snapped()
-        trits = trits * np.sign(slope)
-        slope = np.abs(slope)
-        _check_exact(f"norm_{i}", trits, slope, offset, lsb, (low, high), lattice(layer.activation))
-        weights[f"dense_{i}"] = [trits]
-        weights[f"norm_{i}"] = [slope, offset, np.zeros_like(slope), np.ones_like(slope)]
-        x = _dense(layer.units, architecture.weights, f"dense_{i}", use_bias=False)(x)
-        x = keras.layers.BatchNormalization(epsilon=0, name=f"norm_{i}")(x)
-        x = qkeras.QActivation(_activation(model, i, layer.activation, float(slope.min()) * lsb), name=f"act_{i}")(x)
-        lsb = lattice(layer.activation)
-        low, high = (-1.0, 1.0) if layer.activation == "ternary" else (0.0, 1 - lsb)
+        weighted = copy.layer(qkeras.QDense, layer.units, f"dense_{i}")
+        x, signal = copy.activated(weighted(x), layer.activation, f"dense_{i}", str(i), signal)
     trits, bias = _unit_weights(model, "logits"), _bias(model)
-    _check_exact("logits", trits, np.ones_like(bias), bias, lsb, (low, high), lsb)
-    weights["logits"] = [trits, bias]
-    quantizer = _bias_quantizer(bias, lsb)
-    x = _dense(architecture.outputs, architecture.weights, "logits", use_bias=True, bias_quantizer=quantizer)(x)
+    _check_exact("logits", trits, np.ones_like(bias), bias, signal, signal.lsb)
+    copy.weights["logits"] = [trits, bias]
+    options = {"use_bias": True, "bias_quantizer": _bias_quantizer(bias, signal.lsb)}
+    x = copy.layer(qkeras.QDense, architecture.outputs, "logits", **options)(x)
     canonical = keras.Model(inputs, x, name="canonical")
-    for name, values in weights.items():
+    for name, values in copy.weights.items():
         canonical.get_layer(name).set_weights(values)
     return canonical
 
 
+class _Copy:
+    """Layers of the canonical model, and the weights that they get once it is whole."""
+
+    def __init__(self, model: Model, kind: Weights) -> None:
+        self.model = model
+        self.kind = kind
+        self.weights: dict[str, list[NDArray[Any]]] = {}
+
+    def layer(self, kind: Any, units: int, name: str, **options: Any) -> Any:
+        """A layer with weights -1, 0, +1, or -1 and +1."""
+        quantizer = qkeras.binary(alpha=1) if self.kind == "binary" else qkeras.ternary(alpha=1, threshold=0.5)
+        options = {"use_bias": False, "kernel_initializer": "zeros", **options}
+        return kind(units, kernel_quantizer=quantizer, name=name, **options)
+
+    def activated(self, sums: Any, kind: Activation, layer: str, end: str, read: Signal) -> tuple[Any, Signal]:
+        """``norm_END`` and ``act_END`` on the sums of ``layer``, and what they give."""
+        trits = _unit_weights(self.model, layer)
+        slope, offset = self.model.get_layer(f"norm_{end}").snapped()
+        trits = trits * np.sign(slope)
+        slope, given = np.abs(slope), Signal.of(kind)
+        _check_exact(f"norm_{end}", trits, slope, offset, read, given.lsb)
+        self.weights[layer] = [trits]
+        self.weights[f"norm_{end}"] = [slope, offset, np.zeros_like(slope), np.ones_like(slope)]
+        y = keras.layers.BatchNormalization(epsilon=0, name=f"norm_{end}")(sums)
+        quantizer: Any
+        if kind == "ternary":
+            threshold = float(self.model.get_layer(f"act_{end}").threshold)
+            quantizer = qkeras.ternary(alpha=1, threshold=off_lattice(threshold, float(slope.min()) * read.lsb))
+        else:
+            quantizer = qkeras.quantized_relu(int(kind), 0)
+        return qkeras.QActivation(quantizer, name=f"act_{end}")(y), given
+
+
 def logits(model: Model, x: Floats) -> Floats:
-    """Logits (samples, outputs) of real inputs that lie on the lattice; for training and canonical models."""
+    """Logits (samples, outputs) of real inputs (samples, inputs) on the lattice; for training and canonical models."""
+    x = x.reshape(-1, *model.input_shape[1:])
     parts = [model(x[start : start + _BATCH], training=False).numpy() for start in range(0, len(x), _BATCH)]
     return np.concatenate(parts)
 
@@ -97,16 +128,6 @@ def load(folder: Path) -> tuple[Model, InputFormat]:
     return model, InputFormat.from_json(json.loads((folder / FORMAT_FILE).read_text()))
 
 
-def _dense(units: int, weights: Weights, name: str, **kwargs: Any) -> Any:
-    return qkeras.QDense(
-        units,
-        kernel_quantizer=qkeras.binary(alpha=1) if weights == "binary" else qkeras.ternary(alpha=1, threshold=0.5),
-        kernel_initializer="zeros",
-        name=name,
-        **kwargs,
-    )
-
-
 def _unit_weights(model: Model, name: str) -> Floats:
     layer = model.get_layer(name)
     weights: Floats = layer.kernel_quantizer_internal(layer.kernel).numpy()
@@ -128,12 +149,6 @@ def _bias_quantizer(bias: Floats, lsb: float) -> Any:
     return qkeras.quantized_bits(bits, bits - 1 - frac, alpha=1)
 
 
-def _activation(model: Model, i: int, kind: Activation, finest: float) -> Any:
-    if kind != "ternary":
-        return qkeras.quantized_relu(int(kind), 0)
-    return qkeras.ternary(alpha=1, threshold=off_lattice(float(model.get_layer(f"act_{i}").threshold), finest))
-
-
 def off_lattice(threshold: float, step: float) -> float:
     """A threshold strictly between two multiples of ``step`` that decides like ``|y| >= threshold`` for all of them.
 
@@ -145,13 +160,12 @@ def off_lattice(threshold: float, step: float) -> float:
     return (below + 0.375) * step
 
 
-def _check_exact(
-    name: str, trits: Floats, slope: Floats, offset: Floats, lsb: float, span: tuple[float, float], out_lsb: float
-) -> None:
+def _check_exact(name: str, trits: Floats, slope: Floats, offset: Floats, read: Signal, out_lsb: float) -> None:
     """Bound every intermediate of ``slope * (x @ trits) + offset`` in units of its own lattice."""
-    reach = np.abs(trits).astype(np.float64).sum(axis=0) * max(abs(span[0]), abs(span[1]))
-    finest = np.minimum(slope * lsb, out_lsb / 2)
-    bound = max(float((reach / lsb).max()), float(((slope * reach + np.abs(offset) + 1) / finest).max()))
+    terms = np.abs(trits).astype(np.float64).reshape(-1, trits.shape[-1]).sum(axis=0)
+    reach = terms * max(abs(read.low), abs(read.high))
+    finest = np.minimum(slope * read.lsb, out_lsb / 2)
+    bound = max(float((reach / read.lsb).max()), float(((slope * reach + np.abs(offset) + 1) / finest).max()))
     if bound >= EXACT:
         raise ModelError(
             f"layer {name}: sums need {math.log2(bound):.1f} bits, but float32 is exact only to 24: "

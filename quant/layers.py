@@ -34,9 +34,9 @@ class _Freezable(keras.layers.Layer):  # type: ignore[misc]
 class DyadicNorm(_Freezable):
     """Batch normalization snapped in its forward pass: ``y = slope * (a + n * lsb)``.
 
-    ``a`` (samples, units) is an accumulator with values on the lattice ``lsb``; per unit the slope is a power of two
-    (either sign, clipped to SLOPE_MIN..SLOPE_MAX) nearest to gamma / sigma, and n an integer. Gradients are those of
-    ordinary batch normalization. With ``normalize=False`` there are no statistics: the slope is the constant
+    ``a`` (samples, ..., units) is an accumulator with values on the lattice ``lsb``; per unit the slope is a power of
+    two (either sign, clipped to SLOPE_MIN..SLOPE_MAX) nearest to gamma / sigma, and n an integer. Gradients are those
+    of ordinary batch normalization. With ``normalize=False`` there are no statistics: the slope is the constant
     ``scale`` and only the offset is learned.
     """
 
@@ -57,10 +57,10 @@ class DyadicNorm(_Freezable):
         super().build(input_shape)
 
     def call(self, a: Tensor, training: bool = False) -> Tensor:
-        """Snapped normalization of (samples, units)."""
+        """Snapped normalization of (samples, ..., units)."""
         mean, variance = self.mean, self.variance
         if training and self.normalize:
-            batch_mean, batch_variance = tf.nn.moments(a, axes=[0])
+            batch_mean, batch_variance = tf.nn.moments(a, axes=list(range(len(a.shape) - 1)))
             live = self.frozen < 0.5
             step = tf.where(live, 1.0 - MOMENTUM, 0.0)
             self.mean.assign_add(step * (batch_mean - self.mean))
@@ -72,8 +72,9 @@ class DyadicNorm(_Freezable):
         return straight_through(hard * a + offset, slope * (a - mean) + self.beta)
 
     def estimate(self, a: NDArray[np.float32]) -> None:
-        """Replace the moving statistics, if any, by those of ``a`` (samples, units)."""
+        """Replace the moving statistics, if any, by those of ``a`` (samples, ..., units)."""
         if self.normalize:
+            a = a.reshape(-1, a.shape[-1])
             self.mean.assign(a.mean(axis=0, dtype=np.float64))
             self.variance.assign(a.var(axis=0, dtype=np.float64))
 
@@ -100,12 +101,34 @@ class TernaryActivation(_Freezable):
         super().build(input_shape)
 
     def call(self, y: Tensor, training: bool = False) -> Tensor:
-        """-1, 0, +1 of (samples, units)."""
+        """-1, 0, +1 of (samples, ..., units)."""
         if training:
             step = tf.where(self.frozen < 0.5, 1.0 - MOMENTUM, 0.0)
             self.threshold.assign_add(step * (DEAD_ZONE * tf.reduce_mean(tf.abs(y)) - self.threshold))
         return ternarize(y, self.threshold)
 
     def estimate(self, y: NDArray[np.float32]) -> None:
-        """Set the threshold from all of ``y`` (samples, units)."""
+        """Set the threshold from all of ``y`` (samples, ..., units)."""
         self.threshold.assign(DEAD_ZONE * np.abs(y).mean(dtype=np.float64))
+
+
+class RepeatableDropout(keras.layers.Layer):  # type: ignore[misc]
+    """Dropout whose masks depend on ``seed`` and the number of the training step alone, not on what ran before."""
+
+    def __init__(self, rate: float, seed: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.rate = rate
+        self.seed = seed
+
+    def build(self, input_shape: Any) -> None:
+        """The number of the step."""
+        self.step = self.add_weight("step", shape=(), dtype=tf.int32, initializer="zeros", trainable=False)
+        super().build(input_shape)
+
+    def call(self, y: Tensor, training: bool = False) -> Tensor:
+        """``y``; in training with the share ``rate`` of it 0 and the rest larger by what is missing."""
+        if not training:
+            return y
+        self.step.assign_add(1)
+        kept = tf.random.stateless_uniform(tf.shape(y), (self.seed, self.step)) >= self.rate
+        return tf.where(kept, y / (1.0 - self.rate), 0.0)

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from codesign.architecture import Architecture, Optimizer, Training
 
-from .build import build, temperature
+from .build import WEIGHTED, build, temperature
 from .datasets import Split
 from .layers import DyadicNorm, TernaryActivation
 from .pruning import Weights, pruned_phases, set_weights, shrunk, weights_of
 from .regression import standardized
 from .scaling import InputFormat
-from .tf import forget_function, forget_models, keras, make_repeatable, qkeras, tf
+from .tf import forget_function, forget_models, keras, make_repeatable, tf
 
 Model = Any
 Loss = Callable[[Any, Any], Any]
@@ -26,6 +26,8 @@ make_repeatable()
 
 SETTLED = 0.1
 """Share of the steps, at least one, after which statistics and thresholds are frozen; the rest trains the export."""
+SETTLED_VALUES = 2**26
+"""Numbers that may be in memory at once when statistics of images are estimated: 256 MiB."""
 SMOOTHING = 0.1
 
 
@@ -58,7 +60,7 @@ def train(
             set_weights(model, shrunk(weights, shape, seed))
         fit_model(
             model,
-            x,
+            x.reshape(-1, *model.input_shape[1:]),
             split.y_train,
             heat=temperature(model),
             outputs=architecture.outputs,
@@ -111,12 +113,23 @@ def settle(model: Model, x: NDArray[np.float32]) -> None:
     """Re-estimate every statistic and threshold on ``x``, layer by layer, and freeze them."""
     if not any(isinstance(layer, DyadicNorm | TernaryActivation) for layer in model.layers):
         return
-    values = tf.constant(x)
-    for layer in model.layers[1:]:
+    sources = [[tensor.node.layer.name for tensor in tf.nest.flatten(layer.input)] for layer in model.layers]
+    last = {name: place for place, names in enumerate(sources) for name in names}
+    values = {model.layers[0].name: tf.constant(_some(model, x))}
+    for place, layer in enumerate(model.layers[1:], start=1):
+        read = [values[name] for name in sources[place]]
         if isinstance(layer, DyadicNorm | TernaryActivation):
-            layer.estimate(values.numpy())
+            layer.estimate(read[0].numpy())
             layer.freeze()
-        values = layer(values)
+        values[layer.name] = layer(read if len(read) > 1 else read[0])
+        values = {name: value for name, value in values.items() if last.get(name, 0) > place}
+
+
+def _some(model: Model, x: NDArray[np.float32]) -> NDArray[np.float32]:
+    """All samples; of images so many that the outputs of all layers together stay within memory."""
+    if len(model.input_shape) == 2:
+        return x
+    return x[: max(1, SETTLED_VALUES // sum(int(np.prod(layer.output.shape[1:])) for layer in model.layers))]
 
 
 def _orders(samples: int, epochs: int, batch_size: int, seed: int) -> NDArray[np.int32]:
@@ -135,7 +148,7 @@ def nonzero_weights(model: Model) -> Any:
 
 
 def _is_quantized(layer: Any) -> bool:
-    return isinstance(layer, qkeras.QDense)
+    return isinstance(layer, WEIGHTED)
 
 
 def _optimizer(name: Optimizer, rate: Any) -> Any:

@@ -109,6 +109,7 @@ def test_a_worker_with_other_code_is_refused(tmp_path, cluster):
     other = tmp_path / "other"
     for package in PACKAGES:
         shutil.copytree(ROOT / package, other / package, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", other)  # has the version of a checkout
     (other / "nas" / "further.py").write_text('"""A module more."""\n')
     cluster.add_workers(1, python_path=str(other))
     watch = Watch()

@@ -83,7 +83,7 @@ BAD = {
     "[space]\ndepth = [1, 5]": "space.depth = [1, 5] is not a pair [fewest, most] of whole numbers from 1 to 4",
     "[space]\nwidth = [8, 8]": "space.width = [8, 8] names the same value twice",
     "[space]\nactivation_bits = [5]": 'space.activation_bits = [5] is not a list of "ternary", 2, 3, 4',
-    '[space]\nmode = "folded"': 'space.mode = "folded" is not a list of "parallel", "folded"',
+    '[space]\nmode = "folded"': 'space.mode = "folded" is not a list of "parallel", "folded", "solved"',
     '[study]\nname = "../x"': 'study.name = "../x" is not a name of letters, digits, . _ -',
     "[space]\nthreshold = [0.2]": "space.threshold = [0.2] is not a list of numbers from 0.3 to 1.5",
     '[space]\nweights = ["quaternary"]': 'space.weights = ["quaternary"] is not a list of "ternary", "binary"',

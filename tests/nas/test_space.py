@@ -50,13 +50,14 @@ def test_size_counts_the_distinct_architectures():
 def test_inactive_genes():
     names = [gene.name for gene in MLP.genes]
     genome = [1] * len(names)
-    for constant in ("depth", "weights", "threshold", "sparsity", "learning_rate", "optimizer", "pruning"):
+    constants = ("depth", "target", "weights", "threshold", "sparsity", "learning_rate", "optimizer", "pruning")
+    for constant in constants:
         genome[names.index(constant)] = 0
     genome[names.index("mode")] = 0
     active = dict(zip(names, MLP.active(genome), strict=True))
     assert [name for name, flag in active.items() if not flag] == [
         *("width_2", "width_3", "width_4", "activation_2", "activation_3", "activation_4"),
-        "folding",
+        *("folding", "target"),
     ]
 
 

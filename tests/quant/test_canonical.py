@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from small_networks import architecture
 
 from codesign.errors import ModelError
-from quant.build import build, lattice, temperature
+from quant.build import Signal, build, temperature
 from quant.canonical import canonicalize, evaluate, load, logits, off_lattice, save
 from quant.scaling import InputFormat, fit
 from quant.tf import qkeras
@@ -115,7 +115,7 @@ def test_bias_type_holds_every_bias_and_little_more(pair):
     bias = layer.get_weights()[1]
     assert np.array_equal(quantizer(bias), bias)
     frac = quantizer.bits - 1 - quantizer.integer
-    assert 2.0**-frac == (lattice(shape.hidden[-1].activation) if shape.hidden else 2.0**-4)
+    assert 2.0**-frac == (Signal.of(shape.hidden[-1].activation).lsb if shape.hidden else 2.0**-4)
     narrower = qkeras.quantized_bits(quantizer.bits - 1, quantizer.integer - 1, alpha=1)
     if quantizer.bits > max(2, frac + 1):
         assert not np.array_equal(narrower(bias), bias)

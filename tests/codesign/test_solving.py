@@ -1,0 +1,141 @@
+"""Top-down: what the budget does not hold is not trained; what it holds is folded layer by layer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from codesign.architecture import Architecture, ConvLayer, DenseLayer, Hardware
+from codesign.errors import StudyError
+from codesign.evaluate import Evaluator, describe
+from codesign.loop import search
+from codesign.searched_space import searched_space
+from codesign.solving import SLACK, solved
+from codesign.study import parse_study
+
+pytestmark = pytest.mark.filterwarnings("ignore:The `keras.constraints.serialize:UserWarning")
+
+DENSE = Architecture(64, 10, 2, (DenseLayer(24, "2"),), True, Hardware("parallel"))
+IMAGES = replace(
+    DENSE, hidden=(), image=(8, 8, 1), convolutions=(ConvLayer(4, 3, "ternary", 2), ConvLayer(4, 3, "2", 2))
+)
+
+
+def study(text=""):
+    return parse_study(text + "\n[search]\nepochs = 1\npopulation = 2\ngenerations = 1\n", "x")
+
+
+def asked(network, target):
+    return replace(network, hardware=Hardware("solved", 1, target))
+
+
+@pytest.mark.parametrize("network", [DENSE, IMAGES], ids=["dense", "images"])
+@pytest.mark.parametrize(
+    ("target", "figure", "most"), [("interval 300", "interval", 300), ("latency 900", "latency", 900)]
+)
+def test_a_target_is_met_layer_by_layer(tmp_path, network, target, figure, most):
+    from hw.design import design
+    from hw.measure.delays import DelayModel
+
+    evaluator = Evaluator(study(), tmp_path)
+    architecture = asked(network, target)
+    graph = evaluator._untrained(architecture)
+    hardware, foldings = solved(graph, architecture, evaluator.room)
+    built = design(graph, hardware, DelayModel.for_part(evaluator.target.part), 8.0, foldings)
+    assert getattr(built, f"{figure}_cycles") <= most
+    assert any(layer.mode == "folded" for layer in built.layers)
+
+
+def test_fastest_is_slower_within_less(tmp_path):
+    intervals = []
+    for lut in ('"100%"', "400"):
+        evaluator = Evaluator(study(f"[budget]\nlut = {lut}"), tmp_path)
+        hardware, _ = solved(evaluator._untrained(DENSE), asked(DENSE, "fastest"), evaluator.room)
+        intervals.append(hardware.folding)
+    assert intervals[0] < intervals[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "target", "reason"),
+    [
+        ("[budget]\nlut = 60", "fastest", "not trained: even folded as far as possible the network takes "),
+        ("", "interval 20", "not trained: layer 'conv_0' takes 100 cycles per frame at least, more than the 20 asked"),
+        ("", "latency 30", "not trained: a latency of 30 cycles cannot be met: about "),
+    ],
+)
+def test_what_cannot_fit_is_recorded_and_not_trained(tmp_path, text, target, reason):
+    record = Evaluator(study(text), tmp_path).evaluate(asked(IMAGES, target), lambda _stage: None)
+    assert record.status == "infeasible"
+    assert record.reason.startswith(reason)
+    assert set(record.seconds) == {"planning"}
+    assert record.measurement is None
+
+
+def test_a_little_over_the_budget_as_predicted_is_built_all_the_same(tmp_path):
+    evaluator = Evaluator(study(), tmp_path)
+    architecture = asked(DENSE, "interval 24")
+    graph = evaluator._untrained(architecture)
+    from codesign.solving import room
+    from hw.solver import Goal
+
+    predicted = Goal(interval=24).solve(graph, evaluator.target.part.resources).total("lut")
+    tight = room(study(f"[budget]\nlut = {int(predicted / SLACK) + 2}"), evaluator.target)
+    assert solved(graph, architecture, tight)[1]
+
+
+def test_spaces_of_images_want_images():
+    with pytest.raises(
+        StudyError, match='search.space = "convnet" is for images, and the data have none: give x_train'
+    ):
+        searched_space(parse_study('[search]\nspace = "convnet"', "x"), 64, 10)
+    hosts = parse_study('[search]\nspace = "densenet"\n[board]\nhosts = ["virtual:pynq-z1"]', "x")
+    with pytest.raises(
+        StudyError, match='search.space = "densenet" with board.hosts: networks of images are simulated'
+    ):
+        searched_space(hosts, 64, 10, (8, 8, 1))
+
+
+def test_a_folding_below_the_pixels_is_no_network():
+    chosen = parse_study('[search]\nspace = "convnet"\n[space]\nmode = ["folded"]\nfolding = [8, 64]', "x")
+    message = (
+        r"the gene 'folding' = 8 of the space convnet gives no network: folding must be at least 64, a cycle for every"
+    )
+    with pytest.raises(StudyError, match=message):
+        searched_space(chosen, 64, 10, (8, 8, 1))
+
+
+@pytest.mark.parametrize(
+    ("target", "budget", "limit"),
+    [
+        ("latency 100", "latency_us = 0.5", "budget.latency_us = 0.5"),
+        ("interval 50", "fps = 3e6", "budget.fps = 3000000.0"),
+    ],
+)
+def test_a_target_beyond_the_budget_is_a_contradiction(target, budget, limit):
+    chosen = parse_study(f'[space]\nmode = ["solved"]\ntarget = ["{target}"]\n[budget]\n{budget}', "x")
+    message = f'space.target = "{target}" at 100 MHz contradicts {limit}: lower it or change the budget'
+    with pytest.raises(StudyError, match=message):
+        searched_space(chosen, 64, 10)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("space", ["convnet", "densenet"])
+def test_a_search_of_images_ends_with_a_measured_front(tmp_path, space):
+    counted = {
+        "convnet": "convolutions = [1, 2], filters = [4]",
+        "densenet": "blocks = [1], layers = [1], growth = [4]",
+    }
+    text = (
+        f'[space]\ngenes = {{{counted[space]}, kernel = [3]}}\n[search]\nspace = "{space}"\n'
+        "population = 2\ngenerations = 1\nepochs = 3\n"
+    )
+    chosen = parse_study(text, "x")
+    run = search(chosen, tmp_path / "run", workers=2)
+    assert run.task.image == describe(chosen).image == (8, 8, 1)
+    assert run.front
+    for record in run.front:
+        figures = run.finals[record.digest].measurement.merged([record.measurement])
+        assert figures.value("mismatches") == figures.value("csim_mismatches") == 0
+        assert figures.value("val_error") < 0.9
+    assert search(chosen, tmp_path / "run", workers=1) == run
