@@ -95,8 +95,7 @@ class ClusterPool:
         member = min(idle, key=lambda member: (member.address in self._tried[key], member.number))
         self._tried[key].add(member.address)
         member.key = key
-        record = getattr(job, "record", None)  # what is measured further needs the files it left
-        parcel = pack(job, record.artefacts if record is not None else {}, self._store)
+        parcel = pack(job, [getattr(job, "record", None)], self._store)  # what is measured further needs its files
         self._ask(member, do, self._session, key, parcel)
         self._set_stage(member, "preparing")
 

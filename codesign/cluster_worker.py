@@ -15,7 +15,7 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -82,9 +82,10 @@ class Parcel:
     files: Mapping[str, bytes] = field(default_factory=dict)
 
 
-def pack(content: Any, artefacts: Mapping[str, str], store: ArtifactStore) -> Parcel:
-    """``content`` with its artefacts from ``store``."""
-    return Parcel(content, {digest: store.get(digest) for digest in artefacts.values()})
+def pack(content: Any, named_by: Sequence[Any], store: ArtifactStore) -> Parcel:
+    """``content`` with the artefacts from ``store`` that records or finals name; others, such as None, name none."""
+    digests = {digest for one in named_by for digest in getattr(one, "artefacts", {}).values()}
+    return Parcel(content, {digest: store.get(digest) for digest in digests})
 
 
 def unpack(parcel: Parcel, store: ArtifactStore) -> Any:
@@ -116,7 +117,8 @@ class _Bench:
                 self.pool.submit(key, job)
                 submitted = True
             for outcome in self.pool.wait(_POLL_SECONDS):
-                packed = pack(outcome, getattr(outcome.result, "artefacts", {}), store)
+                found = outcome.result if isinstance(outcome.result, tuple) else (outcome.result,)
+                packed = pack(outcome, found, store)
                 shutil.rmtree(self.folder / FOLDER, ignore_errors=True)
                 return packed
             if self.stage != told and time.monotonic() - self.since > _SHOWN_AFTER:

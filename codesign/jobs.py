@@ -275,14 +275,22 @@ def _architecture(job: Job) -> Architecture:
     return job.record.architecture if isinstance(job, FinalizeJob) else job.architecture
 
 
-_ANSWERS = {EvaluateJob: Record, TrialJob: Figure, FinalizeJob: Final}
-
-
 def _sound(job: Job, outcome: Outcome) -> Outcome:
     """The outcome, or that its result is none of this job."""
-    result: Any = outcome.result
-    expected: type[Any] = _ANSWERS[type(job)]
-    if result is None or (isinstance(result, expected) and getattr(result, "digest", outcome.key) == outcome.key):
+    if outcome.result is None or _answers(job, outcome.result):
         return outcome
-    reason = f"the worker answered with {result!r:.100}, which is no {expected.__name__} of this candidate"
+    reason = (
+        f"the worker answered with {outcome.result!r:.100}, which answers no {type(job).__name__} of this candidate"
+    )
     return Outcome(outcome.key, reason=reason, retry=True, seconds=outcome.seconds)
+
+
+def _answers(job: Job, result: Any) -> bool:
+    match job, result:
+        case (EvaluateJob(), Record()) | (FinalizeJob(), Final()):
+            return bool(result.digest == _architecture(job).digest())
+        case RetrainJob(), (Record() as record, Final() | None as final):
+            return all(one.digest == job.architecture.digest() for one in (record, final) if one is not None)
+        case TrialJob(), Figure():
+            return True
+    return False

@@ -65,7 +65,6 @@ def search(
     module = importlib.import_module(evaluation)
     task: Task = module.describe(study)
     constraints = study_constraints(study, task)  # a budget that makes no sense leaves no run behind
-    space = searched_space(study, task.inputs, task.outputs)  # nor one that cannot be made
     judge = Judge(study.search.objectives, constraints, study.target.clock_mhz)
     listener, board_tools = listener or Listener(), board_tools or BoardTools()
     space = searched_space(study, task.inputs, task.outputs, task.image)  # nor does a space without networks

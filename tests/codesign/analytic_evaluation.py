@@ -17,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from codesign.architecture import Architecture
+from codesign.artifacts import ArtifactStore
 from codesign.errors import StorageError, ToolRunError
 from codesign.measurement import Figure, Measurement, Provenance
 from codesign.record import Final, Record
@@ -120,7 +121,8 @@ class Evaluator:
         error = round((figures["val_error"].value + 0.05 * share) * 288) / 288
         figures |= {"val_error": figure(error, "", Provenance.TRAINED)}
         figures |= {"lut": figure(round(figures["lut"].value * (0.8 + 0.4 * share)), "LUT")}
-        again = Record(architecture, "ok", measurement=Measurement(figures), artefacts={"weights": f"{number}"})
+        artefacts = {"weights": ArtifactStore(self.folder).put(f"{number}".encode())}
+        again = Record(architecture, "ok", measurement=Measurement(figures), artefacts=artefacts)
         tested = Measurement({"test_error": figure(error + 0.01, "", Provenance.TRAINED)})
         return again, Final(architecture.digest(), tested)
 

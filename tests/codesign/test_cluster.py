@@ -18,10 +18,12 @@ from codesign.errors import InputError, ToolError
 from codesign.listener import Listener
 from codesign.loop import search
 from codesign.place import PACKAGES
+from codesign.record import Final
 from codesign.study import parse_study
 
 STUDY = parse_study('[study]\nname = "many"\n[search]\npopulation = 10\ngenerations = 6\n', "x")
 SMALL = parse_study('[study]\nname = "few"\n[search]\npopulation = 6\ngenerations = 1\n', "x")
+AGAIN = parse_study('[study]\nname = "again"\n[search]\npopulation = 4\ngenerations = 1\n[final]\nseeds = 2\n', "x")
 ROOT = Path(__file__).parents[2]
 
 
@@ -140,6 +142,16 @@ def test_an_address_of_another_kind(tmp_path, address):
         run(SMALL, tmp_path / "run", cluster=address)
 
 
+def test_who_is_trained_again_on_a_cluster_leaves_its_files_here(tmp_path, cluster, behave):
+    behave()
+    cluster.add_workers(2)
+    found = run(AGAIN, tmp_path / "cluster", cluster=cluster.address)
+    assert found.front
+    assert result(found) == result(run(AGAIN, tmp_path / "here", workers=1))
+    store = ArtifactStore(tmp_path / "cluster")
+    assert all(store.get(record.artefacts["weights"]) in (b"1", b"2") for record in found.front)
+
+
 def test_a_scheduler_that_ends_ends_the_search_and_nothing_is_lost(tmp_path, behave):
     behave(sleep=0.05)
     (tmp_path / "first").mkdir()
@@ -155,7 +167,8 @@ def test_a_scheduler_that_ends_ends_the_search_and_nothing_is_lost(tmp_path, beh
 def test_artefacts_travel_with_what_names_them(tmp_path):
     here, there = ArtifactStore(tmp_path / "here"), ArtifactStore(tmp_path / "there")
     digest = here.put(b"a netlist")
-    parcel = pack("job", {"netlist.json.gz": digest}, here)
+    final = Final("4daf", None, "it differs", artefacts={"netlist.json.gz": digest})
+    parcel = pack("job", [None, final], here)
     assert unpack(parcel, there) == "job"
     assert there.get(digest) == b"a netlist"
     with pytest.raises(ValueError, match="arrived damaged"):

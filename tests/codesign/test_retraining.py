@@ -8,6 +8,7 @@ import re
 import pytest
 from search_entry import result
 
+from codesign.artifacts import ArtifactStore
 from codesign.errors import StorageError
 from codesign.listener import Listener
 from codesign.loop import search
@@ -41,7 +42,7 @@ def without(folder):
     return run_search(folder.parent / "without", parse_study(TEXT[: TEXT.index("[final]")], "x"))
 
 
-def test_only_figures_of_new_trainings_are_reported(run):
+def test_only_figures_of_new_trainings_are_reported(run, folder):
     assert run.front
     for record in run.front:
         one = run.retrained[record.digest]
@@ -50,7 +51,7 @@ def test_only_figures_of_new_trainings_are_reported(run):
         assert [training.number for training in one.trainings] == [1, 2, 3]
         best = min(good, key=lambda training: training.record.measurement.value("val_error"))
         assert record.measurement == best.record.measurement
-        assert record.artefacts == {"weights": f"{best.number}"}
+        assert ArtifactStore(folder).get(record.artefacts["weights"]) == f"{best.number}".encode()
         assert run.finals[record.digest] == best.final
         assert record.measurement.value("lut") != one.before.measurement.value("lut")
 
