@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -63,7 +64,8 @@ class Miss:
         """One clause, e.g. ``lut: 14,000 LUT, 5.3 % over the budget of 13,300``."""
         limit = self.constraint
         if limit.key == "clock":
-            text = f"clock: {self.provenance} Fmax {self.value:.1f} MHz is under the study's {limit.limit:g}"
+            fmax = math.floor(10 * self.value) / 10  # rounded up it could read as the clock asked for
+            text = f"clock: {self.provenance} Fmax {fmax:.1f} MHz is under the study's {limit.limit:g}"
         elif limit.sense == "at least":
             text = f"{limit.key}: {self.value:,.0f} {limit.unit}, {_percent(self)} under the budget of {limit.limit:,g}"
         else:

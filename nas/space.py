@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from math import prod
 from typing import TYPE_CHECKING
@@ -166,10 +167,11 @@ class Space:
                 if chosen is None:
                     continue
                 genome = self.repair(chosen)
-                what = f"the gene {gene.name!r} = {gene.choices[index]!r} of the space {self.name}"
+                what = self._words(gene, index)
                 try:
                     architecture = self.decode(genome)
                 except Exception as error:  # noqa: BLE001  # a user's ``build`` may raise anything
+                    what = self._blamed(genome) or what
                     raise StudyError(f"{what} gives no network: {error}; leave it out") from None
                 try:
                     found = self.encode(architecture)
@@ -177,6 +179,18 @@ class Space:
                     found = ()
                 if found != genome:
                     raise StudyError(f"{what} is not found again in {architecture.words()}: mend the space's describe")
+
+    def _words(self, gene: Gene, index: int) -> str:
+        return f"the gene {gene.name!r} = {gene.choices[index]!r} of the space {self.name}"
+
+    def _blamed(self, genome: Genome) -> str:
+        """The first gene of which another choice would make a network of ``genome``; empty where there is none."""
+        for place, gene in enumerate(self.genes):
+            for index in range(len(gene.choices)):
+                with suppress(Exception):  # a user's ``build`` may raise anything
+                    self.decode(self.repair([*genome[:place], index, *genome[place + 1 :]]))
+                    return self._words(gene, genome[place])
+        return ""
 
     def _with_active(self, place: int, index: int) -> list[int] | None:
         """The first genome in which the gene at ``place`` has that choice and means something; None: there is none."""
