@@ -17,6 +17,7 @@ from codesign.picking import pick
 from codesign.record import Record
 from codesign.retraining import reported
 from codesign.run import Run, find_run, read_run
+from codesign.solving import as_built
 from codesign.store import Store
 from codesign.submission import write_submission
 from hw.implement import Announce, Implementation
@@ -67,7 +68,8 @@ def measure_candidate(
                 readings.append(reading)
         if submit is not None:
             write_submission(submit, built, target, readings)
-    subject = Subject(record.architecture.words(), stored.graph, record.architecture.hardware, target)
+    hardware = as_built(record.architecture.hardware, stored.design)
+    subject = Subject(record.architecture.words(), stored.graph, hardware, target)
     seconds = sum(record.seconds.get(name, 0.0) for name in ("synthesis", "timing", "simulation"))
     return Measured(subject, stored.design, own, notes, seconds, tuple(readings))
 
