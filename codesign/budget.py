@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from codesign.errors import TargetError
 from codesign.record import Record
 from codesign.schema import BudgetSection
-from codesign.target import Target
+from codesign.target import RESOURCES, Target
 from nas.objectives import Constraint, violations
 
-RESOURCES = ("lut", "ff", "bram", "dsp")
 ALWAYS_USED = ("lut", "ff")
 
 

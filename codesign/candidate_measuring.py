@@ -17,6 +17,7 @@ from codesign.picking import pick
 from codesign.record import Record
 from codesign.retraining import reported
 from codesign.run import Run, find_run, read_run
+from codesign.solving import as_built
 from codesign.store import Store
 from codesign.submission import write_submission
 from hw.implement import Announce, Implementation
@@ -27,7 +28,6 @@ from hw.measure.toggles import simulate
 from quant.datasets import load, split
 from quant.scaling import InputFormat
 
-NETLIST = "netlist.json.gz"
 _OF_VIVADO = {"vivado", "vivado-routed"}
 
 
@@ -53,11 +53,12 @@ def measure_candidate(
     require(via, target)
     stored = build_subject.Subject.stored(run, record)
     own = next(one.measurement for one in reported(run.stored, run.retrained) if one.digest == record.digest)
-    if own is None or NETLIST not in record.artefacts:
+    if own is None or yosys.ARTEFACT not in record.artefacts:
         raise RunError(f"candidate {record.digest[:8]} has no netlist to measure: {record.reason or record.status}")
     with TemporaryDirectory(prefix="codesign-") as scratch:
-        write_files(Path(scratch), {NETLIST: ArtifactStore(run.folder).get(record.artefacts[NETLIST])})
-        built = Implementation(stored.design, own, Path(scratch, NETLIST))
+        netlist = Path(scratch, yosys.ARTEFACT)
+        write_files(netlist.parent, {netlist.name: ArtifactStore(run.folder).get(record.artefacts[netlist.name])})
+        built = Implementation(stored.design, own, netlist)
         activity, notes = _activity(run, record, stored, built, stage) if set(via) & _OF_VIVADO else ("", ())
         readings = []
         with Store.append(run.folder) as store:
@@ -67,7 +68,8 @@ def measure_candidate(
                 readings.append(reading)
         if submit is not None:
             write_submission(submit, built, target, readings)
-    subject = Subject(record.architecture.words(), stored.graph, record.architecture.hardware, target)
+    hardware = as_built(record.architecture.hardware, stored.design)
+    subject = Subject(record.architecture.words(), stored.graph, hardware, target)
     seconds = sum(record.seconds.get(name, 0.0) for name in ("synthesis", "timing", "simulation"))
     return Measured(subject, stored.design, own, notes, seconds, tuple(readings))
 

@@ -7,6 +7,7 @@ side writes any: artefacts travel with the jobs.
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import logging
 import pickle
@@ -260,9 +261,20 @@ def _connect(address: str) -> Any:
         logging.getLogger(name).setLevel(logging.CRITICAL)  # what matters of it is said here
     dask.config.set({"distributed.comm.timeouts.connect": f"{_CONNECT_SECONDS}s"})
     try:
+        asyncio.run(_greet(address))
         return Client(address, timeout=_CONNECT_SECONDS, set_as_default=False)
     except (OSError, TimeoutError, ValueError, RuntimeError) as error:
         raise ToolError(
             f"no dask scheduler answers at {address} within {_CONNECT_SECONDS} s ({type(error).__name__}: {error}); "
             "start one with: dask scheduler, or give the address it prints"
         ) from None
+
+
+async def _greet(address: str) -> None:
+    """A client would wait without end for what listens but never says a word."""
+    from distributed.comm import connect
+
+    async def greet() -> None:
+        await (await connect(address)).close()
+
+    await asyncio.wait_for(greet(), _CONNECT_SECONDS)

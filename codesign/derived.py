@@ -7,9 +7,7 @@ from collections.abc import Mapping
 
 from codesign.architecture import Activation, Architecture
 from codesign.measurement import Figure, Measurement, Provenance
-from codesign.target import Target
-
-RESOURCES = ("lut", "ff", "bram", "dsp")
+from codesign.target import RESOURCES, Target
 
 
 def derived(architecture: Architecture, measurement: Measurement, target: Target) -> Measurement:

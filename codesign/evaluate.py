@@ -204,7 +204,7 @@ class Evaluator:
         figures = figures.merged([derived(architecture, figures, self.target)])
         if self.study.board.hosts:
             figures = figures.merged([_on_board(built.design, graph)])
-        if "toggles" in self.study.search.objectives:
+        if "toggles" in self.study.compared:
             figures = figures.merged([self._toggles(built, graph, input_format, work)])
         rates = asked(self.study)
         if not rates:

@@ -16,13 +16,14 @@ from boards.catalogue import load_target
 from codesign import build_subject
 from codesign.architecture import Hardware
 from codesign.artifacts import ArtifactStore
-from codesign.build_subject import FOLDER, measured_folder
+from codesign.build_subject import measured_folder
 from codesign.cli import version
-from codesign.errors import DataError, InputError, RunError, ToolRunError
+from codesign.errors import DataError, InputError, ToolRunError
 from codesign.measuring import SEED, VECTORS, Subject
 from codesign.picking import KNEE, pick
 from codesign.record import Record
 from codesign.run import Run, find_run, read_run
+from codesign.solving import as_built
 from codesign.target import BOARD, CLOCK_MHZ
 from hw.cmodel.project import project, read_vectors, write_vectors
 from hw.graph import Graph
@@ -94,29 +95,22 @@ def export(
             raise InputError(
                 f"{measured} holds no Keras model, of which hls4ml's project is made; give the model's file"
             )
-        subject = build_subject.Subject.measured(measured)
-        return _write_c(subject.name, subject.graph, subject.folder(target), vectors)
+        found = build_subject.Subject.measured(measured)
+        return _write_c(found.name, found.graph, found.folder(target), vectors)
     run = read_run(find_run(named))
     record = pick(run, which or KNEE)
-    return export_candidate(run, record, target, run.folder / FOLDER / f"{record.digest[:8]}-{target}", vectors)
+    return _export_candidate(run, record, target, vectors)
 
 
-def export_candidate(run: Run, record: Record, target: str, folder: Path, vectors: Path | None = None) -> Exported:
-    """Write the C model or hls4ml's project of a stored candidate; RunError where its artefacts are not usable."""
-    store = ArtifactStore(run.folder)
-    try:
-        graph = Graph.from_json(json.loads(store.get(record.artefacts["graph.json"])))
-        scaling = store.get(record.artefacts["input_format.json"]).decode()
-    except (KeyError, ValueError, TypeError) as error:
-        raise RunError(f"the artefacts of {record.digest[:8]} in {run.folder} are not usable: {error!r}") from None
-    subject = Subject(
-        f"{run.study.name}_{record.digest[:8]}", graph, record.architecture.hardware, run.task.target,
-        _stored_model(store, record) if target == HLS else None,
-    )  # fmt: skip
+def _export_candidate(run: Run, record: Record, target: str, vectors: Path | None) -> Exported:
+    found = build_subject.Subject.stored(run, record)
+    folder = found.folder(target)
     if target == HLS:
-        return _write_hls(subject, folder)
-    written = _write_c(subject.name, graph, folder, vectors)
-    write_files(folder, {"input_format.json": scaling})
+        model = _stored_model(ArtifactStore(run.folder), record)
+        hardware = as_built(record.architecture.hardware, found.design)
+        return _write_hls(Subject(found.name, found.graph, hardware, found.target, model), folder)
+    written = _write_c(found.name, found.graph, folder, vectors)
+    write_files(folder, {"input_format.json": json.dumps(found.meaning["input_format"]) + "\n"})
     return Exported(folder, (*written.notes, "input_format.json says how features become input integers"))
 
 
@@ -140,12 +134,7 @@ def export_model(
     phase("lowering")
     if formats:
         return _export_rounded(path, folder, vectors, formats, data)
-    if path.suffix == ".onnx":
-        subject = Subject.from_onnx(path, Hardware("parallel"), place)
-    else:
-        from quant.models import load_model
-
-        subject = Subject.from_keras(load_model(path), Hardware("parallel"), place, path.stem)
+    subject = Subject.of(path, Hardware("parallel"), place)
     if target == C:
         return _write_c(subject.name, subject.graph, folder, vectors)
     if subject.model is None:

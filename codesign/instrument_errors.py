@@ -12,12 +12,12 @@ from codesign.board_loop.result import BoardResult
 from codesign.measurement import Figure, Measurement, Provenance
 from codesign.reading import Reading
 from codesign.record import Record
+from codesign.target import RESOURCES
 
-CELLS = ("lut", "ff", "bram", "dsp")
 _ACCELERATOR = ("accelerator_latency_cycles", "accelerator_interval_cycles")
-QUANTITIES = (*CELLS, "fmax", "latency_cycles", "interval_cycles", *_ACCELERATOR)
+QUANTITIES = (*RESOURCES, "fmax", "latency_cycles", "interval_cycles", *_ACCELERATOR)
 _OF_BOARDS: Mapping[str, str] = {
-    **{f"accelerator_{name}": name for name in CELLS},
+    **{f"accelerator_{name}": name for name in RESOURCES},
     "fmax": "fmax",
     "board_latency_cycles": "accelerator_latency_cycles",
     "board_interval_cycles": "accelerator_interval_cycles",

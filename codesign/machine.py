@@ -9,6 +9,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from hw.measure.tools import processor
+
 _MIB = 1 << 20
 
 
@@ -28,19 +30,12 @@ def this_machine() -> Machine:
     """Read the facts; nothing is measured."""
     return Machine(
         system=f"{platform.system()} {platform.machine()}",
-        cpu=_cpu(),
+        cpu=processor(),
         cores=len(os.sched_getaffinity(0)),
         memory_mib=_memory(),
         disk_free_mib=shutil.disk_usage(Path.cwd()).free // _MIB,
         temporary_free_mib=shutil.disk_usage(tempfile.gettempdir()).free // _MIB,
     )
-
-
-def _cpu() -> str:
-    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-        if line.startswith("model name"):
-            return line.split(":", 1)[1].strip()
-    return platform.processor() or "unknown"
 
 
 def _memory() -> int:

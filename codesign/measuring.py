@@ -77,6 +77,18 @@ class Subject:
         return replace(self, goal=goal, solution=solution, hardware=Hardware("folded", solution.interval))
 
     @classmethod
+    def of(cls, model: Any, hardware: Hardware, target: Target) -> Self:
+        """Lower a QKeras model, or the file of one (.keras, .h5, .onnx)."""
+        if not isinstance(model, str | Path):
+            return cls.from_keras(model, hardware, target, getattr(model, "name", "network"))
+        path = Path(model)
+        if path.suffix == ".onnx":
+            return cls.from_onnx(path, hardware, target)
+        from quant.models import load_model
+
+        return cls.from_keras(load_model(path), hardware, target, path.stem)
+
+    @classmethod
     def from_keras(cls, model: Any, hardware: Hardware, target: Target, name: str) -> Self:
         """Lower a QKeras model and hold every layer against QKeras; ModelError or MismatchError where that fails."""
         from hw.hls4ml_flow import parse
@@ -207,7 +219,7 @@ def measure(
     if submit is not None:
         require_better(via)
     with stage("lowering"):
-        subject = _subject(model, hardware, target)
+        subject = Subject.of(model, hardware, target)
         if goal is not None:
             subject = subject.solved(goal)
     folder, record = (None if place is None else Path(place) for place in (out, submit))
@@ -323,14 +335,3 @@ def _why(subject: Subject, differing: float, first: str) -> list[str]:
         "RTL and QKeras agree",
         *reasons,
     ]
-
-
-def _subject(model: Any, hardware: Hardware, target: Target) -> Subject:
-    if not isinstance(model, str | Path):
-        return Subject.from_keras(model, hardware, target, getattr(model, "name", "network"))
-    path = Path(model)
-    if path.suffix == ".onnx":
-        return Subject.from_onnx(path, hardware, target)
-    from quant.models import load_model
-
-    return Subject.from_keras(load_model(path), hardware, target, path.stem)

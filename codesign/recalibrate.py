@@ -23,8 +23,8 @@ from hw.design import TOP
 from hw.measure.calibrate import FEWEST, FITTED, Calibration, calibrate, sample, section, write
 from hw.measure.delays import grade_factor
 from hw.measure.net_forms import SHIPPED, Sample
+from hw.measure.yosys import ARTEFACT
 
-NETLIST = "netlist.json.gz"
 TOOLS = ("Vivado", "nextpnr-xilinx")
 """The better one first."""
 
@@ -59,10 +59,10 @@ def refit(runs: Sequence[Run]) -> Refit:
 def _samples(run: Run, tool: str) -> Iterator[Sample]:
     """Candidates that the tool routed, each as it was routed last."""
     store = ArtifactStore(run.folder)
-    artefacts = {record.digest: record.artefacts for record in run.stored}
+    artefacts = {record.digest: record.artefacts for record in run.records}
     for digest, figure in _routed(run, tool).items():
-        if NETLIST in artefacts[digest]:
-            module = json.loads(gzip.decompress(store.get(artefacts[digest][NETLIST])))["modules"][TOP]
+        if ARTEFACT in artefacts[digest]:
+            module = json.loads(gzip.decompress(store.get(artefacts[digest][ARTEFACT])))["modules"][TOP]
             bound = bool(figure.details.get("met") or figure.details.get("lower_bound"))
             yield sample(digest[:8], 1000.0 / figure.value, module, run.task.target.part, at_most=bound)
 

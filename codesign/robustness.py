@@ -46,8 +46,7 @@ class Subject:
 
 def asked(study: Study) -> dict[str, float]:
     """The rates of the faults that the study's objectives name, or its target."""
-    names = (*study.search.objectives, *study.stop.target)
-    return {name: getattr(study.robustness, name) for name in FIGURES if name in names}
+    return {name: getattr(study.robustness, name) for name in FIGURES if name in study.compared}
 
 
 def robustness(subject: Subject, rates: Mapping[str, float], seed: int) -> Measurement:

@@ -9,6 +9,7 @@ from codesign.budget import limits
 from codesign.errors import TargetError
 from codesign.study import Study
 from codesign.target import Target
+from hw.design import Design
 from hw.emit.streaming import Foldings
 from hw.fitting import fitted
 from hw.graph import Graph
@@ -56,6 +57,13 @@ def solved(graph: Graph, architecture: Architecture, where: Room) -> tuple[Hardw
     except TargetError:
         found = fitted(graph, goal, where.wide, period)
     return Hardware("folded", found.interval), found.foldings
+
+
+def as_built(asked: Hardware, built: Design) -> Hardware:
+    """The hardware that was ``asked`` for; in solved mode, what it came to for all layers together."""
+    if asked.mode != "solved":
+        return asked
+    return Hardware(built.mode, built.interval_cycles if built.mode == "folded" else 1)
 
 
 def _goal(architecture: Architecture) -> Goal:

@@ -88,6 +88,11 @@ class Study(BaseModel):
         """Epochs of a front member that is trained again."""
         return self.final.epochs or self.search.epochs
 
+    @property
+    def compared(self) -> tuple[str, ...]:
+        """Quantities that objectives or the target name, some of which are only measured for that."""
+        return tuple(dict.fromkeys((*self.search.objectives, *self.stop.target)))
+
     def digest(self) -> str:
         """SHA-256 over all values, in hex."""
         return hashlib.sha256(json.dumps(self.model_dump(), sort_keys=True).encode()).hexdigest()

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 BOARD, CLOCK_MHZ = "pynq-z1", 100.0
 """What is built for where nothing else is asked for."""
+RESOURCES = ("lut", "ff", "bram", "dsp")
+"""What every part has and designs are measured in; budgets may limit each."""
 VIRTUAL = "virtual:"
 """What the host of a simulated board begins with; its name follows."""
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hw.accepted import inbound
+from hw.cmodel.values import words
 from hw.graph import Graph, Node
 from hw.lower import owned_nodes
 
@@ -71,9 +72,8 @@ def convert(model: Any, graph: Graph, x: NDArray[np.float32], labels: NDArray[np
         known[layer.name] = replaced[layer.name]
         now = _decisions(_values(model, {node.name: x} | known)[model.layers[-1].name])
         largest, ratio = _distance(floating[layer.name], replaced[layer.name])
-        kind = f"{'' if found.type.signed else 'u'}fixed<{found.type.bits},{found.type.bits - found.type.frac}>"
         agreement = float((now == before).mean())
-        layers.append(LayerConversion(layer.name, kind, largest, ratio, agreement, _accuracy(now, labels)))
+        layers.append(LayerConversion(layer.name, words(found.type), largest, ratio, agreement, _accuracy(now, labels)))
     return Conversion(len(x), _accuracy(before, labels), tuple(layers))
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from codesign.deployment.figures import CLOCK_TOLERANCE
 from codesign.derived import largest_share
 from codesign.measurement import Figure, Measurement, Provenance
+from codesign.target import RESOURCES
 from nas.objectives import cycles_of
 
 PRIOR_SPREAD = 0.25
@@ -24,7 +25,6 @@ _FEWEST = 3  # from how many ratios their own spread is known
 _CLOCK_DIGITS = 3  # of a clock that is not what it should be: measured twice, it would differ in the next
 _TIME_DIGITS = 9  # less than what binary fractions leave, so that equal numbers of cycles stay equal times
 TIMES: Mapping[str, str] = {"latency_us": "latency_cycles", "interval_us": "interval_cycles"}
-COUNTS = ("lut", "ff", "bram", "dsp")
 _WHERE = {
     Provenance.ON_BOARD: "on boards",
     Provenance.ROUTED: "routed",
@@ -128,7 +128,7 @@ class Corrections:
 def predictions(measurement: Measurement, clock_mhz: float) -> dict[str, Figure]:
     """What the search predicts of the quantities that boards and routed designs show: times in us, counts, Fmax."""
     figures = measurement.figures
-    found = {name: figures[name] for name in (*COUNTS, "fmax") if name in figures}
+    found = {name: figures[name] for name in (*RESOURCES, "fmax") if name in figures}
     for name, cycles in TIMES.items():
         if cycles in figures:
             whole = figures.get(f"accelerator_{cycles}", figures[cycles])
@@ -143,7 +143,7 @@ def observations(measurement: Measurement) -> dict[str, Figure]:
     says where that is right (within :data:`CLOCK_TOLERANCE`), and of three digits of the measured one otherwise.
     """
     figures = measurement.figures
-    found = {name: figures[f"accelerator_{name}"] for name in COUNTS if f"accelerator_{name}" in figures}
+    found = {name: figures[f"accelerator_{name}"] for name in RESOURCES if f"accelerator_{name}" in figures}
     if "fmax" in figures:
         found["fmax"] = figures["fmax"]
     clock = figures.get("board_clock_mhz")

@@ -9,7 +9,6 @@ from typing import Any
 from codesign.accuracy import error_words
 from codesign.artifacts import ArtifactStore
 from codesign.board_loop.words import COLUMNS, cells, columns_of, outcome, provenance, results_of, where
-from codesign.budget import RESOURCES
 from codesign.errors import RunError
 from codesign.measurement import Figure
 from codesign.place import PROGRAM
@@ -19,6 +18,7 @@ from codesign.report.marks import marked
 from codesign.run import Run
 from codesign.show import all_artefacts, all_figures, figure_details, hardware_words, layer_words, number_words
 from codesign.summary import fmax_words, latency
+from codesign.target import RESOURCES
 
 SCHEDULE = "design.json"
 """The artefact with the schedule: ``layers`` (``name, mode, latency_cycles, interval_cycles, pe, simd``) and totals."""

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import platform
 import statistics
 import time
 import warnings
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +13,7 @@ from numpy.typing import NDArray
 from codesign.errors import ToolRunError
 from codesign.measurement import Figure, Measurement, Provenance
 from hw.graph import Graph, Ints
+from hw.measure.tools import processor
 
 SECONDS = 2.0
 _WARM = 20
@@ -56,7 +55,6 @@ def _run(interpreter: Any, samples: NDArray[np.float32]) -> tuple[list[int], NDA
     """Nanoseconds of each inference, and the outputs of each vector, once."""
     given, taken = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
     times, outputs = list[int](), list[NDArray[Any]]()
-    times, outputs = list[int](), list[NDArray[Any]]()
     ends = time.monotonic() + SECONDS
     for number in range(10**9):
         if number >= len(samples) and time.monotonic() > ends:
@@ -70,13 +68,3 @@ def _run(interpreter: Any, samples: NDArray[np.float32]) -> tuple[list[int], NDA
         if number < len(samples):
             outputs.append(interpreter.get_tensor(taken))
     return times, np.asarray(outputs, np.float64)
-
-
-def processor() -> str:
-    """The processor's name, as the system gives it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()

@@ -12,6 +12,7 @@ import functools
 import importlib.metadata
 import importlib.util
 import os
+import platform
 import re
 import shutil
 import signal
@@ -271,3 +272,13 @@ def _reason(name: str, code: int | None, timeout_s: float, memory_mib: int, text
     errors = [line for line in lines if re.search(r"\berror\b", line, re.IGNORECASE)]
     last = (errors or lines or ["no output"])[-1]
     return f"{name} ended with code {code}: {last[:300]}"
+
+
+def processor() -> str:
+    """The name of this machine's processor, as the system gives it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or "unknown"

@@ -16,7 +16,6 @@ from user_models import saved, small
 
 from codesign.architecture import DenseLayer
 from codesign.artifacts import ArtifactStore
-from codesign.candidate_measuring import NETLIST
 from codesign.cli import main
 from codesign.run import read_run
 from codesign.store import Store
@@ -52,7 +51,7 @@ def folder(tmp_path_factory):
     with Store.open(here / RUN) as store:
         store.set_meta("study", old.study.to_toml())
         store.set_meta("task", old.task.to_json())
-        store.put(dataclasses.replace(one, artefacts={**plain.artefacts, NETLIST: netlist}))
+        store.put(dataclasses.replace(one, artefacts={**plain.artefacts, yosys.ARTEFACT: netlist}))
         store.put(dataclasses.replace(one, architecture=narrower))
     shutil.copytree(run / "artifacts", here / RUN / "artifacts")
     return here
@@ -61,7 +60,7 @@ def folder(tmp_path_factory):
 @pytest.fixture
 def candidate(folder, monkeypatch):
     monkeypatch.chdir(folder)
-    return next(record for record in read_run(RUN).records if NETLIST in record.artefacts)
+    return next(record for record in read_run(RUN).records if yosys.ARTEFACT in record.artefacts)
 
 
 def test_readings_are_stored_and_show_how_far_off_the_search_was(tools, candidate, capsys):
@@ -161,7 +160,7 @@ def test_a_part_of_the_users_own_has_no_name_in_it(folder, candidate):
     from codesign.build import Subject
 
     run = read_run(RUN)
-    netlist = ArtifactStore(run.folder).path(candidate.artefacts[NETLIST])
+    netlist = ArtifactStore(run.folder).path(candidate.artefacts[yosys.ARTEFACT])
     built = Implementation(Subject.stored(run, candidate).design, candidate.measurement, netlist)
     own = Part("customer-x-prototype", "xc7", "-1", run.task.target.part.resources)
     found = submission(built, Target(own, 100.0), [])

@@ -101,9 +101,9 @@ def test_a_graph_that_hls4ml_computes_otherwise_leaves_the_front_and_keeps_its_f
 
 
 def test_the_same_candidate_gives_the_same_record_and_what_else_a_study_asks_for(folded, monkeypatch) -> None:
-    """With boards the cycles of the whole accelerator; as an objective, toggles."""
+    """With boards the cycles of the whole accelerator; where the target names them, toggles."""
     evaluator, record, _, _ = folded
-    text = '[search]\nepochs = 2\nobjectives = ["error", "toggles"]\n[board]\nhosts = ["a@b"]\n'
+    text = '[search]\nepochs = 2\n[stop]\ntarget = {toggles = 1.0}\n[board]\nhosts = ["a@b"]\n'
     monkeypatch.setattr(evaluator, "study", parse_study(text, "x"))
     again, seen = stages_of(evaluator, record.architecture)
     figures = dict(again.measurement.figures)

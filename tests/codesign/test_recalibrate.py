@@ -21,7 +21,8 @@ from codesign.board_loop.result import BoardResult
 from codesign.errors import DataError, InputError
 from codesign.measurement import Figure, Measurement, Provenance
 from codesign.reading import Reading
-from codesign.record import Record
+from codesign.record import Final, Record
+from codesign.retraining import Retraining
 from codesign.run import open_for_search, read_run
 from codesign.store import Store
 from codesign.study import parse_study
@@ -31,16 +32,17 @@ from hw.design import TOP
 from hw.measure import calibrate
 from hw.measure.delays import grade_factor
 from hw.measure.timing import DelayModel, StaticTiming
+from hw.measure.yosys import ARTEFACT
 
 ULTRASCALE = Part("xczu7ev-ffvc1156-2-e", "xcup", "-2", {"lut": 230_400, "ff": 460_800, "bram": 312, "dsp": 1728})
 KNOWN = {"net_base": 0.22, "net_per_fanout": 0.05}
 SHAPES = [(1, 2), (3, 1), (2, 7), (6, 3), (1, 40), (4, 12)]
 
 
-def made(folder, part=ULTRASCALE, name="routed"):
+def made(folder, part=ULTRASCALE, name="routed", more=""):
     """A run with a candidate for each shape, all with netlists; their digests and true Fmax."""
     run = folder / "runs" / name
-    study = parse_study(f'[study]\nname = "{name}"\n[target]\nboard = "zcu104"\n', "x")
+    study = parse_study(f'[study]\nname = "{name}"\n[target]\nboard = "zcu104"\n{more}', "x")
     task = Task(8, ("a", "b"), 0.5, 10, 10, Target(part, 300.0, "zcu104"), "0" * 64)
     true = {}
     with open_for_search(run, study, task) as store:
@@ -53,7 +55,7 @@ def made(folder, part=ULTRASCALE, name="routed"):
             network = Architecture(8, 2, 1, (DenseLayer(units, "ternary"),), True, Hardware("parallel"))
             figures = {key: Figure(1.0, "", Provenance.SYNTHESIZED, "yosys", "1")
                        for key in ("val_error", "latency_cycles", "lut", "ff", "bram", "dsp", "fmax")}  # fmt: skip
-            artefacts = {recalibrate.NETLIST: ArtifactStore(run).put(content)}
+            artefacts = {ARTEFACT: ArtifactStore(run).put(content)}
             record = Record(network, "ok", measurement=Measurement(figures), artefacts=artefacts, index=units)
             store.put(record)
             true[record.digest] = 1000.0 / timing.period(known)
@@ -101,6 +103,17 @@ def test_a_family_is_calibrated_by_what_a_search_had_routed(tmp_path, monkeypatc
     finally:
         monkeypatch.undo()
         delays._model.cache_clear()
+
+
+def test_the_netlist_is_that_of_the_training_that_was_measured(tmp_path):
+    run, true = made(tmp_path, more="[final]\nseeds = 1\n")
+    records = read_run(run).records
+    with Store.append(run) as store:
+        for record, other in zip(records, (*records[1:], records[0]), strict=True):
+            again = dataclasses.replace(record, artefacts=other.artefacts)
+            store.put_retraining(Retraining(1, again, Final(record.digest, Measurement({}))))
+            store.put_reading(record.digest, Reading("vivado-routed", "ok", routed(true[other.digest]), 1.0))
+    assert recalibrate.refit([read_run(run)]).calibration.error()["median"] < 0.01
 
 
 def test_the_better_tool_where_it_has_enough_and_never_both(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -11,7 +12,7 @@ from codesign.errors import StudyError
 from codesign.evaluate import Evaluator, describe
 from codesign.loop import search
 from codesign.searched_space import searched_space
-from codesign.solving import SLACK, solved
+from codesign.solving import SLACK, as_built, solved
 from codesign.study import parse_study
 
 pytestmark = pytest.mark.filterwarnings("ignore:The `keras.constraints.serialize:UserWarning")
@@ -82,6 +83,13 @@ def test_a_little_over_the_budget_as_predicted_is_built_all_the_same(tmp_path):
     predicted = Goal(interval=24).solve(graph, evaluator.target.part.resources).total("lut")
     tight = room(study(f"[budget]\nlut = {int(predicted / SLACK) + 2}"), evaluator.target)
     assert solved(graph, architecture, tight)[1]
+
+
+@pytest.mark.parametrize(("mode", "built"), [("folded", Hardware("folded", 20)), ("parallel", Hardware("parallel"))])
+def test_hardware_as_built(mode, built):
+    made = SimpleNamespace(mode=mode, interval_cycles=20)
+    assert as_built(Hardware("solved", target="fastest"), made) == built
+    assert as_built(Hardware("folded", 16), made) == Hardware("folded", 16)
 
 
 def test_spaces_of_images_want_images():
