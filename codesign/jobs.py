@@ -275,14 +275,18 @@ def _architecture(job: Job) -> Architecture:
     return job.record.architecture if isinstance(job, FinalizeJob) else job.architecture
 
 
-_ANSWERS = {EvaluateJob: Record, TrialJob: Figure, FinalizeJob: Final}
+_ANSWERS = {EvaluateJob: Record, TrialJob: Figure, RetrainJob: Record, FinalizeJob: Final}
 
 
 def _sound(job: Job, outcome: Outcome) -> Outcome:
     """The outcome, or that its result is none of this job."""
     result: Any = outcome.result
     expected: type[Any] = _ANSWERS[type(job)]
-    if result is None or (isinstance(result, expected) and getattr(result, "digest", outcome.key) == outcome.key):
+    answer = result
+    if isinstance(job, RetrainJob) and isinstance(result, tuple):
+        answer = result[0] if len(result) == 2 and isinstance(result[1], Final | None) else None
+    digest = _architecture(job).digest()
+    if result is None or (isinstance(answer, expected) and getattr(answer, "digest", digest) == digest):
         return outcome
     reason = f"the worker answered with {result!r:.100}, which is no {expected.__name__} of this candidate"
     return Outcome(outcome.key, reason=reason, retry=True, seconds=outcome.seconds)
