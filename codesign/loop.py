@@ -65,9 +65,9 @@ def search(
     module = importlib.import_module(evaluation)
     task: Task = module.describe(study)
     constraints = study_constraints(study, task)  # a budget that makes no sense leaves no run behind
+    space = searched_space(study, task.inputs, task.outputs, task.image)  # nor does a space without networks
     judge = Judge(study.search.objectives, constraints, study.target.clock_mhz)
     listener, board_tools = listener or Listener(), board_tools or BoardTools()
-    space = searched_space(study, task.inputs, task.outputs, task.image)  # nor does a space without networks
     require_hosts(study, task, board_tools, listener.message)
     factory = partial(make_handler, evaluation, study)
     with (

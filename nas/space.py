@@ -167,30 +167,31 @@ class Space:
                 if chosen is None:
                     continue
                 genome = self.repair(chosen)
-                what = self._words(gene, index)
                 try:
                     architecture = self.decode(genome)
                 except Exception as error:  # noqa: BLE001  # a user's ``build`` may raise anything
-                    what = self._blamed(genome) or what
+                    what = self._choice(self._to_blame(genome, place), genome)
                     raise StudyError(f"{what} gives no network: {error}; leave it out") from None
                 try:
                     found = self.encode(architecture)
                 except ValueError:
                     found = ()
                 if found != genome:
+                    what = self._choice(place, genome)
                     raise StudyError(f"{what} is not found again in {architecture.words()}: mend the space's describe")
 
-    def _words(self, gene: Gene, index: int) -> str:
-        return f"the gene {gene.name!r} = {gene.choices[index]!r} of the space {self.name}"
+    def _choice(self, place: int, genome: Genome) -> str:
+        gene = self.genes[place]
+        return f"the gene {gene.name!r} = {gene.choices[genome[place]]!r} of the space {self.name}"
 
-    def _blamed(self, genome: Genome) -> str:
-        """The first gene of which another choice would make a network of ``genome``; empty where there is none."""
-        for place, gene in enumerate(self.genes):
-            for index in range(len(gene.choices)):
-                with suppress(Exception):  # a user's ``build`` may raise anything
-                    self.decode(self.repair([*genome[:place], index, *genome[place + 1 :]]))
-                    return self._words(gene, genome[place])
-        return ""
+    def _to_blame(self, genome: Genome, place: int) -> int:
+        """Place of the last gene of which another choice gives a network; ``place`` if there is none."""
+        for other in reversed(self.free):
+            for index in range(len(self.genes[other].choices)):
+                with suppress(Exception):
+                    self.decode((*genome[:other], index, *genome[other + 1 :]))
+                    return other
+        return place
 
     def _with_active(self, place: int, index: int) -> list[int] | None:
         """The first genome in which the gene at ``place`` has that choice and means something; None: there is none."""

@@ -116,6 +116,8 @@ class Evaluator:
         share = int(architecture.digest()[6 + number : 10 + number], 16) / 0xFFFF
         if share < self.behaviour.get("fail_again", 0.0):
             return Record(architecture, "failed", "no luck"), None
+        if share < self.behaviour.get("garbage_again", 0.0):
+            return replace(record, architecture=replace(architecture, input_bits=8)), None
         assert record.measurement is not None
         figures = dict(record.measurement.figures)
         error = round((figures["val_error"].value + 0.05 * share) * 288) / 288

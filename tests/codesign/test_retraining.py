@@ -98,6 +98,15 @@ def test_trainings_that_fail_are_kept_and_another_is_reported(folder, behave):
     assert run_search(folder) == run
 
 
+def test_an_answer_for_another_candidate_is_a_training_that_failed(folder, behave):
+    behave(garbage_again=0.4)
+    run = run_search(folder)
+    trainings = [training.record for one in run.retrained.values() for training in one.trainings]
+    failed = [record for record in trainings if record.status == "failed"]
+    assert 0 < len(failed) < len(trainings)
+    assert all(r.reason.startswith("trained again: tried twice: the worker answered with (Record(") for r in failed)
+
+
 @pytest.mark.parametrize("workers", [1, 3])
 def test_the_final_stage_continues_where_it_was_interrupted(tmp_path, behave, workers):
     whole = run_search(tmp_path / "whole")

@@ -85,7 +85,7 @@ BAD = {
     'space = "nowhere:f"': 'search.space = "nowhere:f": nowhere cannot be imported (ModuleNotFoundError: No module '
     "named 'nowhere'); is it beside the study?",
     'space = "funnel:funel"': "search.space = \"funnel:funel\": funnel has no function 'funel'; did you mean funnel?",
-    OWN + "{tapr = [1]}": "the space funnel has no gene 'tapr'; did you mean taper?",
+    OWN + "{tapr = [1]}": "the space funnel has no gene 'tapr'; did you mean taper or target?",
     OWN + "{taper = []}": "the gene 'taper' of the space funnel has no choices: []; give it some",
     OWN + "{width = [8, 0]}": "the gene 'width_1' = 0 of the space funnel gives no network: units must be at least 1: "
     "(DenseLayer(units=0, activation='ternary'),); leave it out",

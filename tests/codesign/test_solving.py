@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from codesign.architecture import Architecture, ConvLayer, DenseLayer, Hardware
-from codesign.errors import StudyError
+from codesign.errors import StudyError, TargetError
 from codesign.evaluate import Evaluator, describe
 from codesign.loop import search
 from codesign.searched_space import searched_space
@@ -120,6 +120,12 @@ def test_a_target_beyond_the_budget_is_a_contradiction(target, budget, limit):
     message = f'space.target = "{target}" at 100 MHz contradicts {limit}: lower it or change the budget'
     with pytest.raises(StudyError, match=message):
         searched_space(chosen, 64, 10)
+
+
+def test_a_search_knows_that_the_data_are_images(tmp_path):
+    text = '[search]\nspace = "convnet"\npopulation = 2\ngenerations = 1\n[budget]\nlatency_us = 0.5\n'
+    with pytest.raises(TargetError, match=r"none of 2 candidates keeps every budget; latency_us binds .* 8x8x1x"):
+        search(parse_study(f'{text}[space]\nmode = ["parallel"]', "x"), tmp_path / "run", workers=1)
 
 
 @pytest.mark.slow
