@@ -21,7 +21,8 @@ CONFIDENCE = 0.95
 RESAMPLES = 9999
 FIGURES = ("lut", "latency_cycles")
 ESTIMATES = ("parameters", "bit_operations", "structural_estimate", "surrogate")
-FOLDS = 5
+FOLDS, MOST = 5, 150
+"""Parts of the candidates for the surrogate, and how many it is fitted to at most: about what one search measures."""
 GROUPS = ("all", "parallel", "folded")
 Turns = Mapping[str, Sequence[Sequence[Run]]]
 """By contender, for each seed its runs: first the one whose hardware is judged, then those of earlier phases."""
@@ -147,14 +148,15 @@ def _known(record: Record) -> dict[str, Mapping[str, float]]:
 
 
 def surrogate(records: Sequence[Record]) -> list[Mapping[str, float]]:
-    """What the search's surrogate says of each: fitted to the other four of five parts, drawn once."""
+    """What the search's surrogate says of each: fitted to some of the other four of five parts, drawn once."""
     import numpy as np
 
     found: list[Mapping[str, float]] = [{} for _ in records]
     order = np.random.default_rng(1).permutation(len(records)).tolist()
     for part in range(FOLDS):
         unseen = order[part::FOLDS]
-        predictor = Predictor(lower_bound, [records[place] for place in order if place not in unseen])
+        seen = [place for place in order if place not in unseen][:MOST]
+        predictor = Predictor(lower_bound, [records[place] for place in seen])
         for place in unseen:
             figures = predictor.known(records[place].architecture).figures
             found[place] = {name: figures[name].details.get("predicted", figures[name].value) for name in FIGURES}

@@ -40,7 +40,7 @@ def options(**given):
 def test_contenders_that_measure_are_judged_by_what_they_measured_and_not_run_again(
     bench, behave, tmp_path, monkeypatch
 ):
-    behave(sleep=0.01)
+    behave(sleep=0.05)
     monkeypatch.chdir(tmp_path)
     values = bench.prove(options(contenders="random,no_surrogate"))
     folder = Path("runs/proof-digits-1s-1w-random-2")
