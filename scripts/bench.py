@@ -4,6 +4,7 @@
 ``rtl``: our hardware beside that of others, see :mod:`bench_rtl`; folded layers and networks of images, see
 :mod:`bench_folded` and :mod:`bench_images`.
 ``cluster``: how fast the coordinator of a cluster is, see :mod:`bench_cluster`.
+``search``: measuring in the loop beside separate design, in equal time, see :mod:`bench_search`.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from rich.console import Console
 
 from codesign.cli import version
 from codesign.doctor import PACKAGES, examine
+from codesign.errors import CodesignError
 from codesign.loop import search
 from codesign.progress import ProgressDisplay
 from codesign.run import Run, run_folder
@@ -89,6 +91,16 @@ def figures(run: Run, seconds: float) -> dict[str, Any]:
     }
 
 
+def _proof(what: Any) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = what.add_parser("search", help="measuring in the loop beside separate design")
+    parser.add_argument("--seconds", type=float, default=600.0, help="for each contender and seed; default: 600")
+    parser.add_argument("--seeds", type=int, default=5, help="default: 5")
+    parser.add_argument("--data", default="digits", metavar="NAME|PATH", help="a dataset, or an .npz; default: digits")
+    parser.add_argument("--contenders", default="", metavar="NAME,NAME", help="default: all")
+    parser.add_argument("--workers", type=int, default=default_workers(), help="default: one per core")
+    return parser
+
+
 def main() -> int:
     """Run the chosen benchmark and store its figures."""
     parser = argparse.ArgumentParser(prog="scripts/bench", description="Measures what codesign is and makes.")
@@ -98,7 +110,8 @@ def main() -> int:
     hardware = what.add_parser("rtl", help="parallel networks beside da4ml, folded layers, images")
     hardware.add_argument("--only", default="", metavar="TEXT", help="parallel cases whose name contains this alone")
     many = what.add_parser("cluster", help="records per second of a cluster's coordinator")
-    for benchmark in (searching, hardware, many):
+    proof = _proof(what)
+    for benchmark in (searching, hardware, many, proof):
         benchmark.add_argument("--json", type=Path, required=True, metavar="FILE", help="where the figures are written")
     options = parser.parse_args()
     target = options.json.absolute()
@@ -113,6 +126,12 @@ def main() -> int:
 
         values = cluster()
         summary = f"{values['records_per_second']:.0f} records per second"
+    elif options.what == "search":
+        from bench_judge import table
+        from bench_search import prove
+
+        values = prove(options)
+        summary = table(values)
     else:
         from bench_folded import judge
         from bench_images import bench
@@ -136,4 +155,8 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except CodesignError as error:
+        print(f"bench: error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)

@@ -1,0 +1,238 @@
+"""``bench search``: six ways to search, equal wall time for each, judged by the hardware that each has measured.
+
+Space, training, budgets and seeds are the same for all; docs/proof.md says what each contender does and why. Their runs
+are ordinary ones, in ``runs/``: one that is complete is not searched again, one that is not begins anew.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import sys
+import time
+from argparse import Namespace
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from bench_judge import report
+from bench_trained import SAMPLED, TRAINED, beside
+
+from codesign.architecture import Architecture, Hardware
+from codesign.errors import InputError, nearest
+from codesign.evaluate import describe, lower_bound
+from codesign.files import write_whole
+from codesign.jobs import Crew, EvaluateJob, Jobs, candidate_seconds, make_handler
+from codesign.judging import Judge
+from codesign.listener import Listener
+from codesign.loop import search
+from codesign.record import Record
+from codesign.run import ROOT, Run, open_for_search, read_run, study_constraints
+from codesign.study import Study, study_of
+from codesign.workers import Outcome
+from hw.measure.cache import SETTING
+from nas.indicators import front, ranked
+
+BUDGET = {"lut": "10%", "latency_us": 2.0}
+"""Of every contender: some of the space is over it, some well within. The hypervolume is measured from here."""
+MEASURED = "bench_measured"
+"""The evaluation of candidates that become hardware in the loop."""
+GENERATIONS = 1000
+"""More than any contender has time for."""
+Sections = Mapping[str, Mapping[str, Any]]
+"""Where a study differs from that of the others."""
+RANDOM: Sections = {"search": {"algorithm": "random"}}
+SURROGATE: Sections = {"rungs": {"epochs": (5,), "surrogate": True}}
+DONE = "bench.json"
+"""In the folder of a contender's run once its time was over."""
+
+
+class TimeIsUp(Exception):  # noqa: N818  # no fault of anyone
+    """A contender's time, or that of one of its phases, is over."""
+
+
+class Clock(Listener):
+    """Ends a phase: to a fifth of a second, whatever is under way then. It runs from the first job on."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds, self._end = seconds, float("inf")
+
+    def stage(self, worker: int, stage: str, words: str) -> None:  # noqa: ARG002  # the listener's interface
+        """Start with the first job: processes that start beforehand cost no one time."""
+        if words and self._end == float("inf"):
+            self._end = time.monotonic() + self._seconds
+
+    def tick(self) -> None:
+        """Look at the time."""
+        if time.monotonic() >= self._end:
+            raise TimeIsUp
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One contender with one seed."""
+
+    contender: str
+    seed: int
+    seconds: float
+    data: str
+    workers: int
+
+    @property
+    def folder(self) -> Path:
+        """Of the run whose hardware is judged; earlier phases have theirs beside it."""
+        data = re.sub(r"[^A-Za-z0-9]", "-", Path(self.data).stem)[:16]
+        return ROOT / f"proof-{data}-{self.seconds:g}s-{self.workers}w-{self.contender}-{self.seed}"
+
+    def study(self, ending: str = "", sections: Sections = MappingProxyType({})) -> Study:
+        """The study of the phase whose run has that ending."""
+        data = {"path": str(Path(self.data).absolute())} if self.data.endswith(".npz") else {"name": self.data}
+        values: dict[str, Mapping[str, Any]] = {
+            "study": {"name": self.folder.name + ending, "seed": self.seed},
+            "data": data,
+            "budget": BUDGET,
+        }
+        given = {**sections, "search": {"generations": GENERATIONS, **sections.get("search", {})}}
+        return study_of({**values, **given}, self.folder.name)
+
+    def explore(self, study: Study, share: float, evaluation: str) -> Run:
+        """Search for a share of the time; what was found."""
+        folder = self.folder.with_name(study.name)
+        clock = Clock(share * self.seconds)
+        with suppress(TimeIsUp):
+            search(study, folder, workers=self.workers, listener=clock, evaluation=evaluation)
+        return read_run(folder)
+
+    def build(self, candidates: Sequence[Architecture], share: float) -> None:
+        """Make and measure the hardware of trained candidates, in their order, for a share of the time."""
+        study, folder = self.study(), self.folder
+        task = describe(study)
+        judge = Judge(study.search.objectives, study_constraints(study, task), study.target.clock_mhz)
+        jobs = {one.digest(): EvaluateJob(one) for one in candidates if not judge.over(lower_bound(one))}
+        places = {digest: place for place, digest in enumerate(jobs)}
+        limit, clock = candidate_seconds(study, task), Clock(share * self.seconds)
+        factory = partial(make_handler, "bench_built", study)
+        with (
+            open_for_search(folder, study, task) as store,
+            Jobs(Crew(self.workers), factory, folder, limit, clock) as working,
+        ):
+
+            def on_outcome(outcome: Outcome) -> None:
+                record = outcome.result or Record(
+                    jobs[outcome.key].architecture, "failed", outcome.reason, outcome.log, seconds={}
+                )
+                store.put(replace(judge.judged(record), index=places[outcome.key]))
+
+            with suppress(TimeIsUp):
+                working.run(jobs, on_outcome, lambda: None)
+
+
+def separate(turn: Turn, proxy: str) -> None:
+    """NSGA-II on error and ``proxy`` for half of the time, then hardware of the best networks in every way it can be.
+
+    Hardware knobs change neither objective, so that a network is searched once.
+    """
+    sections: Sections = {"search": {"objectives": ("error", proxy)}, "space": {"mode": ("parallel",)}}
+    trained = turn.explore(turn.study(TRAINED, sections), 1 / 2, "bench_trained")
+    ways = ways_to_build(turn.study())
+    best, others = best_first(trained)
+    turn.build([*in_every_way(best, ways), *in_every_way(others, ways)], 1 / 2)
+
+
+def surrogate_only(turn: Turn) -> None:
+    """A third each: random samples with hardware, NSGA-II on what a model fitted to them says, hardware of the best."""
+    turn.explore(turn.study(SAMPLED, RANDOM), 1 / 3, MEASURED)
+    best, others = best_first(turn.explore(turn.study(TRAINED), 1 / 3, "bench_trained"))
+    turn.build([*best, *others], 1 / 3)
+
+
+def measured(turn: Turn, sections: Sections) -> None:
+    """Hardware of each candidate in the loop, for all the time."""
+    turn.explore(turn.study("", sections), 1.0, MEASURED)
+
+
+CONTENDERS: Mapping[str, Callable[[Turn], None]] = {
+    "params": partial(separate, proxy="parameters"),
+    "bit_operations": partial(separate, proxy="bit_operations"),
+    "random": partial(measured, sections=RANDOM),
+    "surrogate_only": surrogate_only,
+    "no_surrogate": partial(measured, sections={}),
+    "ours": partial(measured, sections=SURROGATE),
+}
+
+
+def best_first(run: Run) -> tuple[list[Architecture], list[Architecture]]:
+    """The front of what a run knows, and all others within the budgets by their rank."""
+    records = [record for record in run.records if record.status == "ok"]
+    points = [run.objectives(record) for record in records]
+    best = front(points)
+    others = [place for place in ranked(points) if place not in best] if points else []
+    return [records[place].architecture for place in best], [records[place].architecture for place in others]
+
+
+def ways_to_build(study: Study) -> list[Hardware]:
+    """All hardware that the study's space has for one network."""
+    folded = [Hardware("folded", cycles) for cycles in study.space.folding]
+    return [Hardware("parallel"), *folded]
+
+
+def in_every_way(networks: Sequence[Architecture], ways: Sequence[Hardware]) -> list[Architecture]:
+    """Every network in every way: each once before any twice, and the ways mixed, wherever time ends the work."""
+    count = len(ways)
+    return [
+        replace(network, hardware=ways[(place + turn) % count])
+        for turn in range(count)
+        for place, network in enumerate(networks)
+    ]
+
+
+def prove(options: Namespace) -> dict[str, Any]:
+    """The benchmark as the command line asks for it."""
+    contenders = [name.strip() for name in options.contenders.split(",")] if options.contenders else list(CONTENDERS)
+    for name in contenders:
+        if name not in CONTENDERS:
+            raise InputError(f"--contenders {name}: {nearest(name, CONTENDERS)}")
+    for key in ("seconds", "seeds", "workers"):
+        if not getattr(options, key) > 0:
+            raise InputError(f"--{key} {getattr(options, key):g} must be above 0")
+    return run_all(contenders, options.seeds, Turn("", 0, options.seconds, options.data, options.workers))
+
+
+def run_all(contenders: Sequence[str], seeds: int, template: Turn) -> dict[str, Any]:
+    """Let all contenders search, seed after seed, and judge; the figures of the benchmark."""
+    os.environ[SETTING] = ""  # nobody finds what another has synthesized
+    found: dict[str, list[list[Run]]] = {name: [] for name in contenders}
+    loads: dict[str, list[list[float]]] = {name: [] for name in contenders}
+    for seed in range(1, seeds + 1):
+        for name in contenders:
+            turn = replace(template, contender=name, seed=seed)
+            loads[name].append(_complete(turn))
+            folders = (beside(turn.folder, ending) for ending in ("", SAMPLED, TRAINED))
+            found[name].append([read_run(folder) for folder in folders if folder.is_dir()])
+            print(f"{name}, seed {seed}: in {turn.folder}", file=sys.stderr, flush=True)
+    tasks = {json.dumps(run.task.to_json()) for runs in found.values() for turns in runs for run in turns}
+    if len(tasks) > 1:
+        raise InputError(f"the runs {template.folder.parent}/proof-* are of different data; move the older ones away")
+    figures = report(found, template.seconds)
+    for name, values in figures["contenders"].items():
+        values["load"] = loads[name]
+    return {**figures, "seconds": template.seconds, "seeds": seeds, "data": template.data, "workers": template.workers}
+
+
+def _complete(turn: Turn) -> list[float]:
+    """Search unless that was done before; the machine's load before and after."""
+    done = turn.folder / DONE
+    if not done.exists():
+        for ending in ("", SAMPLED, TRAINED):
+            shutil.rmtree(beside(turn.folder, ending), ignore_errors=True)
+        before = os.getloadavg()[0]
+        CONTENDERS[turn.contender](turn)
+        write_whole(done, json.dumps({"load": [before, os.getloadavg()[0]]}), "run the same command again")
+    load: list[float] = json.loads(done.read_text(encoding="utf-8"))["load"]
+    return load
