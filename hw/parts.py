@@ -20,6 +20,8 @@ from hw.schedule import Format, is_identity, is_relu, make_stage
 from hw.stage import Stage
 
 ELEMENTWISE = (Op.AFFINE, Op.QUANTIZE, Op.TERNARY, Op.BINARY)
+ARGMAX = "argmax"
+"""Name of the part that gives the place of the largest logit."""
 INPUT = -1
 """Index of the network's input among the sources of parts."""
 
@@ -90,7 +92,8 @@ class Part:
 
     ``sources``: indices of the parts it reads, or INPUT; more than one are joined channel by channel, each widened by
     its ``shifts`` to ``joined``. ``reads``: the shape of one source. ``dims``: the shape it gives, ``values`` the
-    elements. ``largest``: takes the maximum of each window. ``weighted``: its stage has weights, not wires.
+    elements. ``largest``: takes the maximum of each window. ``argmax``: gives the place of the largest element.
+    ``weighted``: its stage has weights, not wires.
     """
 
     name: str
@@ -102,6 +105,7 @@ class Part:
     shifts: tuple[int, ...] = (0,)
     window: Window | None = None
     largest: bool = False
+    argmax: bool = False
     stage: Stage | None = None
     weighted: bool = False
     depthwise: bool = False
@@ -119,7 +123,7 @@ def beats_of(dims: tuple[int, ...]) -> int:
 
 def streams(graph: Graph) -> bool:
     """Whether ``graph`` is more than a chain of dense layers over vectors."""
-    plain = (Op.INPUT, Op.DENSE, *ELEMENTWISE)
+    plain = (Op.INPUT, Op.DENSE, Op.ARGMAX, *ELEMENTWISE)
     return any(node.op not in plain or len(node.dims) != 1 for node in graph) or any(
         len(graph.readers(node.name)) > 1 for node in graph
     )
@@ -163,6 +167,8 @@ class _Planner:
             self._single(node, sources[0], _window(sources[0].dims, size, node, lowest), largest=True)
         elif node.op is Op.PAD:
             self._single(node, sources[0], _window(sources[0].dims, (1, 1), node))
+        elif node.op is Op.ARGMAX:
+            self._argmax(node, sources[0])
         else:
             self._single(node, sources[0])
 
@@ -199,6 +205,11 @@ class _Planner:
         stage = self._wires(node, 1, following, read) if following else None
         part = self._part(node, [source], read, following, stage=stage, window=window)
         self.found[-1] = replace(part, largest=largest)
+
+    def _argmax(self, node: Node, source: Node) -> None:
+        part = self._part(node, [source], self._values(source), (), stage=None)
+        values = Values.between(0, source.size - 1)
+        self.found[-1] = replace(part, name=ARGMAX, argmax=True, values=values)
 
     def _wires(self, node: Node, copies: int, following: Sequence[Node], read: Values) -> Stage:
         """The stage that adds ``copies`` of a pixel's channels, channel by channel."""
