@@ -28,13 +28,14 @@ INPUT = -1
 
 @dataclass(frozen=True)
 class Values:
-    """Elements of a stream: their bits, and the values they take. Trits are 2 signed bits, -1 to 1."""
+    """Elements of a stream: their bits, and the values they take. Trits are 2 signed bits, -1 to 1; binary, never 0."""
 
     bits: int
     signed: bool
     ternary: bool
     low: int
     high: int
+    binary: bool = False
 
     @classmethod
     def between(cls, low: int, high: int) -> Values:
@@ -48,6 +49,7 @@ class Values:
             input_bits=self.bits,
             input_signed=self.signed,
             input_ternary=self.ternary,
+            input_binary=self.binary,
             input_low=self.low,
             input_high=self.high,
         )
@@ -188,8 +190,8 @@ class _Planner:
 
     def _join(self, node: Node, sources: Sequence[Node]) -> None:
         given, shifts = [self._values(source) for source in sources], node.tensors["shift"].tolist()
-        joined = given[0]
-        if any(values != joined for values in given) or any(shifts):
+        joined = replace(given[0], binary=all(values.binary for values in given))
+        if any(replace(values, binary=joined.binary) != joined for values in given) or any(shifts):
             low = min(values.low << shift for values, shift in zip(given, shifts, strict=True))
             joined = Values.between(low, max(values.high << shift for values, shift in zip(given, shifts, strict=True)))
         following = self._following(node)
@@ -230,7 +232,9 @@ class _Planner:
         values = joined
         if stage:
             low, high = stage.output_range
-            values = Values(stage.output_bits, stage.output_signed, stage.output_ternary, low, high)
+            values = Values(
+                stage.output_bits, stage.output_signed, stage.output_ternary, low, high, stage.output_binary
+            )
         places = tuple(self.places[source.name] for source in sources)
         part = Part(node.layer, places, sources[0].dims, node.dims, values, joined, window=window, stage=stage)
         self.found.append(part)
@@ -259,7 +263,7 @@ class _Planner:
 
 
 def _with_zero(values: Values) -> Values:
-    return replace(values, low=min(values.low, 0), high=max(values.high, 0))
+    return replace(values, low=min(values.low, 0), high=max(values.high, 0), binary=False)
 
 
 def _window(dims: tuple[int, ...], size: tuple[int, int], node: Node, fill: int = 0) -> Window:
