@@ -108,7 +108,7 @@ def emit_parallel(
     text = _module(graph, module, body, results, placement.latency)
     rtl = {name for name in _RTL if f"  {name} #" in body}
     if rtl & {"cdg_add2", "cdg_add3"}:
-        rtl.add("cdg_carry")
+        rtl |= {"cdg_carry", "cdg_lut5"}
     return ParallelLayer(text, placement.latency, tuple(arrival_ns(pipeline, placement, delays)), rtl)
 
 

@@ -39,6 +39,7 @@ CASES = [
     ("cdg_image_in", {"PER_WORD": 3}, "PER_WORD must be at least 1 and divide PIXELS"),
     ("cdg_image_in", {"PIXEL_W": 9}, "a pixel has at least 1 bit, and PER_WORD of them fit a word"),
     ("cdg_join", {"COUNT": 1}, "COUNT must be at least 2"),
+    ("cdg_lut5", {"WIDTH": 0}, "WIDTH must be at least 1"),
     ("cdg_max", {"CHANNELS": 0}, "COUNT, CHANNELS and WIDTH must be at least 1"),
     ("cdg_mvu", {"SIMD": 1000}, "SIMD must be 1 to N_IN and PE 1 to N_OUT"),
     ("cdg_mvu", {"ADDRESSES": 0}, "ADDRESSES must be at least 1"),

@@ -98,6 +98,8 @@ CASES = [
     ("cdg_argmax", {"COUNT": 7, "WIDTH": 2, "IS_SIGNED": 1, "REGISTERS": 0b101}),
     ("cdg_argmax", {"COUNT": 16, "WIDTH": 3, "IS_SIGNED": 0, "REGISTERS": 0b1111}),
     ("cdg_argmax", {"COUNT": 2, "WIDTH": 1, "IS_SIGNED": 0, "REGISTERS": 1}),
+    ("cdg_lut5", {"WIDTH": 1, "TABLE": 0x2B7E_1516}),
+    ("cdg_lut5", {"WIDTH": 2, "TABLE": 0x2B7E_1516}),
     ("cdg_max", {"COUNT": 9, "CHANNELS": 2, "WIDTH": 3, "IS_SIGNED": 1}),
     ("cdg_max", {"COUNT": 4, "CHANNELS": 3, "WIDTH": 2, "IS_SIGNED": 0}),
     ("cdg_max", {"COUNT": 1, "CHANNELS": 2, "WIDTH": 1, "IS_SIGNED": 0}),
