@@ -102,12 +102,13 @@ class Subject:
             raise RunError(f"{folder} is not usable: {error!r}; measure the network again") from None
         kind, size = graph.input.type, graph.input.size
         exact = InputFormat(kind.bits, kind.signed, kind.frac, (0.0,) * size, (2.0**kind.frac,) * size)
-        names = [str(output) for output in range(graph.output.size)]
+        names = [str(output) for output in range(graph.logits().output.size)]
+        gives = f"one of {len(names)} classes" if graph.gives_class else f"{len(names)} outputs"
         shape = " x ".join(map(str, graph.input.dims))
         return cls(
             place=folder,
             name=name,
-            words=f"{name}: {shape} inputs of {kind.bits} bits, {graph.output.size} outputs",
+            words=f"{name}: {shape} inputs of {kind.bits} bits, {gives}",
             digest=design.digest(),
             board=target.board,
             target=target,
@@ -149,6 +150,7 @@ class Subject:
             "interval_cycles": built.interval_cycles,
             "host_format": built.format.to_json(),
             "input_shape": list(self.graph.input.dims),
+            "argmax": self.graph.gives_class,
             **self.meaning,
             "registers": built.register_map(),
             "figures": {"candidate": self.figures.to_json()},

@@ -99,6 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     pace.add_argument(
         "--fit", type=_percent, metavar="PERCENT", help="as fast as fits this share of the part's LUTs and block RAMs"
     )
+    measure.add_argument("--argmax", action="store_true", help="the hardware gives the largest output's place, not all")
     measure.add_argument("--out", type=Path, metavar="DIR", help="keep RTL, golden vectors, README and report here")
     measure.add_argument(
         "--via", default="rtl", metavar="LIST",
@@ -290,8 +291,8 @@ def _measure(options: argparse.Namespace) -> int:
         else:
             result = measure(
                 options.model, board=options.board, part=options.part, clock_mhz=options.clock, folding=options.folding,
-                goal=_goal(options), out=options.out, via=via, c_times=options.c_times, submit=options.submit,
-                stage=stage,
+                goal=_goal(options), argmax=options.argmax, out=options.out, via=via, c_times=options.c_times,
+                submit=options.submit, stage=stage,
             )  # fmt: skip
     measured_words.print_measured(result, options.out, as_json=options.json)
     return 1 if result.failed else 0
@@ -301,6 +302,7 @@ def _require_target_of_run(options: argparse.Namespace) -> None:
     given = ("board", "part", "folding", "interval", "latency", "fit")
     wrong = [f"--{name}" for name in given if getattr(options, name) is not None]
     wrong += ["--clock"] if options.clock != CLOCK_MHZ else []
+    wrong += ["--argmax"] if options.argmax else []
     if wrong:
         raise InputError(f"{', '.join(wrong)}: {options.model} is measured as its run built it; leave it out")
 

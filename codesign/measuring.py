@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from boards.catalogue import load_target
 from codesign import processors
 from codesign.architecture import Hardware
-from codesign.errors import InputError, MismatchError
+from codesign.errors import InputError, MismatchError, ModelError
 from codesign.instruments import CSIM, HLS, RTL, C, attempt, require, take, take_hls
 from codesign.measurement import Measurement
 from codesign.reading import Reading
@@ -75,6 +75,16 @@ class Subject:
         """The same network, folded for ``goal``; TargetError where the part cannot meet it."""
         solution = fitted(self.graph, goal, self.target, self.target.period_ns * PERIOD_SHARE)
         return replace(self, goal=goal, solution=solution, hardware=Hardware("folded", solution.interval))
+
+    def with_argmax(self) -> Subject:
+        """The same network, giving the place of its largest output; ModelError where its outputs are no classes."""
+        dims = self.graph.output.dims
+        if len(dims) != 1 or dims[0] < 2:
+            raise ModelError(
+                f"an argmax takes a vector of two or more outputs; {self.name!r} gives {' x '.join(map(str, dims))}: "
+                "leave it out, or end with a Flatten"
+            )
+        return replace(self, graph=self.graph.with_argmax())
 
     @classmethod
     def of(cls, model: Any, hardware: Hardware, target: Target) -> Self:
@@ -195,6 +205,7 @@ def measure(
     clock_mhz: float = CLOCK_MHZ,
     folding: int | None = None,
     goal: Goal | None = None,
+    argmax: bool = False,
     out: str | Path | None = None,
     via: Sequence[str] = (RTL,),
     c_times: Path | None = None,
@@ -205,6 +216,7 @@ def measure(
 
     ``folding``: target initiation interval of each layer in cycles; without it the network is fully parallel.
     ``goal``: instead, what mode and folding of every layer are found for (:class:`hw.solver.Goal`).
+    ``argmax``: the hardware gives the place of the largest output, of equal ones the first, instead of the outputs.
     ``out``: a folder for RTL, golden vectors, README and report. ``via``: other instruments that shall measure it too,
     of ``rtl`` (always), ``vivado``, ``vivado-routed``, ``nextpnr``, ``hls`` and ``c``; one that fails is a reading that
     says so. ``c_times``: what the C model printed on another machine. ``submit``: a file for what may be sent to us of
@@ -220,6 +232,8 @@ def measure(
         require_better(via)
     with stage("lowering"):
         subject = Subject.of(model, hardware, target)
+        if argmax:
+            subject = subject.with_argmax()
         if goal is not None:
             subject = subject.solved(goal)
     folder, record = (None if place is None else Path(place) for place in (out, submit))
@@ -288,10 +302,10 @@ def _c_simulation(subject: Subject, folder: Path, via: Sequence[str], stage: Ann
     if subject.model is None:
         reason = "hls4ml's C simulation was not compared: it is only made of Keras models"
         return Reading(CSIM, "missing", Measurement({}), 0.0, reason), [reason]
-    hardware = subject.hardware if HLS in via else None
+    hardware, logits = subject.hardware if HLS in via else None, subject.graph.logits()
 
     def work() -> Measurement:
-        found = hold_c_simulation(subject.model, subject.graph, subject.vectors(), folder, subject.target, hardware)
+        found = hold_c_simulation(subject.model, logits, subject.vectors(), folder, subject.target, hardware)
         return Measurement({"csim_mismatches": found})
 
     with stage("C simulation"):

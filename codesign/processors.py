@@ -34,7 +34,7 @@ def take(
         from quant.tf import quiet_stderr
 
         with stage("TensorFlow Lite"), quiet_stderr():
-            reading = attempt(TFLITE, partial(tflite.measure, model, graph, x))
+            reading = attempt(TFLITE, partial(tflite.measure, model, graph.logits(), x))
         yield reading
 
 

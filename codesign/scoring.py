@@ -18,10 +18,8 @@ def error_of(outputs: NDArray[Any], y: NDArray[Any], form: OutputFormat | None) 
 
     ``form`` is that of a regression. Of equal logits the first decides.
     """
-    tool = (Provenance.TRAINED, "QKeras", importlib.metadata.version("QKeras"))
     if form is None:
-        wrong = int(np.sum(outputs.argmax(axis=1) != y))
-        return Figure(wrong / len(y), "", *tool, {"wrong": wrong, "samples": len(y)})
+        return class_error(outputs.argmax(axis=1), y)
     found = rmse(form.predict(outputs), y, form.spread)
     details = {
         "rmse": list(found.per_target),
@@ -29,7 +27,17 @@ def error_of(outputs: NDArray[Any], y: NDArray[Any], form: OutputFormat | None) 
         "samples": len(y),
         "normalized_by": "standard deviation of the training targets",
     }
-    return Figure(found.normalized, RMSE_UNIT, *tool, details)
+    return Figure(found.normalized, RMSE_UNIT, *_tool(), details)
+
+
+def class_error(answers: NDArray[Any], y: NDArray[Any]) -> Figure:
+    """The share of ``answers`` (samples,), numbers of classes, that are not the labels ``y``."""
+    wrong = int(np.sum(answers != y))
+    return Figure(wrong / len(y), "", *_tool(), {"wrong": wrong, "samples": len(y)})
+
+
+def _tool() -> tuple[Provenance, str, str]:
+    return Provenance.TRAINED, "QKeras", importlib.metadata.version("QKeras")
 
 
 def model_error(model: Any, x: NDArray[np.float32], y: NDArray[Any], form: OutputFormat | None) -> Figure:

@@ -18,13 +18,14 @@ from numpy.typing import NDArray
 from codesign.architecture import Hardware, Mode
 from codesign.errors import ModelError
 from hw.cycles import Network
+from hw.emit.argmax import emit_argmax
 from hw.emit.folded import emit_folded, fold
 from hw.emit.parallel import LayerGraph, Ranges, emit_parallel, layer_graph
 from hw.emit.streaming import Foldings, emit_streaming
 from hw.emit.top import Ports, emit_folded_top, emit_parallel_top
 from hw.graph import Graph
 from hw.measure.delays import DelayModel
-from hw.parts import Part, Values, beats_of, parts, streams
+from hw.parts import ARGMAX, Part, Values, beats_of, parts, streams
 from hw.schedule import stages
 from hw.stage import Stage
 
@@ -101,15 +102,17 @@ def design(
     ``foldings``: those of the parts (:func:`hw.parts.parts`), by index, instead of what ``hardware`` says of all; the
     others then are parallel. Raises ModelError where the graph cannot be built.
     """
-    if foldings is not None or streams(graph):
+    if foldings is not None or streams(graph) or (graph.gives_class and hardware.mode == "folded"):
         return _streaming(graph, hardware, delays, period_ns, foldings)
-    chain = stages(graph)
+    chain = stages(graph.logits())
     _assert_stages_fit(chain)
     header = (
-        f"Ternary network {graph.digest()[:16]}: {hardware.mode}, {chain[0].n_in} inputs, {chain[-1].n_out} outputs."
+        f"Ternary network {graph.digest()[:16]}: {hardware.mode}, {chain[0].n_in} inputs, {graph.output.size} outputs."
     )
-    build = _parallel if hardware.mode == "parallel" else _folded
-    files, layers, latency = build(chain, hardware, delays, period_ns, header)
+    if hardware.mode == "parallel":
+        files, layers, latency = _parallel(chain, delays, period_ns, header, is_class=graph.gives_class)
+    else:
+        files, layers, latency = _folded(chain, hardware, header)
     return Design(
         files=dict(sorted(files.items())),
         top=TOP,
@@ -218,11 +221,15 @@ _Built = tuple[dict[str, str], list[Layer], int]
 
 @dataclass(frozen=True)
 class Chain:
-    """The modules of a parallel network's layers without a handshake; ``rtl``: the hand-written ones in them."""
+    """The modules of a parallel network's layers without a handshake; ``rtl``: the hand-written ones in them.
+
+    ``settled_ns``: when the last one's outputs settle after the clock edge.
+    """
 
     files: Mapping[str, str]
     ports: tuple[Ports, ...]
     rtl: frozenset[str]
+    settled_ns: float
 
     @property
     def latency(self) -> int:
@@ -247,7 +254,7 @@ def chain(parts: Sequence[Stage], delays: DelayModel, period_ns: float) -> Chain
         files[f"{module}.sv"] = layer.text
         used.update(layer.rtl)
         ports.append(_ports(stage, module, layer.latency))
-    return Chain(files, tuple(ports), frozenset(used))
+    return Chain(files, tuple(ports), frozenset(used), max(start))
 
 
 def _needed(parts: Sequence[Stage]) -> list[NDArray[np.bool_]]:
@@ -258,15 +265,24 @@ def _needed(parts: Sequence[Stage]) -> list[NDArray[np.bool_]]:
     return needed[::-1]
 
 
-def _parallel(parts: Sequence[Stage], _: Hardware, delays: DelayModel, period_ns: float, header: str) -> _Built:
-    made = chain(parts, delays, period_ns)
-    layers = [Layer(stage.name, "parallel", port.latency, 1) for stage, port in zip(parts, made.ports, strict=True)]
-    files = {**made.files, f"{TOP}.sv": emit_parallel_top(TOP, made.ports, header)}
-    flow = Layer("result queue", "parallel", 1, 1)
-    return files | library({*made.rtl, "cdg_flow", "cdg_fifo"}), [*layers, flow], made.latency + 1
+def _parallel(parts: Sequence[Stage], delays: DelayModel, period_ns: float, header: str, *, is_class: bool) -> _Built:
+    made, used = chain(parts, delays, period_ns), {"cdg_flow", "cdg_fifo"}
+    files, ports, names = dict(made.files), [*made.ports], [stage.name for stage in parts]
+    if is_class:
+        module, last = module_name(len(parts), ARGMAX), parts[-1]
+        values = Values(last.output_bits, last.output_signed, last.output_ternary, *last.output_range)
+        picked = emit_argmax(module, last.n_out, values, delays, period_ns, made.settled_ns)
+        files[f"{module}.sv"] = picked.text
+        ports.append(Ports(module, ports[-1].out_width, picked.bits, picked.latency))
+        names.append(ARGMAX)
+        used.add(picked.rtl)
+    files[f"{TOP}.sv"] = emit_parallel_top(TOP, ports, header)
+    layers = [Layer(name, "parallel", port.latency, 1) for name, port in zip(names, ports, strict=True)]
+    latency = sum(port.latency for port in ports) + 1
+    return files | library(made.rtl | used), [*layers, Layer("result queue", "parallel", 1, 1)], latency
 
 
-def _folded(parts: Sequence[Stage], hardware: Hardware, _: DelayModel, __: float, header: str) -> _Built:
+def _folded(parts: Sequence[Stage], hardware: Hardware, header: str) -> _Built:
     files: dict[str, str] = {}
     layers, ports = [], []
     used: set[str] = set()

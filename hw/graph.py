@@ -229,6 +229,21 @@ class Graph:
             raise ValueError(f"graph format {values.get('format')!r} is not 1, the one this version reads")
         return cls(tuple(Node.from_json(node) for node in values["nodes"]))
 
+    @property
+    def gives_class(self) -> bool:
+        """Whether its output is the place of the largest logit."""
+        return self.output.op is Op.ARGMAX
+
+    def with_argmax(self) -> Graph:
+        """This network with the place of its largest output, of equal ones the first, instead of its outputs."""
+        (outputs,) = self.output.dims
+        kind = FixedType.holding(0, outputs - 1)
+        return Graph((*self.nodes, Node(f"{self.output.name}{INNER}argmax", Op.ARGMAX, self.output.name, 1, kind)))
+
+    def logits(self) -> Graph:
+        """This network without an argmax at its end."""
+        return Graph(self.nodes[:-1]) if self.gives_class else self
+
     def digest(self) -> str:
         """SHA-256 of the canonical JSON, in hex."""
         return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True, separators=(",", ":")).encode()).hexdigest()

@@ -34,6 +34,7 @@ class Op(enum.StrEnum):
     QUANTIZE = "quantize"
     TERNARY = "ternary"
     BINARY = "binary"
+    ARGMAX = "argmax"
 
 
 TENSORS: Mapping[Op, tuple[str, ...]] = {
@@ -50,6 +51,7 @@ TENSORS: Mapping[Op, tuple[str, ...]] = {
     Op.QUANTIZE: ("shift", "low", "high"),
     Op.TERNARY: ("threshold",),
     Op.BINARY: (),
+    Op.ARGMAX: (),
 }
 """Names of the integer tensors each operation carries.
 
@@ -93,6 +95,8 @@ def compute(op: Op, tensors: Mapping[str, Ints], shape: Sequence[int], sources: 
             found = x.reshape(len(x), *shape)
         case Op.AFFINE:
             found = (x << tensors["shift"]) + tensors["bias"]
+        case Op.ARGMAX:  # of equal ones the first
+            found = x.argmax(axis=-1, keepdims=True).astype(np.int64)
         case _:
             found = _activation(op, tensors, x)
     return found
@@ -129,6 +133,8 @@ def reach(
     op: Op, tensors: Mapping[str, Ints], shape: Sequence[int], ends: Sequence[tuple[Ints, Ints]]
 ) -> tuple[Ints, Ints]:
     """Smallest and largest output of every element; ``ends`` are the low and high of each source, per element."""
+    if op is Op.ARGMAX:
+        return np.zeros(1, np.int64), np.full(1, len(ends[0][0]) - 1)
     lows, highs = ([end[side][None] for end in ends] for side in (0, 1))
     if op not in LINEAR:  # every other operation is monotone in each of its inputs
         return compute(op, tensors, shape, lows)[0], compute(op, tensors, shape, highs)[0]

@@ -20,19 +20,22 @@ from hw.schedule import Format, is_identity, is_relu, make_stage
 from hw.stage import Stage
 
 ELEMENTWISE = (Op.AFFINE, Op.QUANTIZE, Op.TERNARY, Op.BINARY)
+ARGMAX = "argmax"
+"""Name of the part that gives the place of the largest logit."""
 INPUT = -1
 """Index of the network's input among the sources of parts."""
 
 
 @dataclass(frozen=True)
 class Values:
-    """Elements of a stream: their bits, and the values they take. Trits are 2 signed bits, -1 to 1."""
+    """Elements of a stream: their bits, and the values they take. Trits are 2 signed bits, -1 to 1; binary, never 0."""
 
     bits: int
     signed: bool
     ternary: bool
     low: int
     high: int
+    binary: bool = False
 
     @classmethod
     def between(cls, low: int, high: int) -> Values:
@@ -46,6 +49,7 @@ class Values:
             input_bits=self.bits,
             input_signed=self.signed,
             input_ternary=self.ternary,
+            input_binary=self.binary,
             input_low=self.low,
             input_high=self.high,
         )
@@ -90,7 +94,8 @@ class Part:
 
     ``sources``: indices of the parts it reads, or INPUT; more than one are joined channel by channel, each widened by
     its ``shifts`` to ``joined``. ``reads``: the shape of one source. ``dims``: the shape it gives, ``values`` the
-    elements. ``largest``: takes the maximum of each window. ``weighted``: its stage has weights, not wires.
+    elements. ``largest``: takes the maximum of each window. ``argmax``: gives the place of the largest element.
+    ``weighted``: its stage has weights, not wires.
     """
 
     name: str
@@ -102,6 +107,7 @@ class Part:
     shifts: tuple[int, ...] = (0,)
     window: Window | None = None
     largest: bool = False
+    argmax: bool = False
     stage: Stage | None = None
     weighted: bool = False
     depthwise: bool = False
@@ -119,7 +125,7 @@ def beats_of(dims: tuple[int, ...]) -> int:
 
 def streams(graph: Graph) -> bool:
     """Whether ``graph`` is more than a chain of dense layers over vectors."""
-    plain = (Op.INPUT, Op.DENSE, *ELEMENTWISE)
+    plain = (Op.INPUT, Op.DENSE, Op.ARGMAX, *ELEMENTWISE)
     return any(node.op not in plain or len(node.dims) != 1 for node in graph) or any(
         len(graph.readers(node.name)) > 1 for node in graph
     )
@@ -163,6 +169,8 @@ class _Planner:
             self._single(node, sources[0], _window(sources[0].dims, size, node, lowest), largest=True)
         elif node.op is Op.PAD:
             self._single(node, sources[0], _window(sources[0].dims, (1, 1), node))
+        elif node.op is Op.ARGMAX:
+            self._argmax(node, sources[0])
         else:
             self._single(node, sources[0])
 
@@ -182,8 +190,8 @@ class _Planner:
 
     def _join(self, node: Node, sources: Sequence[Node]) -> None:
         given, shifts = [self._values(source) for source in sources], node.tensors["shift"].tolist()
-        joined = given[0]
-        if any(values != joined for values in given) or any(shifts):
+        joined = replace(given[0], binary=all(values.binary for values in given))
+        if any(replace(values, binary=joined.binary) != joined for values in given) or any(shifts):
             low = min(values.low << shift for values, shift in zip(given, shifts, strict=True))
             joined = Values.between(low, max(values.high << shift for values, shift in zip(given, shifts, strict=True)))
         following = self._following(node)
@@ -199,6 +207,11 @@ class _Planner:
         stage = self._wires(node, 1, following, read) if following else None
         part = self._part(node, [source], read, following, stage=stage, window=window)
         self.found[-1] = replace(part, largest=largest)
+
+    def _argmax(self, node: Node, source: Node) -> None:
+        part = self._part(node, [source], self._values(source), (), stage=None)
+        values = Values.between(0, source.size - 1)
+        self.found[-1] = replace(part, name=ARGMAX, argmax=True, values=values)
 
     def _wires(self, node: Node, copies: int, following: Sequence[Node], read: Values) -> Stage:
         """The stage that adds ``copies`` of a pixel's channels, channel by channel."""
@@ -219,7 +232,9 @@ class _Planner:
         values = joined
         if stage:
             low, high = stage.output_range
-            values = Values(stage.output_bits, stage.output_signed, stage.output_ternary, low, high)
+            values = Values(
+                stage.output_bits, stage.output_signed, stage.output_ternary, low, high, stage.output_binary
+            )
         places = tuple(self.places[source.name] for source in sources)
         part = Part(node.layer, places, sources[0].dims, node.dims, values, joined, window=window, stage=stage)
         self.found.append(part)
@@ -248,7 +263,7 @@ class _Planner:
 
 
 def _with_zero(values: Values) -> Values:
-    return replace(values, low=min(values.low, 0), high=max(values.high, 0))
+    return replace(values, low=min(values.low, 0), high=max(values.high, 0), binary=False)
 
 
 def _window(dims: tuple[int, ...], size: tuple[int, int], node: Node, fill: int = 0) -> Window:

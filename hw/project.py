@@ -34,7 +34,7 @@ def _hex(vectors: Ints, beats: int, bits: int) -> str:
 
 
 def _readme(name: str, design: Design, graph: Graph, vectors: int) -> str:
-    source, sink = graph.input.type, graph.output.type
+    source = graph.input.type
     inputs, outputs = design.inputs // design.input_beats, design.outputs // design.output_beats
     layers = "".join(
         f"| {layer.name} | {layer.mode} | {layer.latency_cycles} | {layer.interval_cycles} |\n"
@@ -51,8 +51,7 @@ Top module `{design.top}`; sources in the order of `files.f` (SystemVerilog, one
 | `s_axis_tdata` | {inputs * design.input_bits} | {_of(inputs, design.input_beats)} inputs of \
 {_type(design.input_bits, source.signed)}, the first in the lowest bits; a value is the integer / 2^{source.frac} |
 | `m_axis_tvalid`, `m_axis_tready` | 1 | output handshake |
-| `m_axis_tdata` | {outputs * design.output_bits} | {_of(outputs, design.output_beats)} outputs of \
-{_type(design.output_bits, design.output_signed)}; a value is the integer / 2^{sink.frac} |
+| `m_axis_tdata` | {outputs * design.output_bits} | {_given(design, graph)} |
 
 Latency {design.latency_cycles} cycles, initiation interval {design.interval_cycles} cycles.
 
@@ -65,6 +64,15 @@ the integer network that is the reference of all levels, computes.
 The modules made of your network (`{design.top}`, `cdg_layer_*`) are yours. The library modules beside them come with
 codesign, under the Apache-2.0 licence.
 """
+
+
+def _given(design: Design, graph: Graph) -> str:
+    kind = _type(design.output_bits, design.output_signed)
+    if graph.gives_class:
+        count = graph.logits().output.size
+        return f"which of the {count} outputs is the largest, of equal ones the first: 0 to {count - 1}, {kind}"
+    each = _of(design.outputs // design.output_beats, design.output_beats)
+    return f"{each} outputs of {kind}; a value is the integer / 2^{graph.output.type.frac}"
 
 
 def _of(elements: int, beats: int) -> str:

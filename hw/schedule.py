@@ -46,6 +46,7 @@ class Format(TypedDict):
     input_bits: int
     input_signed: bool
     input_ternary: bool
+    input_binary: bool
     input_low: int
     input_high: int
 
@@ -58,6 +59,7 @@ def format_of(source: Stage | Node) -> Format:
             input_bits=kind.bits,
             input_signed=kind.signed,
             input_ternary=False,
+            input_binary=False,
             input_low=kind.low,
             input_high=kind.high,
         )
@@ -66,6 +68,7 @@ def format_of(source: Stage | Node) -> Format:
         input_bits=source.output_bits,
         input_signed=source.output_signed,
         input_ternary=source.output_ternary,
+        input_binary=source.output_binary,
         input_low=low,
         input_high=high,
     )

@@ -67,7 +67,8 @@ class Stage:
 
     ``weights``: trits (n_in, n_out); ``up`` (>= 0) and ``bias``: one integer per output. A ternary
     input is -1, 0 or +1 in 2 bits of two's complement.
-    ``input_low`` and ``input_high`` narrow the range that the format allows.
+    ``input_low`` and ``input_high`` narrow the range that the format allows; of a binary input, which is ternary too,
+    no value is 0.
     Arrays are copied and read-only. Raises ModelError naming the stage where a value cannot be built.
     """
 
@@ -81,6 +82,7 @@ class Stage:
     activation: Activation
     input_low: int | None = None
     input_high: int | None = None
+    input_binary: bool = False
 
     def __post_init__(self) -> None:
         """Copy the arrays and check everything once."""
@@ -107,6 +109,8 @@ class Stage:
             self._reject(f"input_bits must be 1 to 16, not {self.input_bits}")
         if self.input_ternary and (self.input_bits, self.input_signed) != (2, True):
             self._reject(f"a ternary input is signed with 2 bits, not {self.input_bits}, signed={self.input_signed}")
+        if self.input_binary and not self.input_ternary:
+            self._reject("a binary input is ternary, too")
         low, high = self._format_range
         if not low <= self.x_low <= self.x_high <= high:
             self._reject(f"inputs {self.x_low} to {self.x_high} do not fit the format's {low} to {high}")
@@ -189,6 +193,11 @@ class Stage:
     def output_ternary(self) -> bool:
         """Whether outputs are trits (a binary output is a trit that is never 0)."""
         return isinstance(self.activation, Ternary | Binary)
+
+    @property
+    def output_binary(self) -> bool:
+        """Whether outputs are trits that are never 0."""
+        return isinstance(self.activation, Binary)
 
     @property
     def output_range(self) -> tuple[int, int]:

@@ -62,7 +62,15 @@ class Accelerator:
         return list(self._contents.manifest["class_names"])
 
     def logits(self, x: NDArray[Any]) -> NDArray[np.float64]:
-        """Real outputs (n, classes) of real features (n, features), scaled as the network was trained on."""
+        """Real outputs (n, classes) of real features (n, features), scaled as the network was trained on.
+
+        AgentError where the hardware gives classes alone.
+        """
+        if self._contents.manifest.get("argmax"):
+            raise AgentError("request", "this accelerator gives classes alone (an argmax in hardware); use predict")
+        return self._outputs(x)
+
+    def _outputs(self, x: NDArray[Any]) -> NDArray[np.float64]:
         described = self._contents.manifest["input_format"]
         gain, offset = np.asarray(described["gain"], np.float64), np.asarray(described["offset"], np.float64)
         with np.errstate(over="ignore"):  # infinite is far outside the range too
@@ -77,6 +85,8 @@ class Accelerator:
 
     def predict(self, x: NDArray[Any]) -> NDArray[Any]:
         """Class numbers (n,) of real features (n, features), or the values (n, outputs) that a regression predicts."""
+        if self._contents.manifest.get("argmax"):
+            return np.asarray(self._outputs(x)[:, 0], np.int64)
         meaning, logits = self._contents.manifest.get("output_format"), self.logits(x)
         if meaning is None:
             return np.asarray(logits.argmax(axis=1), np.int64)

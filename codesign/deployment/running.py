@@ -20,7 +20,7 @@ from codesign.deployment.subject import Subject
 from codesign.errors import BundleError, InputError, MismatchError
 from codesign.files import write_whole
 from codesign.measurement import Figure
-from codesign.scoring import error_of
+from codesign.scoring import class_error, error_of
 from quant.regression import OutputFormat, checked_targets
 from quant.scaling import InputFormat
 
@@ -41,11 +41,11 @@ class Samples:
 class Ran:
     """``logits`` (n, outputs); ``answers``: classes (n,), or the values (n, targets) that a regression predicts.
 
-    ``error`` is that against the samples' own, where known. ``compared``: whether the outputs were held against the
-    canonical network of the run, bit for bit; then they are it.
+    ``logits`` are None where the hardware gives classes alone. ``error`` is that against the samples' own, where known.
+    ``compared``: whether the outputs were held against the canonical network of the run, bit for bit; then they are it.
     """
 
-    logits: NDArray[np.float64]
+    logits: NDArray[np.float64] | None
     answers: NDArray[Any]
     error: Figure | None
     compared: bool
@@ -94,6 +94,9 @@ def run_on_board(
             found.append(layout.decode(remote.run(words, layout.output_words)))
     outputs = np.concatenate(found)
     compared = _hold(subject, integers, outputs)
+    if subject.bundle.manifest.get("argmax"):
+        classes = outputs[:, 0]
+        return Ran(None, classes, None if samples.y is None else class_error(classes, samples.y), compared)
     logits = layout.to_real(outputs)
     meaning = _meaning(subject.bundle.manifest)
     answers = logits.argmax(axis=1).astype(np.int64) if meaning is None else meaning.predict(logits)
@@ -109,12 +112,14 @@ def require_place(output: Path | None) -> None:
 
 
 def write_outputs(path: Path, ran: Ran, class_names: Sequence[str]) -> None:
-    """Write ``logits``, with ``classes`` and ``class_names`` or with ``predicted``, as an .npz file, whole or not."""
+    """Write ``classes`` and ``class_names`` or ``predicted``, and ``logits`` if there are, as .npz, whole or not."""
     written = io.BytesIO()
+    arrays: dict[str, Any] = {"logits": ran.logits} if ran.logits is not None else {}
     if class_names:
-        np.savez(written, logits=ran.logits, classes=ran.answers, class_names=np.array(class_names))
+        arrays |= {"classes": ran.answers, "class_names": np.array(class_names)}
     else:
-        np.savez(written, logits=ran.logits, predicted=ran.answers)
+        arrays["predicted"] = ran.answers
+    np.savez(written, **arrays)
     write_whole(path, written.getvalue(), "run again, or give another --output")
 
 

@@ -122,7 +122,8 @@ def print_ran(subject: Subject, ran: Ran, samples: int, output: Path | None) -> 
     else:
         say("not compared with the canonical network: the run that this bundle is of is not here")
     if output is not None:
-        say(f"logits and {'classes' if subject.bundle.manifest['class_names'] else 'predicted values'}: {output}")
+        answers = "classes" if subject.bundle.manifest["class_names"] else "predicted values"
+        say(f"{'' if ran.logits is None else 'logits and '}{answers}: {output}")
     elif ran.error is None and ran.answers.ndim > 1:
         say("nothing was written: give --output y.npz for the predicted values")
     elif ran.error is None:

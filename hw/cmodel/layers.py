@@ -145,6 +145,8 @@ def _plain(node: Node, context: Context) -> str:
     if node.op is Op.PAD:
         _, columns, channels = context.source(node).dims
         return templates.PAD.substitute(_geometry(node, context, (1, 1)), row=columns * channels)
+    if node.op is Op.ARGMAX:
+        return templates.ARGMAX.substitute(_marks(node, context), inputs=context.source(node).size)
     marks, tables = _marks(node, context), ""
     threshold = literal(int(tensors.get("threshold", 0)))
     match node.op:

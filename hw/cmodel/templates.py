@@ -114,6 +114,15 @@ static inline void ${f}($arguments, $y *y)
     for (i = 0; i < $size; i++) $body
 }
 """)
+ARGMAX = Template("""\
+static inline void ${f}(const $x *x, $y *y)
+{
+    int i, best = 0;
+    for (i = 1; i < $inputs; i++)
+        if (x[i] > x[best]) best = i;
+    y[0] = ($y)best;
+}
+""")
 CONCAT = Template("""\
 static inline void ${f}($arguments, $y *y)
 {

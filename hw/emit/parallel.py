@@ -73,12 +73,14 @@ def layer_graph(stage: Stage, carry: int, inputs: Ranges, needed: NDArray[np.boo
     """The adders and activations of ``stage``; ``carry``: bits of a carry cell.
 
     Constant ``inputs`` become part of the constants, and outputs that are not ``needed`` are 0, or as near as can be.
+    Inputs of -1 and 1 are bits ``b`` of ``2 * b - 1``: the sum of those is computed, and no bit below it.
     """
     pipeline = Pipeline()
     names = [f"x{index}" for index in range(stage.n_in)]
     for name, low, high in zip(names, inputs.low.tolist(), inputs.high.tolist(), strict=True):
-        pipeline.add(Signal(name, low, high, (), None, 0))
-    fixed = np.where(inputs.varies, 0, inputs.low) @ stage.weights.astype(np.int64)
+        bit = stage.input_binary and low < high
+        pipeline.add(Signal(name, 0 if bit else low, high, (), None, 0))
+    fixed = np.where(inputs.varies, -int(stage.input_binary), inputs.low) @ stage.weights.astype(np.int64)
     channels = [_Channel(stage, index, int(total)) for index, total in enumerate(fixed)]
     constants = [None if (lattice := channel.lattice) is None else lattice.constant for channel in channels]
     weights = np.where(inputs.varies[:, None] & needed, stage.weights, np.int8(0))
@@ -106,7 +108,7 @@ def emit_parallel(
     text = _module(graph, module, body, results, placement.latency)
     rtl = {name for name in _RTL if f"  {name} #" in body}
     if rtl & {"cdg_add2", "cdg_add3"}:
-        rtl.add("cdg_carry")
+        rtl |= {"cdg_carry", "cdg_lut5"}
     return ParallelLayer(text, placement.latency, tuple(arrival_ns(pipeline, placement, delays)), rtl)
 
 
@@ -125,7 +127,7 @@ class _Lattice:
 
 @dataclass(frozen=True)
 class _Channel:
-    """One unit of a stage; ``fixed`` is what its constant inputs add to its sum."""
+    """One unit of a stage: its sum is ``fixed`` and that of the inputs that vary, twice that of bits of -1 and 1."""
 
     stage: Stage
     index: int
@@ -140,6 +142,8 @@ class _Channel:
     def lattice(self) -> _Lattice | None:
         """What is added to the sum, so that nothing but wires follow; None where only thresholds do."""
         up, bias = int(self.stage.up[self.index]), int(self.stage.bias[self.index])
+        bias += self.fixed << up
+        up += self.stage.input_binary
         match self.stage.activation:
             case Linear():
                 pass
@@ -147,11 +151,11 @@ class _Channel:
                 bias += 1 << (shift - 1) if shift else 0
             case _:
                 return None
-        return _Lattice((bias >> up) + self.fixed, up, bias & ((1 << up) - 1))
+        return _Lattice(bias >> up, up, bias & ((1 << up) - 1))
 
     def output(self, total: int) -> int:
-        """The output for a sum of the inputs that vary."""
-        return self.stage.activate_at(self.index, total + self.fixed)
+        """The output for a sum of the inputs that vary, or of their bits."""
+        return self.stage.activate_at(self.index, (total << self.stage.input_binary) + self.fixed)
 
 
 def _activated(pipeline: Pipeline, channel: _Channel, word: Word | None) -> str:
@@ -279,7 +283,10 @@ def _module(graph: LayerGraph, module: str, body: str, results: list[Operand], l
     inputs, unused = [], []
     for index in range(stage.n_in):
         signal = signals[f"x{index}"]
-        if signal.name in read:
+        if signal.name in read and stage.input_binary:
+            inputs.append(f"  wire logic [0:0] {signal.name} = ~x[{index * width + 1}];")
+            unused.append(f"x[{index * width}]")
+        elif signal.name in read:
             sign = " signed" if signal.signed else ""
             taken = f"x[{index * width}+:{signal.bits}]"
             inputs.append(f"  wire logic{sign} [{signal.bits - 1}:0] {signal.name} = {taken};")

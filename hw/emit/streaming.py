@@ -15,6 +15,7 @@ import numpy as np
 
 from hw import cycles
 from hw.cycles import Network
+from hw.emit.argmax import Argmax, emit_argmax
 from hw.emit.folded import FoldedDesign, Folding, emit_folded
 from hw.emit.modules import (
     QUEUE_NS,
@@ -92,6 +93,7 @@ class _Layers:
         self._names, self._period_ns = names, period_ns
         self._graphs: dict[int, LayerGraph] = {}
         self._parallel: dict[tuple[int, float], ParallelLayer] = {}
+        self._parts = parts
         self.folded: dict[int, FoldedDesign] = {}
         self.files: dict[str, str] = {}
         self.used: set[str] = set()
@@ -120,6 +122,14 @@ class _Layers:
             self.used.update(layer.rtl)
         self.files[f"cdg_{self._names[index]}.sv"] = self._parallel[key].text
         return self._parallel[key]
+
+    def argmax(self, index: int, link: Link) -> Argmax:
+        """The part that picks the largest element of ``link``."""
+        part, module = self._parts[index], f"cdg_{self._names[index]}"
+        made = emit_argmax(module, link.lanes, part.joined, self._delays, self._period_ns, link.settled_ns)
+        self.files[f"{module}.sv"] = made.text
+        self.used.add(made.rtl)
+        return made
 
 
 class _Placer:
@@ -180,6 +190,8 @@ class _Placer:
             link = largest(board, link, area, is_signed=part.joined.signed, name=f"{name}_pool")
         if part.stage:
             link = self._stage(index, part.stage.n_out, part.stage.output_bits, link)
+        if part.argmax:
+            link = self._flowing(index, 1, part.values.bits, link, self.layers.argmax(index, link).latency)
         if index == len(self.parts) - 1:
             link = reshaped(board, link, beats_of(part.dims), part.dims[-1], f"{name}_out")
         self._keep(sources, link, begun)
@@ -197,7 +209,8 @@ class _Placer:
 
     def _stage(self, index: int, lanes: int, bits: int, link: Link) -> Link:
         if index not in self.layers.folded:
-            return self._parallel(index, lanes, bits, link)
+            latency = self.layers.parallel(index, link.settled_ns).latency
+            return self._flowing(index, lanes, bits, link, latency)
         name, board, built = self.names[index], self.board, self.layers.folded[index]
         sink = board.link(name, link.beats, lanes, bits)
         ports = [("clk", "clk"), ("rst_n", "rst_n"), *sides("s", link), *sides("m", sink)]
@@ -206,9 +219,9 @@ class _Placer:
         board.modules.append(cycles.pipe(link.stream, sink.stream, link.beats, **timing, capacity=2))
         return sink
 
-    def _parallel(self, index: int, lanes: int, bits: int, link: Link) -> Link:
+    def _flowing(self, index: int, lanes: int, bits: int, link: Link, latency: int) -> Link:
+        """The generated module of a part, a pipeline of ``latency`` without a handshake, in one."""
         name, board = self.names[index], self.board
-        layer = self.layers.parallel(index, link.settled_ns)
         board.lines += ["", f"  logic {vector(lanes * bits)} {name}_y;", f"  logic unused_{name}_valid;"]
         board.generated(f"cdg_{name}", f"{name}_unit", [("clk", "clk"), ("x", f"{link.name}_data"), ("y", f"{name}_y")])
         sink = board.link(name, link.beats, lanes, bits, settled_ns=QUEUE_NS)
@@ -216,10 +229,10 @@ class _Placer:
             *(("clk", "clk"), ("rst_n", "rst_n"), ("s_valid", f"{link.name}_valid"), ("s_ready", f"{link.name}_ready")),
             *(("pipe_valid", f"unused_{name}_valid"), ("pipe_data", f"{name}_y"), *sides("m", sink)),
         ]
-        board.instance("cdg_flow", f"{name}_flow", {"LATENCY": layer.latency, "WIDTH": lanes * bits}, ports)
+        board.instance("cdg_flow", f"{name}_flow", {"LATENCY": latency, "WIDTH": lanes * bits}, ports)
         board.used.add("cdg_fifo")
-        capacity = 1 << (layer.latency + 1).bit_length()
-        timing = {"latency": layer.latency + 1, "capacity": capacity}
+        capacity = 1 << (latency + 1).bit_length()
+        timing = {"latency": latency + 1, "capacity": capacity}
         board.modules.append(cycles.pipe(link.stream, sink.stream, link.beats, **timing))
         return sink
 

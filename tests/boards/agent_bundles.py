@@ -58,6 +58,7 @@ class Made:
 @functools.cache
 def made(seed: int = 1, board: str = "pynq-z1", **changes: float) -> Made:
     graph = random_graph(seed, [13, 9, 4], "ternary", input_bits=3, input_signed=True)
+    graph = graph.with_argmax() if changes.get("argmax") else graph
     hardware = Hardware("parallel")
     delays = DelayModel.for_part(Part(PART, "xc7", "-1", {}))
     built = accelerator(design(graph, hardware, delays, 10.0), graph, f"{seed:064x}"[::-1])

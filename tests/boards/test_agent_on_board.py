@@ -56,6 +56,17 @@ def with_host_format(monkeypatch):
     monkeypatch.setitem(sys.modules, "boards.agent.host_format", host_format)
 
 
+def test_an_accelerator_that_gives_classes_alone(tmp_path, with_host_format):
+    path, subject = tmp_path / "cdg.zip", made(argmax=True)
+    subject.bundle.write(path)
+    x = np.random.default_rng(5).normal(0.5, 1.0, (40, 13))
+    integers = subject.graph.input.type.nearest((x - 0.5) * 4.0 / 2**subject.graph.input.type.frac)
+    with Accelerator(path, fabric=StandinFabric(), folder=tmp_path / "agent") as accelerator:
+        assert np.array_equal(accelerator.predict(x), subject.graph.logits().run(integers).argmax(axis=1))
+        with pytest.raises(AgentError, match=r"gives classes alone \(an argmax in hardware\); use predict$"):
+            accelerator.logits(x)
+
+
 def test_an_accelerator_that_differs_is_refused(tmp_path, with_host_format):
     path = tmp_path / "cdg.zip"
     made().bundle.write(path)

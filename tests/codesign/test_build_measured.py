@@ -30,13 +30,21 @@ from hw.measure.plan import write_files
 from hw.project import project
 
 
-def measured(folder: Path, *, board: str | None = "pynq-z1", part: str | None = None, outputs: int | None = 4) -> Graph:
+def measured(
+    folder: Path,
+    *,
+    board: str | None = "pynq-z1",
+    part: str | None = None,
+    outputs: int | None = 4,
+    argmax: bool = False,
+) -> Graph:
     """What ``measure --out`` leaves of a small network of images, without synthesis."""
     graph, hardware, target = (
         image_graph(5, (6, 6, 2), 2, outputs),
         Hardware("folded", 60),
         load_target(board, part, 100),
     )
+    graph = graph.with_argmax() if argmax else graph
     built = design(graph, hardware, DelayModel.for_part(target.part), 8.8)
     write_files(folder, project("mine", built, graph, random_vectors(graph, 9, 1)))
     report = Measured(Measurable("mine", graph, hardware, target), built, Measurement({})).to_json()
@@ -81,6 +89,23 @@ def test_it_runs_on_a_virtual_board_bit_for_bit(tmp_path, monkeypatch, capsys, n
     np.savez("x.npz", x=np.random.default_rng(2).random((20, 6, 6, 2)))
     assert main(["run", "mine", "--host", f"virtual:{name}", "--input", "x.npz", "--output", "y.npz"]) == 0
     assert "every output equals the canonical network's, bit for bit: 20 of 20" in capsys.readouterr().out
+
+
+def test_classes_alone_on_a_virtual_board(tmp_path, monkeypatch, capsys):
+    python_with(BOARDS["pynq-z1"][1])
+    monkeypatch.chdir(tmp_path)
+    graph = measured(Path("mine"), argmax=True).logits()
+    x = np.random.default_rng(2).random((20, 6, 6, 2))
+    right = graph.run(graph.input.type.nearest(x.reshape(20, -1))).argmax(axis=1)
+    np.savez("x.npz", x=x, y=np.where(np.arange(20) < 3, (right + 1) % 4, right))
+    assert main(["run", "mine", "--host", "virtual:pynq-z1", "--input", "x.npz", "--output", "y.npz"]) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"^mine: 6 x 6 x 2 inputs of 4 bits, one of 4 classes", out)
+    assert "accuracy: 85.00 % (17 right" in out
+    assert "every output equals the canonical network's, bit for bit: 20 of 20\nclasses: y.npz" in out
+    with np.load("y.npz") as given:
+        assert sorted(given) == ["class_names", "classes"]
+        assert np.array_equal(given["classes"], right)
 
 
 def test_the_golden_vectors_are_the_graphs(tmp_path):

@@ -78,6 +78,27 @@ def test_a_model_in_memory_folded(measured) -> None:
     assert result.subject.graph.digest() == measured[0].subject.graph.digest()
 
 
+def test_the_class_alone(tmp_path: Path) -> None:
+    result = codesign.measure(small(), argmax=True, out=tmp_path)
+    x = np.random.default_rng(2).uniform(-1.5, 1.5, (200, INPUTS)).astype(np.float32)
+    assert np.array_equal(result.subject.predict(x)[:, 0], small()(x).numpy().argmax(axis=1))
+    assert (result.design.outputs, result.design.output_bits) == (1, 3)
+    assert result.value("mismatches") == result.value("csim_mismatches") == 0
+    assert len((tmp_path / "golden" / "outputs.hex").read_text().split()[0]) == 1
+
+
+def test_an_argmax_of_one_output_is_refused() -> None:
+    from quant.tf import keras, qkeras
+
+    x = inputs = keras.layers.Input((3,), name="x")
+    x = qkeras.QActivation("quantized_bits(4, 0, alpha=1)", name="input_quant")(x)
+    x = qkeras.QDense(1, kernel_quantizer="ternary(alpha=1)", use_bias=False, name="logit")(x)
+    model = keras.Model(inputs, x, name="one")
+    said = "an argmax takes a vector of two or more outputs; 'one' gives 1: leave it out, or end with a Flatten"
+    with pytest.raises(ModelError, match=re.escape(said)):
+        codesign.measure(model, argmax=True)
+
+
 def test_predictions_are_those_of_qkeras(measured) -> None:
     result, _, _ = measured
     x = np.random.default_rng(2).uniform(-1.5, 1.5, (200, INPUTS)).astype(np.float32)

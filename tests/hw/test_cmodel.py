@@ -51,6 +51,12 @@ def vectors(graph, count=60, seed=0):
     return x
 
 
+def test_the_place_of_the_largest_output(tmp_path):
+    graph = random_graph(9, [6, 5, 7], "s3", input_bits=2).with_argmax()
+    ran = exact(graph, tmp_path, vectors(graph))
+    assert (ran.returncode, ran.stdout) == (0, "60 vectors: all outputs equal\n"), ran.stdout + ran.stderr
+
+
 @pytest.mark.parametrize(("seed", "shape"), list(enumerate(DENSE)), ids=str)
 def test_dense_networks_are_exact(seed, shape, tmp_path):
     graph = random_graph(seed, *shape, input_bits=1 + seed, input_signed=seed % 2 == 1)

@@ -155,7 +155,8 @@ endmodule
 """
 
     def timed(text: str, name: str) -> float:
-        files = library({"cdg_add2", "cdg_add3", "cdg_carry"}) | {"top.sv": text.replace("CARRY)", f"{carry})")}
+        files = library({"cdg_add2", "cdg_add3", "cdg_carry", "cdg_lut5"})
+        files |= {"top.sv": text.replace("CARRY)", f"{carry})")}
         build = yosys.plan(files, "top", part)
         done = yosys.synthesize(build, tmp_path / name, timeout_s=120)
         return analyse(done.netlist, "top", part).period_ns

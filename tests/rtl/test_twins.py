@@ -39,7 +39,7 @@ def sources(module):
 
 PROVEN = (
     *("cdg_ternary_mul", "cdg_trit_sum", "cdg_rom_column", "cdg_rom_pair", "cdg_product", "cdg_count6", "cdg_sum6"),
-    "cdg_choose",
+    *("cdg_choose", "cdg_lut5"),
 )
 
 

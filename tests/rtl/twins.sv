@@ -152,4 +152,19 @@ module miter_choose (
       && (select[1:0] == 2'd3 || three == bits[select[1:0]]);
 endmodule
 
+module miter_lut5 (
+    input  wire logic [4:0] x,
+    output logic            equal
+);
+  localparam logic [95:0] TABLE = 96'h2B7E_1516_0BAD_CAFE_E8E8_9696;
+  logic [2:0] three, expected;
+  logic [1:0] two;
+
+  cdg_lut5 #(.WIDTH(3), .TABLE(TABLE)) odd (.x, .y(three));
+  cdg_lut5 #(.WIDTH(2), .TABLE(TABLE[63:0])) even (.x, .y(two));
+
+  assign expected = {TABLE[64+x], TABLE[32+x], TABLE[7'(x)]};
+  assign equal = three == expected && two == expected[1:0];
+endmodule
+
 `default_nettype wire
