@@ -151,7 +151,9 @@ module cdg_mvu #(
     assign x_chosen = x_q;
   end else begin : gen_input_slice
     localparam int SLICE_W = $clog2(SF);
-    logic [SLICE_W-1:0] slice_q, slice_d;
+    // Kept, because it would be merged with the equal registers of cdg_slice, which drive wide nets.
+    (* keep, dont_touch = "yes" *) logic [SLICE_W-1:0] slice_q;
+    logic [SLICE_W-1:0] slice_d;
 
     assign step_first = slice_q == '0;
     assign step_group = slice_q == SLICE_W'(SF - 1);
@@ -182,24 +184,25 @@ module cdg_mvu #(
     x_step_q <= x_chosen;
   end
 
-  // Flags that travel with a step: first of its group, group complete, vector complete.
-  logic [2:0] flags_step, flags_sum;
+  // Flags that travel with a step: group complete, vector complete. First of its group goes apart: of
+  // its last register every channel has one, as it drives the whole accumulator.
+  logic [1:0] flags_step, flags_sum;
+  logic [DELAY*2-1:0] flags_q;
+  logic [DELAY-2:0] first_q;
 
-  if (SF == 1) begin : gen_never_first
-    logic unused;
-    assign unused = &{1'b0, flags_sum[0]};
-  end
-
-  assign flags_step = {busy_q && step_last, busy_q && step_group, step_first};
-
-  logic [DELAY*3-1:0] flags_q;
+  assign flags_step = {busy_q && step_last, busy_q && step_group};
+  assign flags_sum  = flags_q[(DELAY-1)*2+:2];
 
   always_ff @(posedge clk) begin
     if (!rst_n) flags_q <= '0;
-    else flags_q <= (DELAY * 3)'({flags_q, flags_step});
+    else flags_q <= (DELAY * 2)'({flags_q, flags_step});
+    first_q <= (DELAY - 1)'({first_q, step_first});
   end
 
-  assign flags_sum = flags_q[(DELAY-1)*3+:3];
+  if (SF == 1) begin : gen_never_first
+    logic unused;
+    assign unused = &{1'b0, first_q};
+  end
 
   // Products, their sum, and the accumulator of each channel.
   for (genvar p = 0; p < PE; p++) begin : gen_pe
@@ -288,8 +291,12 @@ module cdg_mvu #(
         acc_q <= sum_wide;
       end
     end else begin : gen_accumulate
+      // Kept, because equal registers would be merged into one again.
+      (* keep, dont_touch = "yes" *) logic begin_q;
+
       always_ff @(posedge clk) begin
-        acc_q <= sum_wide + (flags_sum[0] ? '0 : acc_q);
+        begin_q <= first_q[DELAY-2];
+        acc_q   <= sum_wide + (begin_q ? '0 : acc_q);
       end
     end
 
@@ -303,8 +310,8 @@ module cdg_mvu #(
       acc_valid_q <= 1'b0;
       acc_last_q  <= 1'b0;
     end else begin
-      acc_valid_q <= flags_sum[1];
-      acc_last_q  <= flags_sum[2];
+      acc_valid_q <= flags_sum[0];
+      acc_last_q  <= flags_sum[1];
     end
   end
 
@@ -318,7 +325,7 @@ module cdg_mvu #(
 
     always_ff @(posedge clk) begin
       if (!rst_n) channel_q <= '0;
-      else if (flags_sum[1]) channel_q <= flags_sum[2] ? '0 : channel_q + 1'b1;
+      else if (flags_sum[0]) channel_q <= flags_sum[1] ? '0 : channel_q + 1'b1;
     end
 
     assign channel_addr = channel_q;

@@ -1,4 +1,4 @@
-// One of COUNT slices of WIDTH bits: the one whose number was on next a cycle before. Every 32 bits
+// One of COUNT slices of WIDTH bits: the one whose number was on next a cycle before. Every few bits
 // have a register of that number of their own, so that none drives a net across all of them.
 `default_nettype none
 
@@ -14,7 +14,8 @@ module cdg_slice #(
     output logic      [      WIDTH-1:0] chosen
 );
   localparam int FOURS = (COUNT + 3) / 4;
-  localparam int LOADS = 32;
+  // Bits of a register: it drives about 32 LUTs.
+  localparam int LOADS = FOURS > 32 ? 1 : 32 / FOURS;
 
   if (COUNT < 2 || WIDTH < 1) begin : gen_check
     $error("cdg_slice: COUNT must be at least 2 and WIDTH at least 1");
