@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 
 from hw.emit.folded import Folding
-from hw.emit.rom import blocks, earns_block_ram, luts
+from hw.emit.rom import blocks, chosen, earns_block_ram, luts
 from hw.stage import Quantize, Stage
 
 
@@ -63,11 +63,11 @@ def folded_cells(stage: Stage, folding: Folding) -> tuple[float, dict[str, float
 
 
 def choice(count: int) -> float:
-    """LUTs of one bit chosen from ``count``: four in a LUT, four of those by wide multiplexers, more by LUTs again."""
+    """LUTs of one bit chosen from ``count``: four in a LUT, then by cdg_choose."""
     if count == 1:
         return 0.0
     fours = math.ceil(count / 4)
-    return fours + (math.ceil((math.ceil(fours / 4) - 1) / 3) if fours > 4 else 0)
+    return fours + chosen(fours)
 
 
 def tree(simd: int, bits: int) -> tuple[float, float, int]:

@@ -6,6 +6,7 @@ order. Activations without a layer of weights before them, and additions, are st
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Sequence
@@ -131,6 +132,7 @@ def streams(graph: Graph) -> bool:
     )
 
 
+@functools.lru_cache(maxsize=1)  # a network is asked for its parts again for every folding that is tried
 def parts(graph: Graph) -> tuple[Part, ...]:
     """The parts of ``graph`` in order; the last gives the network's output. Raises ModelError where one is too wide."""
     return _Planner(graph).run()

@@ -8,6 +8,7 @@ arrive and those that begin when all are there.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Mapping, Sequence
@@ -162,7 +163,8 @@ def at_latency(parts: Sequence[Part], latency: int, budget: Mapping[str, float])
 _WORDS = {"lut": "LUTs", "bram": "block RAMs"}
 
 
-def choices(part: Part) -> list[Choice]:
+@functools.lru_cache(maxsize=64)
+def choices(part: Part) -> Sequence[Choice]:
     """All sensible ways to build a part, the slowest first; one where it has no weights to share."""
     moves = len(part.window.moves) if part.window else beats_of(part.reads)
     around = _window_cost(part)

@@ -18,8 +18,8 @@ READ_LANES = 64
 """Weights that one copy of the step counter reads."""
 
 RTL = (
-    *("cdg_rom_column", "cdg_rom_pair", "cdg_choose", "cdg_mvu", "cdg_ternary_mul", "cdg_trit_sum", "cdg_product"),
-    *("cdg_sum6", "cdg_count6", "cdg_adder_tree"),
+    *("cdg_rom_column", "cdg_rom_pair", "cdg_choose", "cdg_slice", "cdg_mvu", "cdg_ternary_mul", "cdg_trit_sum"),
+    *("cdg_product", "cdg_sum6", "cdg_count6", "cdg_adder_tree"),
     *("cdg_ternary_act", "cdg_requant", "cdg_collect"),
 )
 """Modules of hw/rtl that folded stages instantiate."""

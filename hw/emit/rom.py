@@ -70,9 +70,19 @@ def luts(width: int, depth: int) -> float:
     if depth <= _PAIRED_DEPTH:
         return math.ceil(width / 2)
     banks = math.ceil(depth / 64)
-    # four banks are chosen from by wide multiplexers, four such by one more LUT
-    chosen = math.ceil(banks / 4)
-    return width * (banks + math.ceil((chosen - 1) / 3))
+    return width * (banks + chosen(banks))
+
+
+def chosen(count: int) -> int:
+    """LUTs of cdg_choose: none for four bits, as wide multiplexers do it, but one where three are left over.
+
+    Of more, one LUT for every four of these fours, and so on.
+    """
+    fours, left = math.ceil(count / 4), int(count % 4 == 3)
+    if fours == 1:
+        return left
+    above = math.ceil(fours / 4)
+    return left + above + chosen(above)
 
 
 def blocks(width: int, depth: int) -> float:

@@ -1,5 +1,6 @@
 // bits[select], through the wide multiplexers of a slice, which cost nothing behind LUTs: four bits
-// each by MUXF7 and MUXF8, and LUTs where there are more than four.
+// each by MUXF7 and MUXF8; of what these give four in a LUT each, and so on. Left to itself, synthesis
+// decodes select once for all, by nets that are slow.
 `default_nettype none
 
 module cdg_choose #(
@@ -53,7 +54,28 @@ module cdg_choose #(
   if (FOURS == 1) begin : gen_one
     assign data = fours[0];
   end else begin : gen_more
-    assign data = fours[select[SELECT_W-1:2]];
+    localparam int LUTS = (FOURS + 3) / 4;
+    localparam int CHOICE_W = LUTS > 1 ? $clog2(LUTS) : 1;
+    logic [4*LUTS-1:0] padded;
+    logic [SELECT_W+1:0] above;
+    logic [LUTS-1:0] chosen;
+
+    assign padded = (4 * LUTS)'(fours);
+    assign above  = (SELECT_W + 2)'(select[SELECT_W-1:2]);
+
+    for (genvar i = 0; i < LUTS; i++) begin : gen_lut
+      logic [3:0] choices;
+      assign choices   = padded[4*i+:4];
+      assign chosen[i] = choices[above[1:0]];
+    end
+
+    cdg_choose #(
+        .COUNT(LUTS)
+    ) choice (
+        .bits  (chosen),
+        .select(above[2+:CHOICE_W]),
+        .data  (data)
+    );
   end
 `else
   // Beyond the last there is nothing to be chosen.

@@ -52,8 +52,6 @@ module cdg_mvu #(
   localparam int SUM_W = LEAF_W + TREE_LEVELS;
   // From a step to its sum: what is read, the products, leaves, tree.
   localparam int DELAY = 2 + (TERNARY ? 0 : 1) + TREE_LATENCY;
-  // Loads of a copy of the slice counter.
-  localparam int SELECTED = 32;
 
   if (SIMD < 1 || SIMD > N_IN || PE < 1 || PE > N_OUT) begin : gen_check_folding
     $error("cdg_mvu: SIMD must be 1 to N_IN and PE 1 to N_OUT");
@@ -83,25 +81,34 @@ module cdg_mvu #(
     if (busy_q) step_d = step_last ? '0 : step_q + 1'b1;
   end
 
-  // Vectors accepted and not yet retired.
-  logic [1:0] inflight_q;
-  logic accept, idle;
+  // Vectors accepted and not yet retired. Whether another may come is known a cycle before, so that
+  // a register drives s_ready: all that feeds this layer hangs on it.
+  logic [1:0] inflight_q, inflight_d;
+  logic accept, idle_q, idle_d, ready_q;
 
-  assign s_ready = !inflight_q[1] && idle;
-  assign accept  = s_valid && s_ready;
+  assign s_ready = ready_q;
+  assign accept  = s_valid && ready_q;
 
-  if (INTERVAL == STEPS) begin : gen_no_wait
-    assign idle = !busy_q || step_last;
+  always_comb begin
+    inflight_d = inflight_q;
+    if (accept && !retire) inflight_d = inflight_q + 1'b1;
+    else if (retire && !accept) inflight_d = inflight_q - 1'b1;
+  end
+
+  if (INTERVAL == 1) begin : gen_always_idle
+    assign idle_d = 1'b1;
+  end else if (INTERVAL == STEPS) begin : gen_no_wait
+    assign idle_d = !accept && (idle_q || step_q == STEP_W'(STEPS - 2));
   end else begin : gen_wait
     localparam int WAIT_W = $clog2(INTERVAL);
     logic [WAIT_W-1:0] wait_q;
 
-    assign idle = wait_q == '0;
+    assign idle_d = !accept && (idle_q || wait_q == WAIT_W'(1));
 
     always_ff @(posedge clk) begin
       if (!rst_n) wait_q <= '0;
       else if (accept) wait_q <= WAIT_W'(INTERVAL - 1);
-      else if (!idle) wait_q <= wait_q - 1'b1;
+      else if (!idle_q) wait_q <= wait_q - 1'b1;
     end
   end
 
@@ -110,12 +117,15 @@ module cdg_mvu #(
       busy_q     <= 1'b0;
       step_q     <= '0;
       inflight_q <= '0;
+      idle_q     <= 1'b1;
+      ready_q    <= 1'b1;
     end else begin
       if (accept) busy_q <= 1'b1;
       else if (step_last) busy_q <= 1'b0;
-      step_q <= step_d;
-      if (accept && !retire) inflight_q <= inflight_q + 1'b1;
-      else if (retire && !accept) inflight_q <= inflight_q - 1'b1;
+      step_q     <= step_d;
+      inflight_q <= inflight_d;
+      idle_q     <= idle_d;
+      ready_q    <= !inflight_d[1] && idle_d;
     end
   end
 
@@ -141,12 +151,10 @@ module cdg_mvu #(
     assign x_chosen = x_q;
   end else begin : gen_input_slice
     localparam int SLICE_W = $clog2(SF);
-    localparam int FOURS = (SF + 3) / 4;
-    localparam int BITS = SIMD * IN_W;
-    logic [SLICE_W-1:0] slice_q, slice_d;
-    logic [4*FOURS*BITS-1:0] slices;
+    // Kept, because it would be merged with the equal registers of cdg_slice, which drive wide nets.
+    (* keep, dont_touch = "yes" *) logic [SLICE_W-1:0] slice_q;
+    logic [SLICE_W-1:0] slice_d;
 
-    assign slices = (4 * FOURS * BITS)'(x_q);
     assign step_first = slice_q == '0;
     assign step_group = slice_q == SLICE_W'(SF - 1);
 
@@ -160,68 +168,41 @@ module cdg_mvu #(
       else slice_q <= slice_d;
     end
 
-    for (genvar k = 0; k * SELECTED < BITS; k++) begin : gen_selected
-      (* keep, dont_touch = "yes" *) logic [SLICE_W-1:0] select_q;
-      logic [SLICE_W+1:0] select;
-
-      always_ff @(posedge clk) begin
-        if (!rst_n) select_q <= '0;
-        else select_q <= slice_d;
-      end
-
-      assign select = (SLICE_W + 2)'(select_q);
-
-      // Four by four in a LUT each, then by wide multiplexers.
-      for (genvar b = k * SELECTED; b < BITS && b < (k + 1) * SELECTED; b++) begin : gen_bit
-        logic [FOURS-1:0] fours;
-        for (genvar i = 0; i < FOURS; i++) begin : gen_four
-          logic [3:0] choices;
-          for (genvar j = 0; j < 4; j++) begin : gen_choice
-            assign choices[j] = slices[(4*i+j)*BITS+b];
-          end
-          assign fours[i] = choices[select[1:0]];
-        end
-
-        if (FOURS == 1) begin : gen_one
-          assign x_chosen[b] = fours[0];
-        end else begin : gen_wide
-          cdg_choose #(
-              .COUNT(FOURS)
-          ) choice (
-              .bits  (fours),
-              .select(select[2+:$clog2(FOURS)]),
-              .data  (x_chosen[b])
-          );
-        end
-      end
-
-      logic unused;
-      assign unused = &{1'b0, select};
-    end
+    cdg_slice #(
+        .COUNT(SF),
+        .WIDTH(SIMD * IN_W)
+    ) slice (
+        .clk   (clk),
+        .rst_n (rst_n),
+        .next  (slice_d),
+        .slices((SF * SIMD * IN_W)'(x_q)),
+        .chosen(x_chosen)
+    );
   end
 
   always_ff @(posedge clk) begin
     x_step_q <= x_chosen;
   end
 
-  // Flags that travel with a step: first of its group, group complete, vector complete.
-  logic [2:0] flags_step, flags_sum;
+  // Flags that travel with a step: group complete, vector complete. First of its group goes apart: of
+  // its last register every channel has one, as it drives the whole accumulator.
+  logic [1:0] flags_step, flags_sum;
+  logic [DELAY*2-1:0] flags_q;
+  logic [DELAY-2:0] first_q;
 
-  if (SF == 1) begin : gen_never_first
-    logic unused;
-    assign unused = &{1'b0, flags_sum[0]};
-  end
-
-  assign flags_step = {busy_q && step_last, busy_q && step_group, step_first};
-
-  logic [DELAY*3-1:0] flags_q;
+  assign flags_step = {busy_q && step_last, busy_q && step_group};
+  assign flags_sum  = flags_q[(DELAY-1)*2+:2];
 
   always_ff @(posedge clk) begin
     if (!rst_n) flags_q <= '0;
-    else flags_q <= (DELAY * 3)'({flags_q, flags_step});
+    else flags_q <= (DELAY * 2)'({flags_q, flags_step});
+    first_q <= (DELAY - 1)'({first_q, step_first});
   end
 
-  assign flags_sum = flags_q[(DELAY-1)*3+:3];
+  if (SF == 1) begin : gen_never_first
+    logic unused;
+    assign unused = &{1'b0, first_q};
+  end
 
   // Products, their sum, and the accumulator of each channel.
   for (genvar p = 0; p < PE; p++) begin : gen_pe
@@ -310,8 +291,12 @@ module cdg_mvu #(
         acc_q <= sum_wide;
       end
     end else begin : gen_accumulate
+      // Kept, because equal registers would be merged into one again.
+      (* keep, dont_touch = "yes" *) logic begin_q;
+
       always_ff @(posedge clk) begin
-        acc_q <= sum_wide + (flags_sum[0] ? '0 : acc_q);
+        begin_q <= first_q[DELAY-2];
+        acc_q   <= sum_wide + (begin_q ? '0 : acc_q);
       end
     end
 
@@ -325,8 +310,8 @@ module cdg_mvu #(
       acc_valid_q <= 1'b0;
       acc_last_q  <= 1'b0;
     end else begin
-      acc_valid_q <= flags_sum[1];
-      acc_last_q  <= flags_sum[2];
+      acc_valid_q <= flags_sum[0];
+      acc_last_q  <= flags_sum[1];
     end
   end
 
@@ -340,7 +325,7 @@ module cdg_mvu #(
 
     always_ff @(posedge clk) begin
       if (!rst_n) channel_q <= '0;
-      else if (flags_sum[1]) channel_q <= flags_sum[2] ? '0 : channel_q + 1'b1;
+      else if (flags_sum[0]) channel_q <= flags_sum[1] ? '0 : channel_q + 1'b1;
     end
 
     assign channel_addr = channel_q;

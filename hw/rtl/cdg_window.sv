@@ -44,8 +44,10 @@ module cdg_window #(
   end
 
   // Place of the next pixel in the padded image, and how many rows and columns until a window ends.
+  // The counter of columns is kept apart from the equal address of the rows, which drives wide nets.
   logic [ROW_W-1:0] row_q;
-  logic [COLUMN_W-1:0] column_q, column_d;
+  (* keep, dont_touch = "yes" *) logic [COLUMN_W-1:0] column_q;
+  logic [COLUMN_W-1:0] column_d;
   logic [SKIP_ROW_W-1:0] skip_rows_q;
   logic [SKIP_COLUMN_W-1:0] skip_columns_q;
   logic row_last, column_last;
@@ -128,12 +130,18 @@ module cdg_window #(
       end
     end else begin : gen_distributed
       (* ram_style = "distributed" *) logic [ABOVE_W-1:0] rows[0:COLUMNS-1];
+      (* keep, dont_touch = "yes" *) logic [COLUMN_W-1:0] address_q;
 
       always_ff @(posedge clk) begin
-        if (move) rows[column_q] <= newest[KH*PIXEL_W-1:PIXEL_W];
+        if (!rst_n) address_q <= '0;
+        else address_q <= column_d;
       end
 
-      assign above = rows[column_q];
+      always_ff @(posedge clk) begin
+        if (move) rows[address_q] <= newest[KH*PIXEL_W-1:PIXEL_W];
+      end
+
+      assign above = rows[address_q];
     end
   end
 

@@ -8,7 +8,7 @@ import pytest
 from codesign.target import Part
 from hw.design import library
 from hw.emit.folded import Folding, emit_folded
-from hw.emit.rom import blocks, earns_block_ram, luts
+from hw.emit.rom import blocks, chosen, earns_block_ram, luts
 from hw.folded_cost import choice, folded_cells, folded_cost, tree
 from hw.measure import yosys
 from hw.stage import Quantize, Stage, Ternary
@@ -35,6 +35,21 @@ def test_block_ram_is_for_tables_that_save_enough() -> None:
 
 def test_inputs_are_chosen_four_in_a_lut() -> None:
     assert [choice(count) for count in (1, 2, 4, 5, 16, 17, 64)] == [0, 1, 1, 2, 4, 6, 17]
+
+
+def test_of_the_fours_four_are_chosen_in_a_lut_again() -> None:
+    assert [chosen(count) for count in (1, 3, 4, 5, 7, 16, 17, 64, 65)] == [0, 1, 0, 1, 2, 1, 2, 4, 6]
+
+
+@pytest.mark.parametrize("count", [11, 80])
+def test_a_slice_takes_the_luts_that_are_counted(count: int, tmp_path) -> None:
+    parameters = f"#(.COUNT({count}), .WIDTH(8))"
+    select, slices = f"[{(count - 1).bit_length() - 1}:0] next", f"[{8 * count - 1}:0] slices"
+    ports = f"input wire clk, input wire rst_n, input wire {select}, input wire {slices}"
+    top = f"module top({ports}, output wire [7:0] chosen);\n  cdg_slice {parameters} slice (.*);\nendmodule\n"
+    plan = yosys.plan({**library({"cdg_slice", "cdg_choose"}), "top.sv": top}, "top", PART)
+    found = yosys.synthesize(plan, tmp_path, timeout_s=120).figures.value("lut")
+    assert 8 * choice(count) == pytest.approx(found, rel=0.1)
 
 
 def test_six_products_of_two_bits_are_two_counts_and_an_adder() -> None:

@@ -33,6 +33,8 @@ CASES = [
     ("cdg_sum6", {"W": 5}),
     ("cdg_choose", {"COUNT": 1}),
     ("cdg_choose", {"COUNT": 7}),
+    ("cdg_slice", {"COUNT": 2, "WIDTH": 35}),
+    ("cdg_slice", {"COUNT": 19, "WIDTH": 5}),
     ("cdg_product", {"X_W": 3, "X_SIGNED": 0}),
     ("cdg_product", {"X_W": 4, "X_SIGNED": 1}),
     ("cdg_adder_tree", {"N": 11, "W": 3, "REG": 1, "IS_SIGNED": 1}),
