@@ -37,7 +37,7 @@ class _Coordinate:
 
 
 def genes(run: Run) -> str:
-    """Each front member as a line through its genes and objectives; a small error is dark, folded dashed, solved dotted."""
+    """Each front member as a line through its genes and objectives: small errors dark, folded dashed, solved dotted."""
     import plotly.graph_objects as go
 
     members = run.front
