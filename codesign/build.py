@@ -21,7 +21,7 @@ from boards.driver import driver_files
 from boards.hwh import handoff
 from boards.ip import package
 from boards.vivado import DESIGN, METRICS, Overlay, overlay
-from codesign.build_subject import Subject
+from codesign.build_subject import Buildable
 from codesign.errors import InputError, TargetError
 from codesign.files import alone_in
 from codesign.measurement import Measurement
@@ -46,7 +46,7 @@ class Built:
 
 
 def build(
-    subject: Subject, target: str, *, dry_run: bool = False, phase: Callable[[str], None] = lambda _: None
+    subject: Buildable, target: str, *, dry_run: bool = False, phase: Callable[[str], None] = lambda _: None
 ) -> Built:
     """Build a network for one of :data:`TARGETS` in its folder ``builds/ID-TARGET``.
 
@@ -75,14 +75,14 @@ def build(
     return Built(folder, made, bundle, figures)
 
 
-def _ip(subject: Subject) -> dict[str, str]:
+def _ip(subject: Buildable) -> dict[str, str]:
     name = f"cdg_accelerator_{subject.accelerator.build_id[:8]}"  # two of one name could not be used together
     words = f"Ternary network {subject.words}, build {subject.accelerator.build_id}"
     files = package(subject.core, name, subject.accelerator.register_map(), words)
     return {**files, DESCRIPTION: json.dumps(subject.description(), indent=2) + "\n"}
 
 
-def _overlay(subject: Subject) -> tuple[Overlay, ProcessingSystem]:
+def _overlay(subject: Buildable) -> tuple[Overlay, ProcessingSystem]:
     part = subject.target.part.name
     if subject.board is None:
         raise InputError(
@@ -98,7 +98,7 @@ def _overlay(subject: Subject) -> tuple[Overlay, ProcessingSystem]:
     return overlay(subject.core, part, ps, subject.target.clock_mhz), ps
 
 
-def simulation_bundle(subject: Subject) -> Bundle:
+def simulation_bundle(subject: Buildable) -> Bundle:
     """A bundle for virtual boards alone: with its RTL, and without a bitstream. Nothing is built.
 
     Raises as :func:`build` does for a bitstream.
@@ -113,7 +113,7 @@ def simulation_bundle(subject: Subject) -> Bundle:
     return _bundle(subject, made, files, None)
 
 
-def _bundle(subject: Subject, made: Overlay, built: Mapping[str, bytes], figures: Measurement | None) -> Bundle:
+def _bundle(subject: Buildable, made: Overlay, built: Mapping[str, bytes], figures: Measurement | None) -> Bundle:
     """Around ``built``, which has the bitstream and its .hwh; ``figures`` are those of the routed design, if any is."""
     x = subject.vectors()
     files = {f"rtl/{name}": text.encode() for name, text in subject.core.files.items()} | dict(built)

@@ -34,7 +34,7 @@ _GRAPH, _RTL = "graph.json", "rtl"
 
 
 @dataclass(frozen=True)
-class Subject:
+class Buildable:
     """A measured network, ready to be built on: its integer graph, its RTL, and both in the AXI accelerator.
 
     ``place``: the folder of the run or of the measurement; ``board``: its name or file, None for a bare part. ``words``
@@ -54,7 +54,7 @@ class Subject:
     figures: Measurement
 
     @classmethod
-    def stored(cls, run: Run, record: Record) -> Subject:
+    def stored(cls, run: Run, record: Record) -> Buildable:
         """Of a run's candidate; RunError where its artefacts are missing, damaged or do not fit together."""
         store = ArtifactStore(run.folder)
 
@@ -87,7 +87,7 @@ class Subject:
         )
 
     @classmethod
-    def measured(cls, folder: Path) -> Subject:
+    def measured(cls, folder: Path) -> Buildable:
         """Of what ``measure --out`` left in ``folder``; RunError where that is damaged or does not fit together."""
         try:
             report = json.loads((folder / REPORT).read_text(encoding="utf-8"))
@@ -157,16 +157,16 @@ class Subject:
         }
 
 
-def find(which: str | None, picked: str | None) -> Subject:
+def find(which: str | None, picked: str | None) -> Buildable:
     """What ``which`` names: a run (default: the newest), of whose candidates ``picked`` is one, or a measured network.
 
     RunError where there is none, InputError where something is picked of a single network.
     """
     folder = measured_folder(which, picked)
     if folder is not None:
-        return Subject.measured(folder)
+        return Buildable.measured(folder)
     run = read_run(find_run(which))
-    return Subject.stored(run, pick(run, picked or KNEE))
+    return Buildable.stored(run, pick(run, picked or KNEE))
 
 
 def measured_folder(which: str | None, picked: str | None) -> Path | None:

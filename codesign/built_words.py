@@ -13,7 +13,7 @@ from rich.text import Text
 
 from boards.vivado import SCRIPT
 from codesign.build import VIVADO, Built
-from codesign.build_subject import Subject
+from codesign.build_subject import Buildable
 from codesign.exporting import Exported
 from codesign.show import figure_table
 
@@ -29,7 +29,7 @@ def phases() -> Iterator[Callable[[str], None]]:
         yield status.update
 
 
-def print_built(subject: Subject, built: Built) -> None:
+def print_built(subject: Buildable, built: Built) -> None:
     """Print what was built and where it is, and its figures with their provenance."""
     console = Console()
 

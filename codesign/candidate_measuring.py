@@ -8,8 +8,8 @@ from contextlib import nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from codesign import build_subject
 from codesign.artifacts import ArtifactStore
+from codesign.build_subject import Buildable
 from codesign.errors import DataError, InputError, RunError, ToolRunError
 from codesign.instruments import HLS, RTL, C, require, take
 from codesign.measuring import INSTRUMENTS, Measured, Subject
@@ -51,7 +51,7 @@ def measure_candidate(
         raise InputError(f"--via {','.join(via)} says nothing new of {which}; give {others}")
     target = run.task.target
     require(via, target)
-    stored = build_subject.Subject.stored(run, record)
+    stored = Buildable.stored(run, record)
     own = next(one.measurement for one in reported(run.stored, run.retrained) if one.digest == record.digest)
     if own is None or yosys.ARTEFACT not in record.artefacts:
         raise RunError(f"candidate {record.digest[:8]} has no netlist to measure: {record.reason or record.status}")
@@ -75,7 +75,7 @@ def measure_candidate(
 
 
 def _activity(
-    run: Run, record: Record, stored: build_subject.Subject, built: Implementation, stage: Announce
+    run: Run, record: Record, stored: Buildable, built: Implementation, stage: Announce
 ) -> tuple[str, tuple[str, ...]]:
     """How often ports change on validation inputs of the run's data; a note where that cannot be known."""
     data, top = run.study.data, stored.design.top

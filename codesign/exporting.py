@@ -13,10 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boards.catalogue import load_target
-from codesign import build_subject
 from codesign.architecture import Hardware
 from codesign.artifacts import ArtifactStore
-from codesign.build_subject import measured_folder
+from codesign.build_subject import Buildable, measured_folder
 from codesign.cli import version
 from codesign.errors import DataError, InputError, ToolRunError
 from codesign.measuring import SEED, VECTORS, Subject
@@ -95,7 +94,7 @@ def export(
             raise InputError(
                 f"{measured} holds no Keras model, of which hls4ml's project is made; give the model's file"
             )
-        found = build_subject.Subject.measured(measured)
+        found = Buildable.measured(measured)
         return _write_c(found.name, found.graph, found.folder(target), vectors)
     run = read_run(find_run(named))
     record = pick(run, which or KNEE)
@@ -103,7 +102,7 @@ def export(
 
 
 def _export_candidate(run: Run, record: Record, target: str, vectors: Path | None) -> Exported:
-    found = build_subject.Subject.stored(run, record)
+    found = Buildable.stored(run, record)
     folder = found.folder(target)
     if target == HLS:
         model = _stored_model(ArtifactStore(run.folder), record)

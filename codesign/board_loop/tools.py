@@ -11,7 +11,7 @@ from boards.catalogue import load_board
 from boards.remote import Remote, ssh_command
 from boards.setup import COMMAND, require_agent
 from codesign import build as builds
-from codesign.build_subject import Subject
+from codesign.build_subject import Buildable
 from codesign.deployment.hosts import agent, connect
 from codesign.deployment.pynq_environment import pynq_python
 from codesign.deployment.virtual_board import BOARDS
@@ -65,8 +65,8 @@ def build(run: Run, record: Record, host: str, said: Say) -> Bundle:
     Raises as :func:`codesign.build.build`.
     """
     if is_virtual(host):
-        return builds.simulation_bundle(Subject.stored(run, record))
-    planned = builds.build(Subject.stored(run, record), "bitstream", dry_run=True)
+        return builds.simulation_bundle(Buildable.stored(run, record))
+    planned = builds.build(Buildable.stored(run, record), "bitstream", dry_run=True)
     assert planned.overlay is not None
     path = planned.folder / f"{planned.overlay.stem}{SUFFIX}"  # the stem stands for all that goes into a build
     if path.is_file():
@@ -74,7 +74,7 @@ def build(run: Run, record: Record, host: str, said: Say) -> Bundle:
             return read_bundle(path)
         except BundleError as error:
             said(str(error))  # it is built again
-    builds.build(Subject.stored(run, record), "bitstream", phase=said)
+    builds.build(Buildable.stored(run, record), "bitstream", phase=said)
     return read_bundle(path)
 
 

@@ -12,8 +12,7 @@ from typing import Any
 from boards.bundle import SUFFIX, Bundle, read_bundle
 from codesign.artifacts import ArtifactStore
 from codesign.build import simulation_bundle
-from codesign.build_subject import FOLDER, measured_folder
-from codesign.build_subject import Subject as Network
+from codesign.build_subject import FOLDER, Buildable, measured_folder
 from codesign.errors import BundleError, CodesignError, InputError, RunError
 from codesign.picking import KNEE, pick
 from codesign.place import PROGRAM
@@ -64,15 +63,15 @@ def find_subject(which: str | None, picked: str | None, host: str) -> Subject:
         return _of_file(Path(which))
     measured = measured_folder(which, picked)
     if measured is not None:
-        return _of_network(Network.measured(measured), host, f"build {measured}")
+        return _of_network(Buildable.measured(measured), host, f"build {measured}")
     run = read_run(find_run(which))
     record = pick(run, picked or KNEE)
     how = f"build {run.folder.name} --pick {record.digest[:8]}"
-    found = _of_network(Network.stored(run, record), host, how)
+    found = _of_network(Buildable.stored(run, record), host, how)
     return replace(found, run=run, record=record)
 
 
-def _of_network(network: Network, host: str, how: str) -> Subject:
+def _of_network(network: Buildable, host: str, how: str) -> Subject:
     """The bundle of a network for ``host``; ``how`` makes the one that real boards need."""
     if is_virtual(host):
         return Subject(simulation_bundle(network), network.folder("simulation"), graph=network.graph)

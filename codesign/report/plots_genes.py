@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from codesign.accuracy import error_scale
-from codesign.architecture import Architecture
+from codesign.architecture import Architecture, Mode
 from codesign.record import Record
 from codesign.report.plots import fragment, hover
 from codesign.run import Run
@@ -17,7 +17,12 @@ from nas.spaces import SPACES
 _NONE = "–"
 _MOST_LABELS = 9
 _SPREAD = 0.03  # lines through the same choice are drawn that far apart at most, so that each is seen
-_SHOWN_IF_FREE = ("weights", "threshold", "sparsity", "learning_rate", "optimizer", "pruning")
+_SHOWN_IF_FREE = ("target", "weights", "threshold", "sparsity", "learning_rate", "optimizer", "pruning")
+_LOOKS: Mapping[Mode, tuple[str, str]] = {
+    "parallel": ("solid", "circle"),
+    "folded": ("dash", "square"),
+    "solved": ("dot", "diamond"),
+}
 _COLORS = "Cividis"
 _DARKEST_SHARE = 0.85  # the light end of the colours would vanish on white
 
@@ -32,7 +37,7 @@ class _Coordinate:
 
 
 def genes(run: Run) -> str:
-    """Each front member as a line through its genes and objectives; dark is a small error, dashes are folded."""
+    """Each front member as a line through its genes and objectives: small errors dark, folded dashed, solved dotted."""
     import plotly.graph_objects as go
 
     members = run.front
@@ -66,16 +71,17 @@ def _line(run: Run, record: Record, heights: list[float], errors: Sequence[float
     assert record.measurement is not None
     share = errors.index(record.measurement.value("val_error")) / max(len(errors) - 1, 1)
     color = str(sample_colorscale(_COLORS, [_DARKEST_SHARE * share])[0])
-    folded = record.architecture.hardware.mode == "folded"
+    mode = record.architecture.hardware.mode
+    dash, symbol = _LOOKS[mode]
     return go.Scatter(
         x=list(range(len(heights))),
         y=heights,
         mode="lines+markers",
-        name="folded" if folded else "parallel",
-        legendgroup=record.architecture.hardware.mode,
+        name=mode,
+        legendgroup=mode,
         showlegend=first,
-        line={"color": color, "width": 1.6, "dash": "dash" if folded else "solid"},
-        marker={"symbol": "square" if folded else "circle", "size": 7, "color": color},
+        line={"color": color, "width": 1.6, "dash": dash},
+        marker={"symbol": symbol, "size": 7, "color": color},
         text=[hover(run, record)] * len(heights),
         hovertemplate="%{text}<extra></extra>",
     )
@@ -105,6 +111,11 @@ def _taken(networks: Sequence[Architecture]) -> list[tuple[str, str, list[Any]]]
         ("input<br>bits", "input_bits", [network.input_bits for network in networks]),
         ("hidden<br>layers", "depth", [len(network.hidden) for network in networks]),
     ]
+    for number in range(max(len(network.convolutions) for network in networks)):
+        images = [network.convolutions[number : number + 1] for network in networks]
+        for key in ("filters", "kernel"):
+            taken = [getattr(found[0], key) if found else _NONE for found in images]
+            genes.append((f"{key}<br>conv. {number + 1}", key, taken))
     for number in range(max(len(network.hidden) for network in networks)):
         layers = [network.hidden[number] if number < len(network.hidden) else None for network in networks]
         units = [layer.units if layer else _NONE for layer in layers]
@@ -114,6 +125,7 @@ def _taken(networks: Sequence[Architecture]) -> list[tuple[str, str, list[Any]]]
     genes.append(("batch<br>norm", "batch_norm", [network.batch_norm for network in networks]))
     genes.append(("mode", "mode", [network.hardware.mode for network in networks]))
     genes.append(("folding", "folding", [network.hardware.folding for network in networks]))
+    genes.append(("target", "target", [network.hardware.target or _NONE for network in networks]))
     genes.append(("weights", "weights", [network.weights for network in networks]))
     for key in ("threshold", "sparsity", "learning_rate", "optimizer", "pruning"):
         genes.append((key.replace("_", "<br>"), key, [getattr(network.training, key) for network in networks]))

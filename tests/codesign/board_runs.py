@@ -11,7 +11,7 @@ from test_build import store_run
 from boards.bundle import Bundle
 from codesign.artifacts import ArtifactStore
 from codesign.build import simulation_bundle
-from codesign.build_subject import Subject
+from codesign.build_subject import Buildable
 from codesign.record import Record
 from codesign.run import read_run
 
@@ -20,7 +20,7 @@ HOST = "someone@lab-board.example.org"
 
 def standin_bundle(folder: Path, record: Record, **changes: object) -> Bundle:
     """Of a candidate of the run in ``folder``, with the stand-in's cycles."""
-    plain = simulation_bundle(Subject.stored(read_run(folder), record))
+    plain = simulation_bundle(Buildable.stored(read_run(folder), record))
     manifest = {
         **plain.manifest, "simulation_only": False, "latency_cycles": LATENCY, "interval_cycles": INTERVAL, **changes,
     }  # fmt: skip

@@ -21,7 +21,7 @@ from codesign import vivado
 from codesign.architecture import Architecture, DenseLayer, Hardware
 from codesign.artifacts import ArtifactStore
 from codesign.build import build
-from codesign.build_subject import Subject
+from codesign.build_subject import Buildable
 from codesign.cli import main
 from codesign.errors import RunError, ToolMissingError, ToolRunError
 from codesign.files import alone_in
@@ -157,7 +157,7 @@ def test_the_script_of_a_real_design_is_taken_by_the_stand_in(behave, capsys):
 def test_the_bundle_holds_what_a_board_needs(behave, stored):
     run = read_run(Path("runs/small"))
     phases = []
-    built = build(Subject.stored(run, stored), "bitstream", phase=phases.append)
+    built = build(Buildable.stored(run, stored), "bitstream", phase=phases.append)
     assert phases == [
         *("sources", "block design", "generation", "synthesis", "placement", "routing", "reports", "bitstream")
     ]
@@ -169,7 +169,7 @@ def test_the_bundle_holds_what_a_board_needs(behave, stored):
     }
     assert {"codesign_board/server.py", "codesign_board/host_format.py"} <= set(bundle.files)
     rtl = {name.removeprefix("rtl/"): data.decode() for name, data in bundle.files.items() if name.startswith("rtl/")}
-    assert rtl == dict(Subject.stored(run, stored).core.files)
+    assert rtl == dict(Buildable.stored(run, stored).core.files)
     assert bundle.manifest["simulation_only"] is False
     assert built.bundle.name == f"{stem}.zip"
     told = {key: bundle.manifest[key] for key in ("board", "part", "clock_mhz", "asked_clock_mhz", "candidate")}
@@ -193,7 +193,7 @@ def test_the_bundle_holds_what_a_board_needs(behave, stored):
 
 
 def test_every_figure_says_where_it_comes_from(behave, stored):
-    built = build(Subject.stored(read_run(Path("runs/small")), stored), "bitstream")
+    built = build(Buildable.stored(read_run(Path("runs/small")), stored), "bitstream")
     figures = read_bundle(built.bundle).manifest["figures"]
     assert Measurement.from_json(figures["build"]) == built.figures
     assert figures["candidate"]["lut"]["provenance"] == "synthesized"
@@ -207,12 +207,12 @@ def test_every_figure_says_where_it_comes_from(behave, stored):
 
 def test_the_same_candidate_gives_the_same_bundle(behave, stored, tmp_path):
     run = read_run(Path("runs/small"))
-    first = build(Subject.stored(run, stored), "bitstream").bundle.read_bytes()
-    assert build(Subject.stored(run, stored), "bitstream").bundle.read_bytes() == first
+    first = build(Buildable.stored(run, stored), "bitstream").bundle.read_bytes()
+    assert build(Buildable.stored(run, stored), "bitstream").bundle.read_bytes() == first
     (tmp_path / "elsewhere").mkdir()
     os.chdir(tmp_path / "elsewhere")
     again = store_run(Path(), 'board = "pynq-z1"')
-    assert build(Subject.stored(read_run(Path("runs/small")), again), "bitstream").bundle.read_bytes() == first
+    assert build(Buildable.stored(read_run(Path("runs/small")), again), "bitstream").bundle.read_bytes() == first
 
 
 def test_figures_of_reports_that_a_vivado_wrote(behave, stored, shared_data):
@@ -223,7 +223,7 @@ def test_figures_of_reports_that_a_vivado_wrote(behave, stored, shared_data):
         "utilization": "util_placed_7z020clg400_v2020.2_a", "accelerator": "util_placed_7z020clg400_v2020.1_adder",
     }  # fmt: skip
     behave(reports={kind: str(folder / f"{name}.rpt") for kind, name in names.items()})
-    found = build(Subject.stored(read_run(Path("runs/small")), stored), "bitstream").figures
+    found = build(Buildable.stored(read_run(Path("runs/small")), stored), "bitstream").figures
     assert (found.value("lut"), found.value("ff"), found.value("accelerator_lut")) == (501, 607, 153)
     assert (found.value("setup_slack"), found.value("hold_slack"), found.value("power")) == (13.199, 0.040, 1.665)
 
@@ -256,16 +256,16 @@ def test_what_goes_wrong_in_vivado_is_told(behave, stored, monkeypatch, behaviou
     monkeypatch.setattr(vivado, "BUILD_SECONDS", 3.0)
     behave(**behaviour)
     with pytest.raises(ToolRunError, match=re.escape(message)):
-        build(Subject.stored(read_run(Path("runs/small")), stored), "bitstream")
+        build(Buildable.stored(read_run(Path("runs/small")), stored), "bitstream")
     assert not list(Path("runs/small/builds").rglob("*.zip"))
 
 
 def test_what_an_earlier_build_left_does_not_pass_for_this_one(behave, stored):
     run = read_run(Path("runs/small"))
-    build(Subject.stored(run, stored), "bitstream")
+    build(Buildable.stored(run, stored), "bitstream")
     behave(crash="sources")
     with pytest.raises(ToolRunError):
-        build(Subject.stored(run, stored), "bitstream")
+        build(Buildable.stored(run, stored), "bitstream")
     folder = built_folder(stored, "bitstream") / "vivado"
     assert not [*folder.glob("*.bit"), *folder.glob("*.hwh"), *folder.glob("metrics.json")]
 
@@ -273,11 +273,11 @@ def test_what_an_earlier_build_left_does_not_pass_for_this_one(behave, stored):
 def test_two_builds_of_one_candidate_take_turns(behave, stored):
     folder = built_folder(stored, "bitstream")
     with alone_in(folder, "something is done"), pytest.raises(RunError) as refused:
-        build(Subject.stored(read_run(Path("runs/small")), stored), "bitstream")
+        build(Buildable.stored(read_run(Path("runs/small")), stored), "bitstream")
     assert str(refused.value) == (
         f"{stored.digest[:8]} is being built in {folder} by another process; wait for it, then run that again"
     )
-    assert build(Subject.stored(read_run(Path("runs/small")), stored), "bitstream").bundle is not None
+    assert build(Buildable.stored(read_run(Path("runs/small")), stored), "bitstream").bundle is not None
 
 
 @pytest.mark.parametrize("mode", ["parallel", "folded"])
@@ -340,7 +340,7 @@ def test_artefacts_that_do_not_fit_together(tmp_path, monkeypatch):
     other = ArtifactStore(run.folder).put(json.dumps({"cdg_network.sv": "module cdg_network;\nendmodule\n"}).encode())
     changed = Record(**{**record.__dict__, "artefacts": {**record.artefacts, "rtl.json": other}})
     with pytest.raises(RunError, match=r"are not usable: ValueError\('the RTL is not that of the schedule'\)$"):
-        build(Subject.stored(run, changed), "rtl")
+        build(Buildable.stored(run, changed), "rtl")
 
 
 def test_a_clock_that_the_board_cannot_make_is_told(tmp_path, monkeypatch, capsys):

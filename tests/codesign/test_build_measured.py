@@ -14,13 +14,12 @@ from virtual_bundles import python_with
 from boards.catalogue import load_target
 from codesign.architecture import Hardware
 from codesign.build import simulation_bundle
-from codesign.build_subject import Subject
+from codesign.build_subject import Buildable
 from codesign.cli import main
 from codesign.deployment.virtual_board import BOARDS
 from codesign.errors import RunError
 from codesign.measurement import Measurement
-from codesign.measuring import Measured
-from codesign.measuring import Subject as Measurable
+from codesign.measuring import Measured, Subject
 from hw.design import design
 from hw.graph import Graph
 from hw.host_format import HostFormat
@@ -47,7 +46,7 @@ def measured(
     graph = graph.with_argmax() if argmax else graph
     built = design(graph, hardware, DelayModel.for_part(target.part), 8.8)
     write_files(folder, project("mine", built, graph, random_vectors(graph, 9, 1)))
-    report = Measured(Measurable("mine", graph, hardware, target), built, Measurement({})).to_json()
+    report = Measured(Subject("mine", graph, hardware, target), built, Measurement({})).to_json()
     (folder / "report.json").write_text(json.dumps(report))
     return graph
 
@@ -110,7 +109,7 @@ def test_classes_alone_on_a_virtual_board(tmp_path, monkeypatch, capsys):
 
 def test_the_golden_vectors_are_the_graphs(tmp_path):
     graph = measured(tmp_path)
-    subject = Subject.measured(tmp_path)
+    subject = Buildable.measured(tmp_path)
     bundle = simulation_bundle(subject)
     layout = HostFormat.from_json(bundle.manifest["host_format"])
     x = subject.vectors()
@@ -125,10 +124,10 @@ def test_what_does_not_fit_together(tmp_path):
     top.write_text(top.read_text() + "// changed\n")
     said = r"is not usable: ValueError\('the RTL is not that of the schedule'\); measure the network again$"
     with pytest.raises(RunError, match=said):
-        Subject.measured(tmp_path)
+        Buildable.measured(tmp_path)
     (tmp_path / "report.json").write_text("[]")
     with pytest.raises(RunError, match=r"is not usable: TypeError"):
-        Subject.measured(tmp_path)
+        Buildable.measured(tmp_path)
 
 
 @pytest.mark.parametrize(

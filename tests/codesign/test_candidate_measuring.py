@@ -157,11 +157,11 @@ def texts(values):
 
 
 def test_a_part_of_the_users_own_has_no_name_in_it(folder, candidate):
-    from codesign.build import Subject
+    from codesign.build_subject import Buildable
 
     run = read_run(RUN)
     netlist = ArtifactStore(run.folder).path(candidate.artefacts[yosys.ARTEFACT])
-    built = Implementation(Subject.stored(run, candidate).design, candidate.measurement, netlist)
+    built = Implementation(Buildable.stored(run, candidate).design, candidate.measurement, netlist)
     own = Part("customer-x-prototype", "xc7", "-1", run.task.target.part.resources)
     found = submission(built, Target(own, 100.0), [])
     assert (found["part"], found["family"]) == ("", "xc7")

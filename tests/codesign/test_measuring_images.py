@@ -12,7 +12,7 @@ from qkeras_images import conv, dense, drawn, layer, model, relu
 from user_models import saved
 
 import codesign
-from codesign.build_subject import Subject
+from codesign.build_subject import Buildable
 from codesign.cli import main
 from codesign.measuring import measure
 from hw.solver import Goal
@@ -40,7 +40,7 @@ def test_a_goal_is_met_and_every_level_agrees(tmp_path: Path) -> None:
         "lut"
     ) > 0
     assert any(note.startswith("folded for a frame every 90 cycles: predicted ") for note in found.notes)
-    assert Subject.measured(tmp_path).design.digest() == found.design.digest()
+    assert Buildable.measured(tmp_path).design.digest() == found.design.digest()
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["figures"]["latency_cycles"]["value"] == found.design.latency_cycles
     lines = (tmp_path / "golden" / "inputs.hex").read_text().splitlines()

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from codesign.architecture import Hardware, Training
+from codesign.architecture import ConvLayer, Hardware, Training
 from codesign.report import plots
 from codesign.report.plots_genes import genes
 
@@ -117,6 +117,20 @@ def test_genes_of_a_users_space_are_what_the_search_tried(searched):
     assert shown == [str(bits) for bits in sorted(tried | {7})]
     assert "threshold" in fragment
     assert "threshold" not in genes(searched)
+
+
+def test_genes_of_a_solved_network_of_images(searched):
+    one = searched.front[0]
+    layers = (ConvLayer(4, 3, "2"), ConvLayer(8, 5, "ternary"))
+    solved = dataclasses.replace(
+        one.architecture, image=(8, 8, 1), convolutions=layers, hardware=Hardware("solved", target="fastest")
+    )
+    study = searched.study.model_copy(update={"search": searched.study.search.model_copy(update={"space": "convnet"})})
+    alone = dataclasses.replace(one, architecture=solved)
+    fragment = genes(dataclasses.replace(searched, study=study, records=(alone,)))
+    (trace,) = traces(fragment)
+    assert (trace["name"], trace["line"]["dash"]) == ("solved", "dot")
+    assert all(f"{key}\\u003cbr\\u003econv. {number}" in fragment for key in ("filters", "kernel") for number in (1, 2))
 
 
 def test_genes_of_a_front_of_one(searched):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from types import SimpleNamespace
 
+import analytic_evaluation
 import pytest
 
 from codesign.architecture import Architecture, ConvLayer, DenseLayer, Hardware
@@ -97,6 +98,17 @@ def test_spaces_of_images_want_images():
         StudyError, match='search.space = "convnet" is for images, and the data have none: give x_train'
     ):
         searched_space(parse_study('[search]\nspace = "convnet"', "x"), 64, 10)
+
+
+def test_images_are_searched_also_with_boards(tmp_path, behave, monkeypatch):
+    described = replace(analytic_evaluation.describe(parse_study("", "x")), image=(8, 8, 1))
+    monkeypatch.setattr(analytic_evaluation, "describe", lambda _study: described)
+    text = '[search]\nspace = "convnet"\npopulation = 3\ngenerations = 1\n'
+    run = search(parse_study(text, "x"), tmp_path / "run", workers=1, evaluation="analytic_evaluation")
+    assert run.front
+    assert all(record.architecture.convolutions for record in run.records)
+    hosts = parse_study(f'{text}[board]\nhosts = ["virtual:pynq-z1"]', "x")
+    assert searched_space(hosts, 64, 10, (8, 8, 1)).name == "convnet"
 
 
 def test_a_folding_below_the_pixels_is_no_network():

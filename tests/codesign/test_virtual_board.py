@@ -19,7 +19,7 @@ from test_build import store_run
 from boards.bundle import Bundle, parse_bundle
 from boards.remote import Remote
 from codesign.build import simulation_bundle
-from codesign.build_subject import Subject
+from codesign.build_subject import Buildable
 from codesign.deployment import pynq_environment, virtual_board
 from codesign.deployment.pynq_environment import VERSIONS, pynq_python
 from codesign.deployment.virtual_board import BOARDS, board_program, simulated_fabric, virtual_command
@@ -33,7 +33,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def bundle_of(folder: Path, target: str, mode: str = "parallel") -> Bundle:
     record = store_run(folder, target, mode)
-    return simulation_bundle(Subject.stored(read_run(folder / "runs" / "small"), record))
+    return simulation_bundle(Buildable.stored(read_run(folder / "runs" / "small"), record))
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,7 @@ def test_a_stored_candidate_on_a_virtual_board(tmp_path, environments, board, mo
     """Golden vectors bit for bit; cycles are the design's, with those of the frames around it."""
     record = store_run(tmp_path, f'board = "{board}"', mode)
     run = read_run(tmp_path / "runs" / "small")
-    subject = Subject.stored(run, record)
+    subject = Buildable.stored(run, record)
     design, bundle = subject.design, simulation_bundle(subject)
     x, y = (np.load(io.BytesIO(bundle.files[f"golden/{name}.npy"])) for name in ("inputs", "outputs"))
     frames = HostFormat.from_json(bundle.manifest["host_format"])
