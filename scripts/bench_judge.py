@@ -45,9 +45,10 @@ def report(found: Turns, seconds: float) -> dict[str, Any]:
 
 
 def reference_point(run: Run) -> Point:
-    """One for all, of the task and the budgets alone: a quarter of the error of always giving the most frequent class.
+    """One for all, of the first run's data and budgets alone.
 
-    That error itself would make nearly the whole box count for any network that has learned something.
+    Of the error of always giving the most frequent class a quarter: that error itself would make nearly the whole box
+    count for any network that has learned something.
     """
     limits = {limit.key: limit.limit for limit in run.constraints}
     return run.task.majority_error / 4, limits["latency_us"], limits["lut"]
@@ -115,13 +116,13 @@ def interval(values: Sequence[float]) -> list[float] | None:
 def correlations(found: Turns) -> dict[str, Any]:
     """Kendall's tau-b of what is known before synthesis with what was measured, over all stored candidates.
 
-    By ``all``, ``parallel`` and ``folded`` candidates, measured figure, and what it is held against. A network that
-    several contenders measured with the same seed is the same design and counts once.
+    By ``all``, ``parallel`` and ``folded`` candidates, measured figure, and what it is held against. A candidate that
+    was measured several times counts once: the surrogate must not have seen what it predicts.
     """
     designs = {
-        (place, record.digest): record
+        record.digest: record
         for turns in found.values()
-        for place, runs in enumerate(turns)
+        for runs in turns
         for run in runs
         for record in run.records
         if record.status in ("ok", "infeasible") and is_measured(record)

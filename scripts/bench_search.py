@@ -6,6 +6,7 @@ are ordinary ones, in ``runs/``: one that is complete is not searched again, one
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import re
@@ -26,7 +27,6 @@ from bench_trained import SAMPLED, TRAINED, beside
 
 from codesign.architecture import Architecture, Hardware
 from codesign.errors import InputError, nearest
-from codesign.evaluate import describe, lower_bound
 from codesign.files import write_whole
 from codesign.jobs import Crew, EvaluateJob, Jobs, candidate_seconds, make_handler
 from codesign.judging import Judge
@@ -41,8 +41,8 @@ from nas.indicators import front, ranked
 
 BUDGET = {"lut": "10%", "latency_us": 2.0}
 """Of every contender: some of the space is over it, some well within. The hypervolume is measured from here."""
-MEASURED = "bench_measured"
-"""The evaluation of candidates that become hardware in the loop."""
+MEASURED, TRAINING, BUILDING = "bench_measured", "bench_trained", "bench_built"
+"""Modules that evaluate candidates: with hardware in the loop, without hardware, and from trained networks."""
 GENERATIONS = 1000
 """More than any contender has time for."""
 Sections = Mapping[str, Mapping[str, Any]]
@@ -111,22 +111,21 @@ class Turn:
 
     def build(self, candidates: Sequence[Architecture], share: float) -> None:
         """Make and measure the hardware of trained candidates, in their order, for a share of the time."""
-        study, folder = self.study(), self.folder
-        task = describe(study)
+        study, folder, module = self.study(), self.folder, importlib.import_module(BUILDING)
+        task = module.describe(study)
         judge = Judge(study.search.objectives, study_constraints(study, task), study.target.clock_mhz)
-        jobs = {one.digest(): EvaluateJob(one) for one in candidates if not judge.over(lower_bound(one))}
+        jobs = {one.digest(): EvaluateJob(one) for one in candidates if not judge.over(module.lower_bound(one))}
         places = {digest: place for place, digest in enumerate(jobs)}
         limit, clock = candidate_seconds(study, task), Clock(share * self.seconds)
-        factory = partial(make_handler, "bench_built", study)
+        factory = partial(make_handler, BUILDING, study)
         with (
             open_for_search(folder, study, task) as store,
             Jobs(Crew(self.workers), factory, folder, limit, clock) as working,
         ):
 
             def on_outcome(outcome: Outcome) -> None:
-                record = outcome.result or Record(
-                    jobs[outcome.key].architecture, "failed", outcome.reason, outcome.log, seconds={}
-                )
+                one, seconds = jobs[outcome.key].architecture, {"total": outcome.seconds}
+                record = outcome.result or Record(one, "failed", outcome.reason, outcome.log, seconds=seconds)
                 store.put(replace(judge.judged(record), index=places[outcome.key]))
 
             with suppress(TimeIsUp):
@@ -139,7 +138,7 @@ def separate(turn: Turn, proxy: str) -> None:
     Hardware knobs change neither objective, so that a network is searched once.
     """
     sections: Sections = {"search": {"objectives": ("error", proxy)}, "space": {"mode": ("parallel",)}}
-    trained = turn.explore(turn.study(TRAINED, sections), 1 / 2, "bench_trained")
+    trained = turn.explore(turn.study(TRAINED, sections), 1 / 2, TRAINING)
     ways = ways_to_build(turn.study())
     best, others = best_first(trained)
     turn.build([*in_every_way(best, ways), *in_every_way(others, ways)], 1 / 2)
@@ -148,7 +147,7 @@ def separate(turn: Turn, proxy: str) -> None:
 def surrogate_only(turn: Turn) -> None:
     """A third each: random samples with hardware, NSGA-II on what a model fitted to them says, hardware of the best."""
     turn.explore(turn.study(SAMPLED, RANDOM), 1 / 3, MEASURED)
-    best, others = best_first(turn.explore(turn.study(TRAINED), 1 / 3, "bench_trained"))
+    best, others = best_first(turn.explore(turn.study(TRAINED), 1 / 3, TRAINING))
     turn.build([*best, *others], 1 / 3)
 
 
@@ -207,6 +206,7 @@ def prove(options: Namespace) -> dict[str, Any]:
 def run_all(contenders: Sequence[str], seeds: int, template: Turn) -> dict[str, Any]:
     """Let all contenders search, seed after seed, and judge; the figures of the benchmark."""
     os.environ[SETTING] = ""  # nobody finds what another has synthesized
+    data: str = importlib.import_module(MEASURED).describe(template.study()).data_digest
     found: dict[str, list[list[Run]]] = {name: [] for name in contenders}
     loads: dict[str, list[list[float]]] = {name: [] for name in contenders}
     for seed in range(1, seeds + 1):
@@ -214,11 +214,11 @@ def run_all(contenders: Sequence[str], seeds: int, template: Turn) -> dict[str, 
             turn = replace(template, contender=name, seed=seed)
             loads[name].append(_complete(turn))
             folders = (beside(turn.folder, ending) for ending in ("", SAMPLED, TRAINED))
-            found[name].append([read_run(folder) for folder in folders if folder.is_dir()])
+            runs = [read_run(folder) for folder in folders if folder.is_dir()]
+            if any(run.task.data_digest != data for run in runs):
+                raise InputError(f"{turn.folder} is of other data than {template.data} is now; move it away")
+            found[name].append(runs)
             print(f"{name}, seed {seed}: in {turn.folder}", file=sys.stderr, flush=True)
-    tasks = {json.dumps(run.task.to_json()) for runs in found.values() for turns in runs for run in turns}
-    if len(tasks) > 1:
-        raise InputError(f"the runs {template.folder.parent}/proof-* are of different data; move the older ones away")
     figures = report(found, template.seconds)
     for name, values in figures["contenders"].items():
         values["load"] = loads[name]
