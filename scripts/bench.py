@@ -139,7 +139,7 @@ def main() -> int:
 
         values = rtl(options.only)
         if not options.only:
-            values |= {"folded": judge(), "lenet": bench("lenet", build=True), "cnv": bench("cnv", layers=True)}
+            values |= {"folded": judge(), **{name: bench(name, build=True) for name in ("lenet", "cnv")}}
             values["cnv_fast"] = bench("cnv_fast")
         parallel = values["parallel"]
         summary = (

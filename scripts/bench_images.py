@@ -1,9 +1,8 @@
 """Benchmark of streaming networks: LeNet-5 and FINN's CNV, random ternary weights of half zeros; keys lenet.*, cnv.*.
 
 ``python scripts/bench_images.py lenet cnv --json FILE``. Cycles are exact without simulation; ``predicted_*`` are the
-solver's. ``--layers`` also synthesizes every part alone (``layers_*``: sums, and the slowest clock of a part; what
-joins the parts is left out), ``--build`` synthesizes and simulates the whole. What the user's cache has is not made
-again: for the time of the whole flow, set ``CODESIGN_CACHE=`` (empty).
+solver's. ``--build`` also synthesizes and simulates the whole. What the user's cache has is not made again: for the
+time of the whole flow, set ``CODESIGN_CACHE=`` (empty).
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,17 +25,15 @@ import numpy as np
 from boards.catalogue import load_target
 from codesign.architecture import Hardware
 from codesign.target import Target
-from hw.design import Design, design, library
-from hw.emit.streaming import emit_streaming
+from hw.design import Design, design
 from hw.fitting import fitted
 from hw.graph import FixedType, Graph, Node, Op
 from hw.implement import PERIOD_SHARE
-from hw.measure import layerwise, verilator, yosys
+from hw.measure import layerwise, verilator
 from hw.measure.cache import Cache
 from hw.measure.delays import DelayModel
 from hw.measure.timing import analyse
-from hw.parts import INPUT, parts
-from hw.solver import Goal, Solution
+from hw.solver import Goal
 
 FRAMES = 2
 TIMEOUT_S = 1800.0
@@ -140,7 +137,7 @@ CASES = {
 }
 
 
-def bench(name: str, *, build: bool = False, layers: bool = False) -> dict[str, float]:
+def bench(name: str, *, build: bool = False) -> dict[str, float]:
     """Figures of one case; progress on standard error."""
     case = CASES[name]
     begun, graph = time.monotonic(), case.graph()
@@ -158,32 +155,10 @@ def bench(name: str, *, build: bool = False, layers: bool = False) -> dict[str, 
         "latency_ms": made.latency_cycles / case.clock_mhz / 1000,
         "frames_per_s": case.clock_mhz * 1e6 / made.interval_cycles,
     }
-    if layers:
-        found |= _layers(name, graph, solution, target, begun)
     if build:
         found |= _built(name, graph, made, target, begun)
     found["seconds"] = time.monotonic() - begun
     return {key: round(value, 6) for key, value in found.items()}
-
-
-def _layers(name: str, graph: Graph, solution: Solution, target: Target, begun: float) -> dict[str, float]:
-    """Every part as a network of its own, fed by a stream of what it reads."""
-    delays, period = DelayModel.for_part(target.part), target.period_ns * PERIOD_SHARE
-    luts, brams, clocks = 0.0, 0.0, list[float]()
-    for index, part in enumerate(parts(graph)):
-        alone, folding = replace(part, sources=(INPUT,)), solution.foldings.get(index)
-        foldings = {0: folding} if folding else {}
-        built = emit_streaming([alone], [part.name], part.joined, foldings, delays, period, "cdg_alone", part.name)
-        files = {**built.files, **library(built.rtl)}
-        with tempfile.TemporaryDirectory() as scratch:
-            plan = yosys.plan(files, "cdg_alone", target.part)
-            synthesis = yosys.synthesize(plan, Path(scratch), timeout_s=TIMEOUT_S)
-        lut, bram = (synthesis.figures.value(key) for key in ("lut", "bram"))
-        clocks.append(analyse(synthesis.netlist, "cdg_alone", target.part).fmax_mhz)
-        luts, brams = luts + lut, brams + bram
-        predicted = solution.choices[index].lut
-        _say(name, f"{part.name} alone: {lut:.0f} LUTs ({predicted:.0f} predicted), {clocks[-1]:.0f} MHz", begun)
-    return {"layers_lut": luts, "layers_bram": brams, "layers_fmax_mhz": min(clocks)}
 
 
 def _built(name: str, graph: Graph, made: Design, target: Target, begun: float) -> dict[str, float]:
@@ -212,10 +187,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("cases", nargs="*", default=list(CASES), choices=[*CASES, []], help="default: all")
     parser.add_argument("--build", action="store_true", help="synthesize and simulate as well")
-    parser.add_argument("--layers", action="store_true", help="synthesize every part alone as well")
     parser.add_argument("--json", type=Path, metavar="FILE")
     options = parser.parse_args(arguments)
-    figures = {name: bench(name, build=options.build, layers=options.layers) for name in options.cases}
+    figures = {name: bench(name, build=options.build) for name in options.cases}
     text = json.dumps(figures, indent=2) + "\n"
     if options.json:
         options.json.write_text(text)
