@@ -11,15 +11,13 @@ import pytest
 
 from codesign.architecture import Architecture, DenseLayer, Hardware
 from codesign.errors import InputError
-from codesign.evaluate import describe
 from codesign.measurement import Figure, Measurement, Provenance
 from codesign.record import Record
-from codesign.run import open_for_search, read_run
+from codesign.run import read_run
 from hw.measure.cache import SETTING
 
 ROOT = Path(__file__).resolve().parents[2]
 NETWORK = Architecture(64, 10, 4, (DenseLayer(8, "ternary"),), True, Hardware("parallel"))
-FOLDED = Hardware("folded", 8)
 
 
 @pytest.fixture
@@ -143,36 +141,3 @@ def test_the_interval_is_of_the_median_over_seeds(bench):
     assert found["no_surrogate"]["median"] == pytest.approx(1.1)
     assert found["random"]["median"] is None, "nothing is a multiple of nothing"
     assert set(bench_judge.ratios("no_surrogate", volumes)) == {"random"}
-
-
-@pytest.mark.slow
-def test_hardware_made_afterwards_is_of_the_network_that_was_trained(bench, behave, tmp_path, monkeypatch):
-    behave()
-    monkeypatch.chdir(tmp_path)
-    import bench_built
-    import bench_trained
-
-    turn = bench.Turn("params", 1, 60.0, "digits", 1)
-    study = turn.study("-trained")
-    folder = turn.folder.with_name(study.name)
-    with open_for_search(folder, study, describe(study)) as store:
-        trained = bench_trained.Evaluator(study, folder).evaluate(NETWORK, str)
-        store.put(trained)
-    assert not is_synthesized(trained)
-    assert trained.measurement.value("fmax") == study.target.clock_mhz
-    built = bench_built.Evaluator(turn.study(), turn.folder).evaluate(replace(NETWORK, hardware=FOLDED), str)
-    assert built.status == "ok", built.reason
-    assert is_synthesized(built)
-    assert built.measurement.value("val_error") == trained.measurement.value("val_error")
-    assert built.measurement.value("mismatches") == 0
-
-    turn = bench.Turn("surrogate_only", 1, 1.0, "digits", 1)
-    bench.CONTENDERS["surrogate_only"](turn)  # samples of formulas
-    evaluator = bench_trained.Evaluator(turn.study("-trained"), turn.folder.with_name(f"{turn.folder.name}-trained"))
-    supposed = evaluator.evaluate(NETWORK, str).measurement.figures["lut"]
-    assert supposed.details["fitted_to"] >= 12
-    assert supposed.value == supposed.details["predicted"], "not the better end of its uncertainty"
-
-
-def is_synthesized(record):
-    return record.measurement.figures["lut"].provenance is Provenance.SYNTHESIZED
