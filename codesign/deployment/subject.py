@@ -18,7 +18,7 @@ from codesign.picking import KNEE, pick
 from codesign.place import PROGRAM
 from codesign.record import Record
 from codesign.run import ROOT, Run, find_run, read_run
-from codesign.store import FILE, Store
+from codesign.store import FILE
 from codesign.target import is_virtual
 from hw.graph import Graph
 
@@ -101,10 +101,11 @@ def _of_file(path: Path) -> Subject:
     bundle = _whole(path)
     for folder in _runs(path):
         with suppress(CodesignError):  # a run that cannot be read is not this one's
-            record = _built_from(folder, bundle.manifest)
+            run = read_run(folder)
+            record = _built_from(run, bundle.manifest)
             if record is not None:
                 graph = Graph.from_json(json.loads(ArtifactStore(folder).get(record.artefacts["graph.json"])))
-                return Subject(bundle, path.parent, read_run(folder), record, graph)
+                return Subject(bundle, path.parent, run, record, graph)
     return Subject(bundle, path.parent)
 
 
@@ -120,11 +121,10 @@ def _runs(path: Path) -> Iterator[Path]:
     )
 
 
-def _built_from(folder: Path, manifest: Any) -> Record | None:
+def _built_from(run: Run, manifest: Any) -> Record | None:
     """The candidate of this run whose RTL is in the bundle: other runs may have the same network, trained otherwise."""
-    with Store.read(folder) as store:
-        record = next((one for one in store.records() if one.digest == manifest["candidate"]), None)
+    record = next((one for one in run.records if one.digest == manifest["candidate"]), None)
     if record is None or "design.json" not in record.artefacts:
         return None
-    schedule = json.loads(ArtifactStore(folder).get(record.artefacts["design.json"]))
+    schedule = json.loads(ArtifactStore(run.folder).get(record.artefacts["design.json"]))
     return record if schedule["digest"] == manifest["design"] else None

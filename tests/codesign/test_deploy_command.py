@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
@@ -12,12 +13,19 @@ import pytest
 from agent_standin import LATENCY
 from board_over_ssh import Board
 from board_runs import HOST, standin_bundle
+from test_build import store_run
 
 from boards import remote as remote_module
 from boards.bundle import Bundle, read_bundle
 from boards.remote import Remote
+from codesign.artifacts import ArtifactStore
+from codesign.build_subject import Buildable
 from codesign.cli import main
+from codesign.deployment.subject import find_subject
 from codesign.errors import MismatchError, StorageError
+from codesign.measurement import Measurement
+from codesign.record import Final
+from codesign.retraining import Retraining
 from codesign.run import read_run
 from codesign.store import Store
 
@@ -68,6 +76,21 @@ def test_a_bundle_elsewhere_finds_its_run_by_its_design(board, built, capsys):
     assert main(["deploy", str(moved), "--host", HOST]) == 0
     assert [result.digest for result in read_run(Path("runs/small")).boards] == [record.digest]
     assert Path("deploy-report.md").is_file()
+
+
+def test_the_bundle_of_a_training_after_the_search_finds_its_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder, record = Path("runs/small"), store_run(tmp_path, 'board = "pynq-z1"\n[final]\nseeds = 1\n')
+    design = Buildable.stored(read_run(folder), record).design
+    again = dataclasses.replace(design, files={**design.files, "cdg_again.sv": "// other weights\n"})
+    contents = {"rtl.json": dict(again.files), "design.json": again.schedule()}
+    artefacts = {name: ArtifactStore(folder).put(json.dumps(values).encode()) for name, values in contents.items()}
+    trained = dataclasses.replace(record, artefacts={**record.artefacts, **artefacts})
+    with Store.open(folder) as store:
+        store.put_retraining(Retraining(1, trained, Final(record.digest, Measurement({}))))
+    run = read_run(folder)
+    standin_bundle(folder, run.records[0]).write(Path("again.zip"))
+    assert find_subject("again.zip", None, HOST).record == run.records[0] != record
 
 
 def test_a_bundle_of_another_training_of_the_same_network_is_not_this_runs(board, built, capsys):
