@@ -53,8 +53,11 @@ class Evaluation(Protocol):
     def evaluate(self, architecture: Architecture, report: StageReport) -> Record:
         """Train, build and measure one candidate."""
 
-    def try_out(self, architecture: Architecture, epochs: int, report: StageReport) -> Figure:
-        """The validation error after the first ``epochs`` epochs of training; CandidateError where there is none."""
+    def try_out(self, architecture: Architecture, epochs: int, report: StageReport) -> Figure | Record:
+        """The validation error after the first ``epochs`` epochs of training; CandidateError where there is none.
+
+        The record of a candidate that is infeasible before any training.
+        """
 
     def retrain(self, architecture: Architecture, number: int, report: StageReport) -> tuple[Record, Final | None]:
         """Train in full from another seed (``number`` from 1), build, measure, and finalize what could be measured."""
@@ -72,7 +75,7 @@ class EvaluateJob:
 
 @dataclass(frozen=True)
 class TrialJob:
-    """Train a new candidate shortly; gives the Figure of its error."""
+    """Train a new candidate shortly; gives the Figure of its error, or the Record of one that is not trained."""
 
     architecture: Architecture
     epochs: int
@@ -275,18 +278,23 @@ def _architecture(job: Job) -> Architecture:
     return job.record.architecture if isinstance(job, FinalizeJob) else job.architecture
 
 
-_ANSWERS = {EvaluateJob: Record, TrialJob: Figure, RetrainJob: Record, FinalizeJob: Final}
+_ANSWERS: Mapping[type[Job], tuple[type[Any], ...]] = {
+    EvaluateJob: (Record,),
+    TrialJob: (Figure, Record),
+    RetrainJob: (Record,),
+    FinalizeJob: (Final,),
+}
 
 
 def _sound(job: Job, outcome: Outcome) -> Outcome:
     """The outcome, or that its result is none of this job."""
     result: Any = outcome.result
-    expected: type[Any] = _ANSWERS[type(job)]
-    answer = result
+    answer, expected = result, _ANSWERS[type(job)]
     if isinstance(job, RetrainJob) and isinstance(result, tuple):
         answer = result[0] if len(result) == 2 and isinstance(result[1], Final | None) else None
     digest = _architecture(job).digest()
     if result is None or (isinstance(answer, expected) and getattr(answer, "digest", digest) == digest):
         return outcome
-    reason = f"the worker answered with {result!r:.100}, which is no {expected.__name__} of this candidate"
+    names = " or ".join(kind.__name__ for kind in expected)
+    reason = f"the worker answered with {result!r:.100}, which is no {names} of this candidate"
     return Outcome(outcome.key, reason=reason, retry=True, seconds=outcome.seconds)

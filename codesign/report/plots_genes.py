@@ -11,13 +11,16 @@ from codesign.architecture import Architecture
 from codesign.record import Record
 from codesign.report.plots import fragment, hover
 from codesign.run import Run
+from codesign.searched_space import searched_space
+from nas.image_spaces import IMAGE_SPACES
 from nas.objectives import ERRORS, OBJECTIVES
 from nas.spaces import SPACES
 
 _NONE = "–"
 _MOST_LABELS = 9
 _SPREAD = 0.03  # lines through the same choice are drawn that far apart at most, so that each is seen
-_SHOWN_IF_FREE = ("weights", "threshold", "sparsity", "learning_rate", "optimizer", "pruning")
+_SHOWN_IF_FREE = ("target", "weights", "threshold", "sparsity", "learning_rate", "optimizer", "pruning")
+_STROKES = {"parallel": ("solid", "circle"), "folded": ("dash", "square"), "solved": ("dot", "diamond")}
 _COLORS = "Cividis"
 _DARKEST_SHARE = 0.85  # the light end of the colours would vanish on white
 
@@ -66,16 +69,17 @@ def _line(run: Run, record: Record, heights: list[float], errors: Sequence[float
     assert record.measurement is not None
     share = errors.index(record.measurement.value("val_error")) / max(len(errors) - 1, 1)
     color = str(sample_colorscale(_COLORS, [_DARKEST_SHARE * share])[0])
-    folded = record.architecture.hardware.mode == "folded"
+    mode = record.architecture.hardware.mode
+    dash, symbol = _STROKES[mode]
     return go.Scatter(
         x=list(range(len(heights))),
         y=heights,
         mode="lines+markers",
-        name="folded" if folded else "parallel",
-        legendgroup=record.architecture.hardware.mode,
+        name=mode,
+        legendgroup=mode,
         showlegend=first,
-        line={"color": color, "width": 1.6, "dash": "dash" if folded else "solid"},
-        marker={"symbol": "square" if folded else "circle", "size": 7, "color": color},
+        line={"color": color, "width": 1.6, "dash": dash},
+        marker={"symbol": symbol, "size": 7, "color": color},
         text=[hover(run, record)] * len(heights),
         hovertemplate="%{text}<extra></extra>",
     )
@@ -83,10 +87,25 @@ def _line(run: Run, record: Record, heights: list[float], errors: Sequence[float
 
 def _gene_axes(run: Run, members: Sequence[Record]) -> list[_Coordinate]:
     """An axis per gene; its labels are what the study allowed, and what the front took."""
+    if run.study.search.space in IMAGE_SPACES:
+        return _image_axes(run, members)
     choices = _allowed(run)
     genes = _taken([record.architecture for record in members])
     shown = [gene for gene in genes if gene[1] not in _SHOWN_IF_FREE or len(choices[gene[1]]) > 1]
     return [_gene(title, taken, _options(taken, choices[key])) for title, key, taken in shown]
+
+
+def _image_axes(run: Run, members: Sequence[Record]) -> list[_Coordinate]:
+    """An axis per gene that leaves a choice and means something in a network of the front."""
+    task = run.task
+    space = searched_space(run.study, task.inputs, task.outputs, task.image)
+    described = [space.describe(record.architecture) for record in members]
+    axes = []
+    for gene in (*space.genes, *space.tied):
+        taken = [values.get(gene.name, _NONE) for values in described]
+        if len(gene.choices) > 1 and set(taken) != {_NONE}:
+            axes.append(_gene(gene.name.replace("_", "<br>"), taken, _options(taken, gene.choices)))
+    return axes
 
 
 def _allowed(run: Run) -> Mapping[str, Sequence[Any]]:
@@ -114,6 +133,7 @@ def _taken(networks: Sequence[Architecture]) -> list[tuple[str, str, list[Any]]]
     genes.append(("batch<br>norm", "batch_norm", [network.batch_norm for network in networks]))
     genes.append(("mode", "mode", [network.hardware.mode for network in networks]))
     genes.append(("folding", "folding", [network.hardware.folding for network in networks]))
+    genes.append(("target", "target", [network.hardware.target or _NONE for network in networks]))
     genes.append(("weights", "weights", [network.weights for network in networks]))
     for key in ("threshold", "sparsity", "learning_rate", "optimizer", "pruning"):
         genes.append((key.replace("_", "<br>"), key, [getattr(network.training, key) for network in networks]))
