@@ -53,7 +53,9 @@ def test_networks_of_images_are_told_apart(space):
 
 
 def test_every_value_of_a_convolution_is_a_feature():
-    network = IMAGES[0].decode(IMAGES[0].repair([1] * len(IMAGES[0].genes)))
+    genome = [min(1, len(gene.choices) - 1) for gene in IMAGES[0].genes]
+    network = IMAGES[0].decode(IMAGES[0].repair(genome))
+    assert len(network.convolutions) == 2
     told = {name for name, _ in _features(Candidate(network, Measurement({})))}
     for number in range(len(network.convolutions)):
         for name in ("filters", "kernel", "pool", "joined", f"activation={network.convolutions[number].activation}"):
