@@ -117,23 +117,32 @@ class Evaluator:
         with tempfile.TemporaryDirectory(prefix="codesign-") as scratch:
             work = _Work(Path(scratch), report)
             try:
-                if architecture.hardware.mode == "solved":
-                    with work.stage("planning"):
-                        solving.require_fit(self._untrained(architecture), architecture, self.room)
+                if not (again or self.study.rungs.epochs):  # otherwise it was planned before it was trained first
+                    unfit = self._unfit(architecture, work)
+                    if unfit is not None:
+                        return unfit
                 measurement = self._measure(architecture, work, again)
             except TargetError as error:
-                reason = f"not trained: {error}"
-                return Record(architecture, "infeasible", reason, seconds=work.seconds)
+                reason = f"cannot be folded with the weights that it was trained to: {error}"
+                return Record(architecture, "infeasible", reason, artefacts=work.artefacts, seconds=work.seconds)
             except (CandidateError, ModelError) as error:  # a network that cannot be exact is no fault of the user
                 self._keep_files(work)
                 log = error.log if isinstance(error, CandidateError) else ""
                 return Record(architecture, "failed", str(error), log, artefacts=work.artefacts, seconds=work.seconds)
             return Record(architecture, "ok", measurement=measurement, artefacts=work.artefacts, seconds=work.seconds)
 
-    def try_out(self, architecture: Architecture, epochs: int, report: StageReport) -> Figure:
-        """The validation error after the first ``epochs`` epochs of training; CandidateError where there is none."""
-        report("short training")
+    def try_out(self, architecture: Architecture, epochs: int, report: StageReport) -> Figure | Record:
+        """The validation error after the first ``epochs`` epochs of training; CandidateError where there is none.
+
+        On the first rung what cannot fit is not trained: that is its record.
+        """
         try:
+            if epochs == self.study.rungs.epochs[0]:
+                with tempfile.TemporaryDirectory(prefix="codesign-") as scratch:
+                    unfit = self._unfit(architecture, _Work(Path(scratch), report))
+                if unfit is not None:
+                    return unfit
+            report("short training")
             model, input_format = self._train(architecture, until=epochs)
             return self._error(model, input_format, self._outputs(model, input_format))
         except ModelError as error:
@@ -155,6 +164,17 @@ class Evaluator:
                 log = error.log if isinstance(error, CandidateError) else ""
                 return Final(record.digest, None, str(error), log, artefacts=work.artefacts, seconds=work.seconds)
             return Final(record.digest, measurement, seconds=work.seconds)
+
+    def _unfit(self, architecture: Architecture, work: _Work) -> Record | None:
+        """The record of a candidate that even the best folding is predicted not to fit; it is not to be trained."""
+        if architecture.hardware.mode != "solved":
+            return None
+        try:
+            with work.stage("planning"):
+                solving.require_fit(self._untrained(architecture), architecture, self.room)
+        except TargetError as error:
+            return Record(architecture, "infeasible", f"not trained: {error}", seconds=work.seconds)
+        return None
 
     def _measure_further(self, record: Record, work: _Work) -> Measurement:
         from hw.implement import hold_c_simulation

@@ -53,8 +53,11 @@ class Evaluation(Protocol):
     def evaluate(self, architecture: Architecture, report: StageReport) -> Record:
         """Train, build and measure one candidate."""
 
-    def try_out(self, architecture: Architecture, epochs: int, report: StageReport) -> Figure:
-        """The validation error after the first ``epochs`` epochs of training; CandidateError where there is none."""
+    def try_out(self, architecture: Architecture, epochs: int, report: StageReport) -> Figure | Record:
+        """The validation error after the first ``epochs`` epochs of training; CandidateError where there is none.
+
+        The record of a candidate that is infeasible before any training.
+        """
 
     def retrain(self, architecture: Architecture, number: int, report: StageReport) -> tuple[Record, Final | None]:
         """Train in full from another seed (``number`` from 1), build, measure, and finalize what could be measured."""
@@ -72,7 +75,7 @@ class EvaluateJob:
 
 @dataclass(frozen=True)
 class TrialJob:
-    """Train a new candidate shortly; gives the Figure of its error."""
+    """Train a new candidate shortly; gives the Figure of its error, or the Record of one that is not trained."""
 
     architecture: Architecture
     epochs: int
@@ -293,4 +296,6 @@ def _answers(job: Job, result: Any) -> bool:
             return all(one.digest == job.architecture.digest() for one in (record, final) if one is not None)
         case TrialJob(), Figure():
             return True
+        case TrialJob(), Record():  # what fits no folding is not trained
+            return bool(result.digest == job.architecture.digest())
     return False

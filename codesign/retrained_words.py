@@ -52,13 +52,16 @@ def closing_lines(run: Run) -> list[str]:
 def spread_words(run: Run, one: Retrained, figure: str) -> str:
     """Least and largest value of a figure over the trainings; of an error in the unit in which errors are shown."""
     found = one.spread(figure)
-    if not found:
-        return ""
     if not figure.endswith("_error"):
-        return f"{found[0]:,.0f} to {found[-1]:,.0f}"
+        return _range([f"{value:,.0f}" for value in found])
     if run.task.class_names:
-        return f"{100 * found[0]:.1f} to {100 * found[-1]:.1f} %"
-    return f"RMSE {found[0]:.3f} to {found[-1]:.3f}"
+        return _range([f"{100 * value:.1f}" for value in found], after=" %")
+    return _range([f"{value:.3f}" for value in found], before="RMSE ")
+
+
+def _range(values: list[str], before: str = "", after: str = "") -> str:
+    """From the first to the last of ``values``, or the one that all of them are; empty without any."""
+    return before + " to ".join(dict.fromkeys((values[0], values[-1]))) + after if values else ""
 
 
 def retrained_json(one: Retrained) -> dict[str, Any]:

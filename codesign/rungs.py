@@ -61,7 +61,8 @@ class Rungs:
     ) -> tuple[Sequence[Architecture], list[dict[str, Any]]]:
         """Who of ``entrants`` goes on, in their order, and what each rung came to.
 
-        ``keep`` stores the records of the others, which were dropped or failed, and adds them to the archive.
+        ``keep`` stores the records of the others, which were dropped, failed or cannot fit, and adds them to the
+        archive.
         """
         rungs = []
         for rung, epochs in enumerate(self._study.rungs.epochs, 1):
@@ -78,11 +79,14 @@ class Rungs:
         return entrants, rungs
 
     def _train(self, entrants: Sequence[Architecture], rung: int, epochs: int, keep: Callable[[Record], None]) -> None:
-        """Bring every entrant's trial of the rung into the store; one that fails is kept as failed."""
+        """Bring every entrant's trial of the rung into the store; who fails or cannot fit is kept and has none."""
         missing = {one.digest(): one for one in entrants if (one.digest(), rung) not in self._trials}
         jobs: dict[str, Job] = {key: TrialJob(one, epochs) for key, one in missing.items() if key not in self._archive}
 
         def on_outcome(outcome: Outcome) -> None:
+            if isinstance(outcome.result, Record):
+                keep(self._judge.judged(outcome.result))
+                return
             if outcome.result is None:
                 seconds = {"total": outcome.seconds}
                 keep(Record(missing[outcome.key], "failed", outcome.reason, outcome.log, seconds=seconds))

@@ -40,7 +40,7 @@ def train_again(
         if record is None:
             seconds = {"total": outcome.seconds}
             record = Record(job.architecture, "failed", outcome.reason, outcome.log, seconds=seconds)
-        if record.status == "failed":
+        if record.reason:
             record = replace(record, reason=PREFIX + record.reason)
         training = Retraining(job.number, judge.judged(record, PREFIX), final)
         store.put_retraining(training)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from codesign.architecture import Architecture
@@ -86,7 +86,7 @@ def _log(value: float) -> float:
 
 def _features(candidate: Candidate) -> Iterator[tuple[str, float]]:
     """Every value of the architecture by its place, text as a column of its own; estimates by their logarithm."""
-    yield from _flat("", candidate.architecture.to_json())
+    yield from _flat("", asdict(candidate.architecture))  # with defaults, which its JSON leaves out
     mode = candidate.architecture.hardware.mode
     for name, figure in candidate.estimates.figures.items():
         yield name, _log(figure.value)
@@ -97,11 +97,11 @@ def _flat(place: str, value: Any) -> Iterator[tuple[str, float]]:
     if isinstance(value, dict):
         for key, inner in value.items():
             yield from _flat(f"{place}.{key}", inner)
-    elif isinstance(value, list):
+    elif isinstance(value, tuple):
         yield place, float(len(value))
         for number, inner in enumerate(value):
             yield from _flat(f"{place}.{number}", inner)
     elif isinstance(value, str):
         yield f"{place}={value}", 1.0
-    else:
+    elif value is not None:
         yield place, float(value)

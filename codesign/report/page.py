@@ -102,8 +102,8 @@ _OVERLAY = (
 )
 _GENES = (
     "Each line is a network of the front: its genes, then what it came to. Labels are the choices that the study "
-    "allowed; in a space of images or of one's own, those that the search tried. The darker a line, the smaller the "
-    "error; dashed lines are folded designs, dotted ones folded layer by layer for a target."
+    "allowed; in a space of one's own, those that the search tried. The darker a line, the smaller the error; dashed "
+    "lines are folded designs, dotted ones those whose layers the solver folded."
 )
 
 

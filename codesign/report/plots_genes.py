@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from codesign.accuracy import error_scale
-from codesign.architecture import Architecture, Mode
+from codesign.architecture import Architecture
 from codesign.record import Record
 from codesign.report.plots import fragment, hover
 from codesign.run import Run
+from codesign.searched_space import searched_space
+from nas.image_spaces import IMAGE_SPACES
 from nas.objectives import ERRORS, OBJECTIVES
 from nas.spaces import SPACES
 
@@ -18,11 +20,7 @@ _NONE = "–"
 _MOST_LABELS = 9
 _SPREAD = 0.03  # lines through the same choice are drawn that far apart at most, so that each is seen
 _SHOWN_IF_FREE = ("target", "weights", "threshold", "sparsity", "learning_rate", "optimizer", "pruning")
-_LOOKS: Mapping[Mode, tuple[str, str]] = {
-    "parallel": ("solid", "circle"),
-    "folded": ("dash", "square"),
-    "solved": ("dot", "diamond"),
-}
+_STROKES = {"parallel": ("solid", "circle"), "folded": ("dash", "square"), "solved": ("dot", "diamond")}
 _COLORS = "Cividis"
 _DARKEST_SHARE = 0.85  # the light end of the colours would vanish on white
 
@@ -37,7 +35,7 @@ class _Coordinate:
 
 
 def genes(run: Run) -> str:
-    """Each front member as a line through its genes and objectives: small errors dark, folded dashed, solved dotted."""
+    """Each front member as a line through its genes and objectives; dark is a small error, dashes are folded."""
     import plotly.graph_objects as go
 
     members = run.front
@@ -72,7 +70,7 @@ def _line(run: Run, record: Record, heights: list[float], errors: Sequence[float
     share = errors.index(record.measurement.value("val_error")) / max(len(errors) - 1, 1)
     color = str(sample_colorscale(_COLORS, [_DARKEST_SHARE * share])[0])
     mode = record.architecture.hardware.mode
-    dash, symbol = _LOOKS[mode]
+    dash, symbol = _STROKES[mode]
     return go.Scatter(
         x=list(range(len(heights))),
         y=heights,
@@ -89,10 +87,25 @@ def _line(run: Run, record: Record, heights: list[float], errors: Sequence[float
 
 def _gene_axes(run: Run, members: Sequence[Record]) -> list[_Coordinate]:
     """An axis per gene; its labels are what the study allowed, and what the front took."""
+    if run.study.search.space in IMAGE_SPACES:
+        return _image_axes(run, members)
     choices = _allowed(run)
     genes = _taken([record.architecture for record in members])
     shown = [gene for gene in genes if gene[1] not in _SHOWN_IF_FREE or len(choices[gene[1]]) > 1]
     return [_gene(title, taken, _options(taken, choices[key])) for title, key, taken in shown]
+
+
+def _image_axes(run: Run, members: Sequence[Record]) -> list[_Coordinate]:
+    """An axis per gene that leaves a choice and means something in a network of the front."""
+    task = run.task
+    space = searched_space(run.study, task.inputs, task.outputs, task.image)
+    described = [space.describe(record.architecture) for record in members]
+    axes = []
+    for gene in (*space.genes, *space.tied):
+        taken = [values.get(gene.name, _NONE) for values in described]
+        if len(gene.choices) > 1 and set(taken) != {_NONE}:
+            axes.append(_gene(gene.name.replace("_", "<br>"), taken, _options(taken, gene.choices)))
+    return axes
 
 
 def _allowed(run: Run) -> Mapping[str, Sequence[Any]]:
@@ -111,11 +124,6 @@ def _taken(networks: Sequence[Architecture]) -> list[tuple[str, str, list[Any]]]
         ("input<br>bits", "input_bits", [network.input_bits for network in networks]),
         ("hidden<br>layers", "depth", [len(network.hidden) for network in networks]),
     ]
-    for number in range(max(len(network.convolutions) for network in networks)):
-        images = [network.convolutions[number : number + 1] for network in networks]
-        for key in ("filters", "kernel"):
-            taken = [getattr(found[0], key) if found else _NONE for found in images]
-            genes.append((f"{key}<br>conv. {number + 1}", key, taken))
     for number in range(max(len(network.hidden) for network in networks)):
         layers = [network.hidden[number] if number < len(network.hidden) else None for network in networks]
         units = [layer.units if layer else _NONE for layer in layers]

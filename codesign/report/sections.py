@@ -122,7 +122,7 @@ def _baseline(task: Task) -> tuple[str, str]:
 
 
 def reasons(run: Run) -> str:
-    """How many failed or left the front for which reason, and how many missed which budget, each with an example."""
+    """How many failed or left the front for which reason, missed which budget, or fit no folding; with examples."""
     failed = [("failed", record.reason, record.digest) for record in run.records if record.status == "failed"]
     left = [(digest, final.reason) for digest, final in run.finals.items() if final.measurement is None]
     found = [*failed, *(("left the front", reason, digest) for digest, reason in left)]
@@ -136,9 +136,18 @@ def reasons(run: Run) -> str:
     for key in sorted(missed, key=lambda key: -len(missed[key])):
         nearest, digest = min(missed[key], key=lambda pair: pair[0].violation)
         rows.append(("over budget", str(len(missed[key])), f"the nearest: {nearest.words()}", _show(run, digest)))
-    rows += _dropped(run)
+    rows += _unfit(run) + _dropped(run)
     headings = ("status", "candidates", "reason", "an example")
     return table(headings, rows, wide=(2,), numbers=(1,), code=(3,)) if rows else paragraph("Nothing failed.")
+
+
+def _unfit(run: Run) -> list[tuple[str, str, str, str]]:
+    """How many cannot be folded to fit, which no figure of theirs says."""
+    clock = run.study.target.clock_mhz
+    infeasible = [record for record in run.records if record.status == "infeasible"]
+    found = [record for record in infeasible if not misses(run.constraints, record, clock)]
+    words = [f"one of them: {record.reason}" for record in found[:1]]
+    return [("does not fit", str(len(found)), text, _show(run, found[0].digest)) for text in words]
 
 
 def _dropped(run: Run) -> list[tuple[str, str, str, str]]:
@@ -149,20 +158,27 @@ def _dropped(run: Run) -> list[tuple[str, str, str, str]]:
             details = all_figures(record, None)[SHORT_ERROR].details
             found.setdefault(details["rung"], []).append((details["place"] / details["of"], record))
     return [
-        (f"dropped at rung {rung}", str(len(dropped)), f"the nearest: {record.reason}", _show(run, record.digest))
+        (f"dropped at rung {rung}", str(len(dropped)), f"the nearest: {_why(record)}", _show(run, record.digest))
         for rung, dropped in sorted(found.items())
         for _, record in [min(dropped, key=lambda pair: pair[0])]
     ]
 
 
+def _why(record: Record) -> str:
+    """The reason of a dropped candidate, without the rung."""
+    return record.reason.partition(": ")[2]
+
+
 def rungs(run: Run) -> str:
     """What the short trainings were, and how many went on in each generation."""
     names = [name for name in run.study.search.objectives if name not in ERRORS]
-    known = f"their error and of what their structure says of {', '.join(names)}" if names else "their error"
+    source = "what is predicted of" if run.study.rungs.surrogate else "what their structure says of"
+    known = f"their error and {source} {', '.join(names)}" if names else "their error"
     text = (
         f"Each generation trains its candidates for {', then '.join(map(str, run.study.rungs.epochs))} of "
         f"{run.study.search.epochs} epochs. {100 * run.study.rungs.share:g} % of them go on, ranked by {known}: first "
-        "those that no other one dominates. Only who passes every rung is trained in full, synthesized and simulated."
+        "those that no other one dominates. Only who passes every rung is trained in full, synthesized and simulated. "
+        "Who cannot keep a budget by structure alone, fits in no folding, or failed, is not among a rung's candidates."
     )
     rows = [
         (str(summary["number"] + 1), str(number), str(rung["epochs"]), str(rung["entered"]), str(rung["passed"]))

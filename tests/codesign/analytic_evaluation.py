@@ -60,7 +60,9 @@ class Evaluator:
         if self.behaviour.get("count_in"):
             self.tally = run_folder / f"evaluated-{os.getpid()}"
 
-    def try_out(self, architecture: Architecture, epochs: int, report: Callable[[str], None]) -> Figure:
+    def try_out(self, architecture: Architecture, epochs: int, report: Callable[[str], None]) -> Figure | Record:
+        if int(architecture.digest()[14:18], 16) / 0xFFFF < self.behaviour.get("unfit", 0.0):
+            return Record(architecture, "infeasible", "not trained: no folding fits", seconds={"planning": 0.01})
         report("short training")
         if self.behaviour.get("count_in"):
             with self.tally.open("a") as file:
@@ -116,6 +118,8 @@ class Evaluator:
         share = int(architecture.digest()[6 + number : 10 + number], 16) / 0xFFFF
         if share < self.behaviour.get("fail_again", 0.0):
             return Record(architecture, "failed", "no luck"), None
+        if share < self.behaviour.get("unfit_again", 0.0):
+            return Record(architecture, "infeasible", "no folding fits"), None
         if share < self.behaviour.get("garbage_again", 0.0):
             return replace(record, architecture=replace(architecture, input_bits=8)), None
         assert record.measurement is not None

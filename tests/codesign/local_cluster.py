@@ -31,6 +31,12 @@ class LocalCluster:
         more = ["--nthreads", "1", "--no-nanny", "--host", "127.0.0.1", "--local-directory", str(self.folder)]
         self.workers += [self._start("dask_worker", *more, python_path=python_path) for _ in range(count)]
 
+    def wait_for_workers(self) -> None:
+        """Until the scheduler knows all that were started."""
+        log = self.folder / "dask_worker.log"
+        while log.read_text().count("Registered to:") < len(self.workers):
+            time.sleep(0.1)
+
     def kill(self, worker: subprocess.Popen, how: int = signal.SIGKILL) -> None:
         worker.send_signal(how)
 

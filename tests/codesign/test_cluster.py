@@ -120,6 +120,7 @@ def test_a_worker_with_other_code_is_refused(tmp_path, cluster):
     assert this_code().words() in str(caught.value)
     assert str(caught.value).count("(code ") == 2, "it names both"
     cluster.add_workers(1)
+    cluster.wait_for_workers()  # with the refused one alone the search would end
     found = run(SMALL, tmp_path / "run", cluster=cluster.address, listener=watch)
     assert result(found) == result(run(SMALL, tmp_path / "whole", workers=1))
     assert sum(" is refused: it has codesign " in text for text in watch.messages) == 2

@@ -236,7 +236,7 @@ def test_a_changed_study_of_the_same_name_is_refused(folder):
     changed = SMALL.model_copy(update={"search": SMALL.search.model_copy(update={"generations": 6, "epochs": 5})})
     expected = (
         f"{folder} holds another study named 'small':\n  search.generations: 3 -> 6\n  search.epochs: 20 -> 5\n"
-        'undo the change to continue that search, or search anew with study.name = "run-2"'
+        'undo the change to continue that search, or search anew with study.name = "small-2"'
     )
     with pytest.raises(RunError, match=f"^{re.escape(expected)}$") as caught:
         run_search(changed, folder)

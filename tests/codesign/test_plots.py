@@ -4,11 +4,13 @@ import dataclasses
 import json
 import re
 
+import numpy as np
 import pytest
 
-from codesign.architecture import ConvLayer, Hardware, Training
+from codesign.architecture import Hardware, Training
 from codesign.report import plots
 from codesign.report.plots_genes import genes
+from nas.image_spaces import convnet
 
 
 def traces(fragment):
@@ -81,12 +83,16 @@ def test_progress_of_a_run():
     assert (trace["x"], trace["y"], trace["name"]) == ([1, 2], [0.25, 0.5], "shown")
 
 
+def axes(fragment):
+    ticks = json.loads(re.search(r'"ticktext":(\[.*?\])', fragment).group(1).replace("\\u003c", "<"))
+    return [title.replace("\\u003e", ">") for title in ticks]
+
+
 def test_genes_of_each_front_member(searched):
     fragment = genes(searched)
     found = traces(fragment)
     assert len(found) == len(searched.front)
-    ticks = json.loads(re.search(r'"ticktext":(\[.*?\])', fragment).group(1).replace("\\u003c", "<"))
-    titles = [title.replace("\\u003e", ">") for title in ticks]
+    titles = axes(fragment)
     assert titles[:4] == ["input<br>bits", "hidden<br>layers", "units<br>layer 1", "activation<br>layer 1"]
     assert titles[-6:] == ["batch<br>norm", "mode", "folding", "error<br>%", "LUT", "latency<br>us"]
     bits = sorted(searched.study.space.input_bits)
@@ -119,18 +125,25 @@ def test_genes_of_a_users_space_are_what_the_search_tried(searched):
     assert "threshold" not in genes(searched)
 
 
-def test_genes_of_a_solved_network_of_images(searched):
-    one = searched.front[0]
-    layers = (ConvLayer(4, 3, "2"), ConvLayer(8, 5, "ternary"))
-    solved = dataclasses.replace(
-        one.architecture, image=(8, 8, 1), convolutions=layers, hardware=Hardware("solved", target="fastest")
-    )
+def test_genes_of_images_are_those_of_their_space_that_leave_a_choice(searched):
+    space, rng = convnet((8, 8, 1), 10), np.random.default_rng(1)
+    networks = [space.decode(space.sample(rng)) for _ in searched.records]
+    records = [dataclasses.replace(one, architecture=net) for one, net in zip(searched.records, networks, strict=True)]
     study = searched.study.model_copy(update={"search": searched.study.search.model_copy(update={"space": "convnet"})})
-    alone = dataclasses.replace(one, architecture=solved)
-    fragment = genes(dataclasses.replace(searched, study=study, records=(alone,)))
-    (trace,) = traces(fragment)
-    assert (trace["name"], trace["line"]["dash"]) == ("solved", "dot")
-    assert all(f"{key}\\u003cbr\\u003econv. {number}" in fragment for key in ("filters", "kernel") for number in (1, 2))
+    task = dataclasses.replace(searched.task, image=(8, 8, 1))
+    run = dataclasses.replace(searched, study=study, task=task, records=tuple(records), finals={})
+    fragment = genes(run)
+    titles, found = axes(fragment), traces(fragment)
+    assert titles[:2] == ["convolutions", "filters<br>1"]
+    assert {"kernel<br>1", "pool<br>1", "activation<br>1", "head", "mode"} <= set(titles)
+    assert not {"weights", "target", "pruning"} & set(titles)
+    modes = {record.architecture.hardware.mode for record in run.front}
+    assert modes == {"parallel", "solved"}
+    for trace, record in zip(found, run.front, strict=True):
+        filters = record.architecture.convolutions[0].filters
+        assert trace["y"][1] == pytest.approx((4, 8, 16).index(filters) / 2, abs=0.04)
+        solved = record.architecture.hardware.mode == "solved"
+        assert (trace["name"], trace["line"]["dash"]) == (("solved", "dot") if solved else ("parallel", "solid"))
 
 
 def test_genes_of_a_front_of_one(searched):

@@ -78,6 +78,7 @@ def test_its_errors_are_said_wherever_a_run_is_shown(run):
     pattern = rf"surrogate, error on {found['lut']['candidates']} candidates it had not seen, .*{re.escape(words)}"
     assert re.search(pattern, closing(run))
     assert f'<td class="number">{100 * found["lut"]["p90"]:.1f} %</td>' in page(run)
+    assert "what is predicted of latency, lut: first" in page(run)
 
 
 @pytest.mark.parametrize("stored", [33, 38])

@@ -128,7 +128,9 @@ def test_the_report_has_who_where_and_why_not(run):
 
 def test_every_section_of_a_report_with_boards_is_explained(run):
     text = (Path(__file__).parents[2] / "docs" / "reading-the-report.md").read_text(encoding="utf-8")
-    assert re.findall(r"<h2>(.*?)</h2>", page(run)) == re.findall(r"^### (.*)$", text, re.MULTILINE)
+    sections = re.findall(r"<h2>(.*?)</h2>", page(run))
+    assert "Boards" in sections
+    assert [name for name in re.findall(r"^### (.*)$", text, re.MULTILINE) if name in sections] == sections
 
 
 def test_latencies_with_and_without_boards_are_not_compared(run, searched):

@@ -98,6 +98,16 @@ def test_trainings_that_fail_are_kept_and_another_is_reported(folder, behave):
     assert run_search(folder) == run
 
 
+def test_who_cannot_be_folded_when_trained_again_leaves_the_front(folder, behave):
+    behave(unfit_again=0.4)
+    run = run_search(folder)
+    trainings = [training.record for one in run.retrained.values() for training in one.trainings]
+    unfit = [record for record in trainings if record.status == "infeasible"]
+    assert 0 < len(unfit) < len(trainings)
+    assert {record.reason for record in unfit} == {"trained again: no folding fits"}
+    assert all(run.retrained[record.digest].reported.good for record in run.front)
+
+
 def test_an_answer_for_another_candidate_is_a_training_that_failed(folder, behave):
     behave(garbage_again=0.4)
     run = run_search(folder)
@@ -158,5 +168,8 @@ def test_what_was_trained_again_is_shown(run, folder, capsys):
     assert set(run_json(run)["retrained"]) == set(run.retrained)
     html = page(run)
     assert '<section id="retrained">' in html
-    low, high = (run.retrained[record.digest].spread("lut")[place] for place in (0, -1))
+    low, high = max((one.spread("lut")[0], one.spread("lut")[-1]) for one in run.retrained.values())
+    assert low < high
     assert f"{low:,.0f} to {high:,.0f}" in html
+    same = next(one.spread("latency_cycles")[0] for one in run.retrained.values())
+    assert f'<td class="number">{same:,.0f}</td>' in html, "what all trainings have in common is said once"

@@ -121,6 +121,23 @@ def test_a_short_training_that_fails_is_a_failed_candidate_and_counts_for_no_run
     assert run_search(folder) == run
 
 
+def test_what_cannot_fit_is_recorded_on_the_first_rung_and_not_trained(folder, behave):
+    behave(unfit=0.3, count_in=True)
+    run = run_search(folder)
+    unfit = [record for record in run.records if record.reason == "not trained: no folding fits"]
+    assert unfit
+    assert {(record.status, *record.seconds) for record in unfit} == {("infeasible", "planning")}
+    assert not {key.partition(":")[0] for key in trained(folder)} & {record.digest for record in unfit}
+    for generation in run.generations:
+        lost = sum(record.generation == generation["number"] for record in unfit)
+        assert generation["rungs"][0] == {"epochs": 2, "entered": 8 - lost, "passed": (9 - lost) // 2}
+    assert run_search(folder) == run
+    row = (
+        rf"<td[^>]*>does not fit</td><td[^>]*>{len(unfit)}</td><td[^>]*>one of them: not trained: no folding fits</td>"
+    )
+    assert re.search(row, page(run))
+
+
 @pytest.mark.parametrize("workers", [1, 3])
 def test_an_interrupted_generation_is_decided_as_if_it_had_not_been(tmp_path, behave, workers):
     whole = run_search(tmp_path / "whole")
@@ -176,6 +193,8 @@ def test_rungs_are_shown(folder, monkeypatch, capsys):
     generations = r"^generation \d: rung 1: 4 of 8 went on, rung 2: 2 of 4 went on, front "
     assert len(re.findall(generations, shown, re.MULTILINE)) == 3
     html = page(run)
+    assert "what their structure says of latency, lut: first" in html
+    assert re.search(r"<td[^>]*>dropped at rung 2</td><td[^>]*>\d+</td><td[^>]*>the nearest: validation error ", html)
     for words in ('<section id="rungs">', "dropped at rung 2", "18</b><span>dropped early", "2, then 5 of 20 epochs"):
         assert words in html
     described = run_json(run)

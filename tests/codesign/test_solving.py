@@ -12,6 +12,7 @@ from codesign.architecture import Architecture, ConvLayer, DenseLayer, Hardware
 from codesign.errors import StudyError, TargetError
 from codesign.evaluate import Evaluator, describe
 from codesign.loop import search
+from codesign.measurement import Measurement
 from codesign.searched_space import searched_space
 from codesign.solving import SLACK, as_built, solved
 from codesign.study import parse_study
@@ -72,6 +73,43 @@ def test_what_cannot_fit_is_recorded_and_not_trained(tmp_path, text, target, rea
     assert record.reason.startswith(reason)
     assert set(record.seconds) == {"planning"}
     assert record.measurement is None
+
+
+def test_what_cannot_fit_is_not_trained_on_a_rung_either(tmp_path):
+    stages = []
+    chosen = parse_study("[search]\nepochs = 4\n[rungs]\nepochs = [1]", "x")
+    record = Evaluator(chosen, tmp_path).try_out(asked(IMAGES, "interval 20"), 1, stages.append)
+    assert record.status == "infeasible"
+    assert record.reason.startswith("not trained: layer 'conv_0' takes 100 cycles per frame at least")
+    assert stages == ["planning"]
+
+
+@pytest.mark.parametrize("rungs", [[], [1, 2]])
+def test_a_candidate_is_planned_once_before_it_is_trained_first(tmp_path, monkeypatch, rungs):
+    done = []
+    monkeypatch.setattr(Evaluator, "_unfit", lambda *_: done.append("planned"))
+    monkeypatch.setattr(Evaluator, "_train", lambda *_, until: done.append(until) or (None, None))
+    monkeypatch.setattr(Evaluator, "_outputs", lambda *_: None)
+    monkeypatch.setattr(Evaluator, "_error", lambda *_: None)
+    monkeypatch.setattr(Evaluator, "_measure", lambda *_: done.append("whole") or Measurement({}))
+    evaluator = Evaluator(parse_study(f"[search]\nepochs = 4\n[rungs]\nepochs = {rungs}", "x"), tmp_path)
+    for epochs in rungs:
+        evaluator.try_out(asked(DENSE, "fastest"), epochs, lambda _stage: None)
+    for again in (0, 1):
+        assert evaluator.evaluate(asked(DENSE, "fastest"), lambda _stage: None, again).status == "ok"
+    assert done == ["planned", *rungs, "whole", "whole"]
+
+
+def test_what_does_not_fit_with_its_weights_was_trained(tmp_path, monkeypatch):
+    def measure(*_):
+        raise TargetError("even folded as far as possible it takes too much")
+
+    monkeypatch.setattr(Evaluator, "_measure", measure)
+    record = Evaluator(study(), tmp_path).evaluate(DENSE, lambda _stage: None)
+    assert (record.status, record.reason) == (
+        "infeasible",
+        "cannot be folded with the weights that it was trained to: even folded as far as possible it takes too much",
+    )
 
 
 def test_a_little_over_the_budget_as_predicted_is_built_all_the_same(tmp_path):

@@ -87,7 +87,7 @@ def test_without_vendor_tools_the_hls_path_still_simulates_and_says_what_is_miss
     ("arguments", "code", "message"),
     [
         (["--via", "rtl,vivada"], 2, "--via 'vivada' is no instrument; did you mean vivado"),
-        (["--via", ""], 2, "--via '' is no instrument; known: hls, nextpnr, rtl, vivado, vivado-routed"),
+        (["--via", ""], 2, "--via '' is no instrument; known: c, hls, nextpnr, rtl, vivado, vivado-routed"),
         (["--via", "vivado"], 3, "Vivado was not found: no program 'vivado' is on PATH; set CODESIGN_VIVADO to its pa"),
         (["--via", "nextpnr"], 3, "nextpnr-xilinx was not found: no program 'nextpnr-xilinx' is on PATH; set CODESIGN"),
     ],

@@ -8,10 +8,15 @@ from codesign.measurement import Figure, Measurement, Provenance
 
 
 def figures(architecture, names):
-    pairs = itertools.pairwise(architecture.widths)
-    parameters = sum(a * b for a, b in pairs)
+    parameters = sum(a * b for a, b in itertools.pairwise(architecture.widths))
+    shapes = architecture.shapes()
+    for layer, (_, _, channels) in zip(architecture.convolutions, shapes, strict=False):
+        parameters += layer.kernel**2 * channels * layer.filters
     folding = architecture.hardware.folding
     cycles = (len(architecture.hidden) + 1) * (2 + folding)
+    cycles += sum(
+        3 * layer.kernel * width for layer, (_, width, _) in zip(architecture.convolutions, shapes, strict=False)
+    )
     luts = 50 + parameters * (1 + 0.3 * architecture.input_bits) / folding
     known = {
         "parameters": parameters,
