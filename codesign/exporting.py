@@ -111,7 +111,7 @@ def export_candidate(run: Run, record: Record, target: str, folder: Path, vector
         raise RunError(f"the artefacts of {record.digest[:8]} in {run.folder} are not usable: {error!r}") from None
     subject = Subject(
         f"{run.study.name}_{record.digest[:8]}", graph, record.architecture.hardware, run.task.target,
-        _stored_model(store, record) if target == HLS else None,
+        stored_model(store, record) if target == HLS else None,
     )  # fmt: skip
     if target == HLS:
         return _write_hls(subject, folder)
@@ -236,7 +236,8 @@ both; neither tool was run here. What was run is the C simulation of each, compi
 {listed}"""
 
 
-def _stored_model(store: ArtifactStore, record: Record) -> Any:
+def stored_model(store: ArtifactStore, record: Record) -> Any:
+    """The canonical QKeras model of a stored candidate."""
     from quant import canonical
 
     with tempfile.TemporaryDirectory(prefix="codesign-") as folder:

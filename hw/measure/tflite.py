@@ -56,7 +56,6 @@ def _run(interpreter: Any, samples: NDArray[np.float32]) -> tuple[list[int], NDA
     """Nanoseconds of each inference, and the outputs of each vector, once."""
     given, taken = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
     times, outputs = list[int](), list[NDArray[Any]]()
-    times, outputs = list[int](), list[NDArray[Any]]()
     ends = time.monotonic() + SECONDS
     for number in range(10**9):
         if number >= len(samples) and time.monotonic() > ends:

@@ -107,7 +107,8 @@ def test_run_as_json(searched, capsys):
     values = json.loads(printed(capsys, "--json"))
     assert set(values) == {
         "run", "searching_process", "study", "task", "objectives", "constraints", "reference", "counts", "binding",
-        "generations", "stopped", "front", "boards", "corrections", "instruments", "candidates",
+        "generations", "stopped", "front", "surrogate", "retrained", "boards", "corrections", "instruments",
+        "candidates",
     }  # fmt: skip
     assert values["front"] == [record.digest for record in searched.front]
     assert values["counts"] == searched.counts
@@ -127,7 +128,7 @@ def test_candidate_as_json(searched, capsys):
     values = json.loads(printed(capsys, "shown", record.digest, "--json"))
     assert set(values) == {
         "run", "id", "network", "architecture", "generation", "status", "reason", "log", "on_front", "figures",
-        "artefacts", "boards", "readings", "seconds", "peak_memory_mib",
+        "artefacts", "retrained", "boards", "readings", "latencies", "seconds", "peak_memory_mib",
     }  # fmt: skip
     assert values["id"] == record.digest
     assert values["figures"]["lut"] == record.measurement.figures["lut"].to_json()
