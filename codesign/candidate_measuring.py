@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from codesign import processors
 from codesign.artifacts import ArtifactStore
 from codesign.build_subject import Buildable
 from codesign.errors import DataError, InputError, RunError, ToolRunError
+from codesign.exporting import stored_model
 from codesign.instruments import HLS, RTL, C, require, take
+from codesign.measurement import Measurement
 from codesign.measuring import INSTRUMENTS, Measured, Subject
 from codesign.picking import pick
+from codesign.reading import Reading
 from codesign.record import Record
 from codesign.retraining import reported
 from codesign.run import Run, find_run, read_run
 from codesign.solving import as_built
 from codesign.store import Store
-from codesign.submission import write_submission
+from codesign.submission import require_better, write_submission
 from hw.implement import Announce, Implementation
 from hw.measure import yosys
 from hw.measure.plan import write_files
@@ -36,42 +41,64 @@ def measure_candidate(
     *,
     via: Sequence[str],
     out: Path | None = None,
+    c_times: Path | None = None,
     submit: Path | None = None,
     stage: Announce = lambda _: nullcontext(),
 ) -> Measured:
-    """Measure ``RUN:ID`` (or ``RUN:knee``) of the RTL and netlist that the search made; readings go into its store.
+    """Measure ``RUN:ID`` (or ``RUN:knee``) of what the search made of it; readings go into its store.
 
     Raises as :func:`codesign.measuring.measure`; RunError for a run or candidate that cannot be used.
     """
     name, _, prefix = which.rpartition(":")
     run = read_run(find_run(name))
     record = pick(run, prefix)
-    if {HLS, C} & set(via) or set(via) <= {RTL}:
-        others = "vivado, vivado-routed or nextpnr, which measure its RTL"
+    if HLS in via or set(via) <= {RTL}:
+        others = "vivado, vivado-routed, nextpnr, which measure its RTL, or c"
         raise InputError(f"--via {','.join(via)} says nothing new of {which}; give {others}")
     target = run.task.target
     require(via, target)
+    if submit is not None:
+        require_better(via)
     stored = Buildable.stored(run, record)
-    own = next(one.measurement for one in reported(run.stored, run.retrained) if one.digest == record.digest)
-    if own is None or yosys.ARTEFACT not in record.artefacts:
-        raise RunError(f"candidate {record.digest[:8]} has no netlist to measure: {record.reason or record.status}")
+    own = _own(run, record)
+    hardware = as_built(record.architecture.hardware, stored.design)
+    subject = Subject(record.architecture.words(), stored.graph, hardware, target)
+    elsewhere = processors.elsewhere(c_times, via, stored.graph)
     with TemporaryDirectory(prefix="codesign-") as scratch:
         netlist = Path(scratch, yosys.ARTEFACT)
         write_files(netlist.parent, {netlist.name: ArtifactStore(run.folder).get(record.artefacts[netlist.name])})
         built = Implementation(stored.design, own, netlist)
         activity, notes = _activity(run, record, stored, built, stage) if set(via) & _OF_VIVADO else ("", ())
+        places = Path(scratch) if out is None else out / INSTRUMENTS
+        taken = take(via, built, target, places, stage, activity=activity)
+        timed = _timed(run, record, stored, places / C, elsewhere, stage) if C in via else iter(())
         readings = []
         with Store.append(run.folder) as store:
-            places = Path(scratch) if out is None else out / INSTRUMENTS
-            for reading in take(via, built, target, places, stage, activity=activity):
+            for reading in chain(taken, timed):
                 store.put_reading(record.digest, reading)  # each as it comes: the next may take hours
                 readings.append(reading)
         if submit is not None:
             write_submission(submit, built, target, readings)
-    hardware = as_built(record.architecture.hardware, stored.design)
-    subject = Subject(record.architecture.words(), stored.graph, hardware, target)
     seconds = sum(record.seconds.get(name, 0.0) for name in ("synthesis", "timing", "simulation"))
     return Measured(subject, stored.design, own, notes, seconds, tuple(readings))
+
+
+def _own(run: Run, record: Record) -> Measurement:
+    """What the search itself measured of the candidate, whose netlist is still there; RunError otherwise."""
+    own = next(one.measurement for one in reported(run.stored, run.retrained) if one.digest == record.digest)
+    if own is None or yosys.ARTEFACT not in record.artefacts:
+        raise RunError(f"candidate {record.digest[:8]} has no netlist to measure: {record.reason or record.status}")
+    return own
+
+
+def _timed(
+    run: Run, record: Record, stored: Buildable, folder: Path, elsewhere: Measurement | None, stage: Announce
+) -> Iterator[Reading]:
+    """Times on processors; the C model is called as that of ``build --target c``."""
+    from quant.canonical import MODEL_FILE
+
+    model = stored_model(ArtifactStore(run.folder), record) if MODEL_FILE in record.artefacts else None
+    yield from processors.take(stored.name, stored.graph, model, stored.vectors(), folder, elsewhere, stage)
 
 
 def _activity(

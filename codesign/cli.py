@@ -287,7 +287,9 @@ def _measure(options: argparse.Namespace) -> int:
             from codesign.candidate_measuring import measure_candidate
 
             _require_target_of_run(options)
-            result = measure_candidate(options.model, via=via, out=options.out, submit=options.submit, stage=stage)
+            result = measure_candidate(
+                options.model, via=via, out=options.out, c_times=options.c_times, submit=options.submit, stage=stage
+            )
         else:
             result = measure(
                 options.model, board=options.board, part=options.part, clock_mhz=options.clock, folding=options.folding,

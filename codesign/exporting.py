@@ -105,7 +105,7 @@ def _export_candidate(run: Run, record: Record, target: str, vectors: Path | Non
     found = Buildable.stored(run, record)
     folder = found.folder(target)
     if target == HLS:
-        model = _stored_model(ArtifactStore(run.folder), record)
+        model = stored_model(ArtifactStore(run.folder), record)
         hardware = as_built(record.architecture.hardware, found.design)
         return _write_hls(Subject(found.name, found.graph, hardware, found.target, model), folder)
     written = _write_c(found.name, found.graph, folder, vectors)
@@ -224,7 +224,8 @@ both; neither tool was run here. What was run is the C simulation of each, compi
 {listed}"""
 
 
-def _stored_model(store: ArtifactStore, record: Record) -> Any:
+def stored_model(store: ArtifactStore, record: Record) -> Any:
+    """The canonical QKeras model of a stored candidate."""
     from quant import canonical
 
     with tempfile.TemporaryDirectory(prefix="codesign-") as folder:

@@ -35,7 +35,7 @@ _VENDORS = ("Vivado",)
 class Instrument:
     """What figures are from: how they came to be and by which tool; and of what, where that is more than the network.
 
-    ``versions`` in the order in which they were met.
+    ``versions`` in the order in which they were met; those that nobody has tried are marked.
     """
 
     provenance: Provenance
@@ -96,11 +96,6 @@ class _Said:
     def rank(self) -> tuple[int, bool, bool]:
         return _RANK[self.figure.provenance], self.figure.tool in _VENDORS, bool(self.around)
 
-    @property
-    def bound(self) -> bool:
-        """Whether the value is only one that the design reaches: it met its clock and was not asked for a faster."""
-        return bool(self.figure.details.get("met") or self.figure.details.get("lower_bound"))
-
 
 def distances(
     records: Iterable[Record], boards: Iterable[BoardResult], readings: Iterable[tuple[str, Reading]]
@@ -153,7 +148,7 @@ def _distance(quantity: str, pairs: Sequence[tuple[_Said, _Said]]) -> Distance:
     exact = [
         (cheaper.figure.value, better.figure.value)
         for cheaper, better in pairs
-        if not better.bound and better.figure.value > 0  # of nothing, no error is relative
+        if not better.figure.bound and better.figure.value > 0  # of nothing, no error is relative
     ]
     errors = [abs(cheaper / better - 1.0) for cheaper, better in exact]
     return Distance(
@@ -161,7 +156,7 @@ def _distance(quantity: str, pairs: Sequence[tuple[_Said, _Said]]) -> Distance:
         _with_versions([cheaper for cheaper, _ in pairs]),
         _with_versions([better for _, better in pairs]),
         len(exact),
-        sum(better.bound for _, better in pairs),
+        sum(better.figure.bound for _, better in pairs),
         median(errors) if errors else None,
         _p90(errors) if errors else None,
         _tau(exact),
@@ -170,8 +165,12 @@ def _distance(quantity: str, pairs: Sequence[tuple[_Said, _Said]]) -> Distance:
 
 def _with_versions(said: Sequence[_Said]) -> Instrument:
     first = said[0].instrument
-    versions = dict.fromkeys(one.figure.version for one in said if one.figure.version)
+    versions = dict.fromkeys(_version(one.figure) for one in said if one.figure.version)
     return Instrument(first.provenance, first.tool, first.around, tuple(versions))
+
+
+def _version(figure: Figure) -> str:
+    return figure.version + (" (untested)" if figure.details.get("untested") else "")
 
 
 def _p90(errors: Sequence[float]) -> float:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from rich import box
 from rich.console import Console
@@ -14,14 +13,14 @@ from rich.table import Table
 from rich.text import Text
 
 from codesign.instruments import HLS, best
+from codesign.latencies import PROCESSORS
 from codesign.measurement import Figure
 from codesign.measuring import Measured
-from codesign.processors import INSTRUMENTS
 from codesign.reading import Reading
+from codesign.reading_words import LOG_LINES, beside_processors
 from codesign.show import figure_table, number_words
 from hw.implement import Announce
 
-_LOG_LINES = 5
 _ROWS = (
     ("lut", "LUT"), ("ff", "FF"), ("bram", "BRAM36"), ("dsp", "DSP"), ("uram", "URAM"), ("fmax", "Fmax (MHz)"),
     ("latency_cycles", "latency (cycles)"), ("interval_cycles", "interval (cycles)"), ("power", "power (W)"),
@@ -53,14 +52,14 @@ def print_measured(measured: Measured, out: Path | None, *, as_json: bool) -> No
     mode = subject.goal.words() if subject.goal else mode
     console.print(f"{subject.name} on {target.words()} at {target.clock_mhz:g} MHz, {mode}", highlight=False)
     console.print(figure_table(dict(measured.measurement.figures), hardware.mode))
-    if any(reading.instrument not in INSTRUMENTS for reading in measured.readings):
+    if any(reading.instrument not in PROCESSORS for reading in measured.readings):
         console.print(_side_by_side(measured))
     for reading in measured.readings:
-        for text in [reading.reason, *reading.log.strip().splitlines()[-_LOG_LINES:], *reading.warnings]:
+        for text in [reading.reason, *reading.log.strip().splitlines()[-LOG_LINES:], *reading.warnings]:
             if text:
                 console.print(Text(f"{reading.instrument}: {text}"), soft_wrap=True)
     if latencies := measured.latencies():
-        console.print(_beside_processors(latencies))
+        console.print(beside_processors(latencies))
     for note in measured.notes:
         console.print(Text(f"note: {note}"), soft_wrap=True)
     if out is not None:
@@ -70,7 +69,7 @@ def print_measured(measured: Measured, out: Path | None, *, as_json: bool) -> No
 def _side_by_side(measured: Measured) -> Table:
     """The instruments' figures beside ours, each with its provenance below it; ``-`` where there is none."""
     ours, groups = "RTL (ours)", dict[str, list[Reading]]()
-    for reading in (reading for reading in measured.readings if reading.instrument not in INSTRUMENTS):
+    for reading in (reading for reading in measured.readings if reading.instrument not in PROCESSORS):
         title = "HLS (hls4ml)" if reading.instrument.startswith(HLS) else reading.instrument.replace("-", "-\n")
         groups.setdefault(title, []).append(reading)
     columns = {ours: (dict(measured.measurement.figures), measured.seconds)}
@@ -88,20 +87,9 @@ def _side_by_side(measured: Measured) -> Table:
     return table
 
 
-def _beside_processors(latencies: Sequence[Mapping[str, Any]]) -> Table:
-    """One inference on the FPGA and on processors."""
-    title = "one inference, batch 1, one thread; energy: not known, neither side was measured"
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("on", "time (us)", "times the FPGA's", "source"):
-        table.add_column(heading, justify="left" if heading in ("on", "source") else "right", overflow="fold")
-    for line in latencies:
-        table.add_row(line["on"], f"{line['us']:.4g}", f"{line['times_fpga']:.3g}", line["source"])
-    return table
-
-
 def _vectors(figure: Figure | None) -> str:
     return "-" if figure is None else f"{figure.value:.0f} of {figure.details['vectors']}"
 
 
 def _cell(figure: Figure | None) -> str:
-    return "-" if figure is None else f"{number_words(figure.value)}\n{figure.provenance}"
+    return "-" if figure is None else f"{'≥ ' if figure.bound else ''}{number_words(figure.value)}\n{figure.marks}"

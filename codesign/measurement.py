@@ -52,6 +52,16 @@ class Figure:
     details: Mapping[str, Any] = field(default_factory=dict)
     date: str = field(default_factory=_today, compare=False)
 
+    @property
+    def bound(self) -> bool:
+        """Whether the design may reach more: it met its clock, and the tool was asked for no faster one."""
+        return bool(self.details.get("met") or self.details.get("lower_bound"))
+
+    @property
+    def marks(self) -> str:
+        """How it came to be, and that it is of a version of the tool that nobody has tried."""
+        return self.provenance.value + (", untested" if self.details.get("untested") else "")
+
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
         return {

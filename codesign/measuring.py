@@ -22,6 +22,7 @@ from codesign import processors
 from codesign.architecture import Hardware
 from codesign.errors import InputError, MismatchError, ModelError
 from codesign.instruments import CSIM, HLS, RTL, C, attempt, require, take, take_hls
+from codesign.latencies import latencies
 from codesign.measurement import Measurement
 from codesign.reading import Reading
 from codesign.submission import require_better, write_submission
@@ -38,7 +39,6 @@ from hw.implement import (
     implement,
     random_vectors,
 )
-from hw.measure.cpu import read_times
 from hw.measure.delays import DelayModel
 from hw.measure.plan import write_files
 from hw.project import project
@@ -170,8 +170,7 @@ class Measured:
 
     def latencies(self) -> list[dict[str, Any]]:
         """Of one inference on the FPGA and on the processors that were timed; empty without those."""
-        timed = [reading for reading in self.readings if reading.instrument in processors.INSTRUMENTS]
-        return processors.latencies(self.measurement, self.subject.target, timed) if timed else []
+        return latencies(self.measurement, self.subject.target, self.readings)
 
     @property
     def failed(self) -> bool:
@@ -256,9 +255,7 @@ def measure_subject(
     """
     if HLS in via and subject.model is None:
         raise InputError("--via hls: hls4ml's HLS path is only made of Keras models here; leave hls out")
-    if c_times is not None and C not in via:
-        raise InputError(f"--c-times {c_times} goes beside the C model's times here: add c to --via")
-    elsewhere = read_times(c_times, subject.graph) if c_times else None
+    elsewhere = processors.elsewhere(c_times, via, subject.graph)
     if out is not None:
         write_project(subject, out)  # a folder that cannot be written is noticed before the work
     with TemporaryDirectory(prefix="codesign-") as scratch:

@@ -8,16 +8,21 @@ from pathlib import Path
 from typing import Any
 
 from codesign.cli import version
-from codesign.instruments import attempt
+from codesign.errors import InputError
+from codesign.instruments import C, attempt
+from codesign.latencies import C_BOARD, C_HERE, TFLITE
 from codesign.measurement import Measurement
 from codesign.reading import Reading
-from codesign.target import Target
 from hw.graph import Graph, Ints
 from hw.implement import Announce
 from hw.measure import cpu, tflite
 
-C_HERE, C_BOARD, TFLITE = "c", "c on the board", "tflite"
-INSTRUMENTS = (C_HERE, C_BOARD, TFLITE)
+
+def elsewhere(c_times: Path | None, via: Sequence[str], graph: Graph) -> Measurement | None:
+    """What the C model took on another machine, as the file ``c_times`` says it; InputError where that is no use."""
+    if c_times is not None and C not in via:
+        raise InputError(f"--c-times {c_times} goes beside the C model's times here: add c to --via")
+    return cpu.read_times(c_times, graph) if c_times else None
 
 
 def take(
@@ -36,26 +41,3 @@ def take(
         with stage("TensorFlow Lite"), quiet_stderr():
             reading = attempt(TFLITE, partial(tflite.measure, model, graph.logits(), x))
         yield reading
-
-
-def latencies(design: Measurement, target: Target, readings: Sequence[Reading]) -> list[dict[str, Any]]:
-    """One inference on the FPGA, then on each processor that was timed: microseconds, and how often the FPGA's.
-
-    The FPGA's are simulated cycles at the clock asked for, or at the modelled Fmax where that is lower. No energy: none
-    was measured on either side.
-    """
-    clock = min(target.clock_mhz, design.value("fmax"))
-    cycles = design.figures["latency_cycles"]
-    fpga = cycles.value / clock
-    found = [_line("FPGA", fpga, fpga, f"{cycles.provenance.value} cycles at {clock:.4g} MHz, not run on a board")]
-    for reading in readings:
-        if reading.instrument in INSTRUMENTS:
-            for figure in reading.figures.figures.values():
-                what = " ".join(filter(None, (figure.tool, figure.details.get("flags"))))
-                words = f"{figure.provenance.value} on {figure.details['machine']} ({figure.version})"
-                found.append(_line(what, figure.value, fpga, words))
-    return found
-
-
-def _line(on: str, microseconds: float, fpga: float, source: str) -> dict[str, Any]:
-    return {"on": on, "us": microseconds, "times_fpga": microseconds / fpga, "source": source}

@@ -63,8 +63,7 @@ def _samples(run: Run, tool: str) -> Iterator[Sample]:
     for digest, figure in _routed(run, tool).items():
         if ARTEFACT in artefacts[digest]:
             module = json.loads(gzip.decompress(store.get(artefacts[digest][ARTEFACT])))["modules"][TOP]
-            bound = bool(figure.details.get("met") or figure.details.get("lower_bound"))
-            yield sample(digest[:8], 1000.0 / figure.value, module, run.task.target.part, at_most=bound)
+            yield sample(digest[:8], 1000.0 / figure.value, module, run.task.target.part, at_most=figure.bound)
 
 
 def _routed(run: Run, tool: str) -> dict[str, Figure]:

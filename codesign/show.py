@@ -22,6 +22,7 @@ from codesign.errors import RunError
 from codesign.measurement import Figure, Provenance
 from codesign.place import PROGRAM
 from codesign.predicting import surrogate_errors
+from codesign.reading_words import beside_processors, latencies_of, reading_lines
 from codesign.record import Final, Record
 from codesign.report.boards import corrections_json
 from codesign.retrained_words import retrained_json, training_lines
@@ -68,7 +69,11 @@ def show_candidate(folder: Path, prefix: str, *, as_json: bool) -> None:
     final = run.finals.get(digest)
     if figures := all_figures(record, final):
         console.print(figure_table(figures, record.architecture.hardware.mode))
-    for line in (*training_lines(run, digest), *_boards(run, digest), *_where(run, record, final)):
+    for line in (*training_lines(run, digest), *reading_lines(run, digest), *_boards(run, digest)):
+        console.print(Text(line), soft_wrap=True)
+    if timed := latencies_of(run, record):
+        console.print(beside_processors(timed))
+    for line in _where(run, record, final):
         console.print(Text(line), soft_wrap=True)
     for title, log in (("log", record.log), ("log of the final measurement", final.log if final else "")):
         if log:
@@ -187,6 +192,7 @@ def candidate_json(run: Run, record: Record) -> dict[str, Any]:
         "retrained": retrained_json(run.retrained[record.digest]) if record.digest in run.retrained else None,
         "boards": [board_json(result) for result in results_of(run, record.digest)],
         "readings": [reading.to_json() for digest, reading in run.readings if digest == record.digest],
+        "latencies": latencies_of(run, record),
         "seconds": dict(record.seconds),
         "peak_memory_mib": record.peak_memory_mib,
     }

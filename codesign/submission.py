@@ -12,7 +12,8 @@ from boards.catalogue import part_names
 from codesign.cli import version
 from codesign.errors import InputError
 from codesign.files import write_whole
-from codesign.instruments import HLS, RTL
+from codesign.instruments import HLS, RTL, C
+from codesign.latencies import PROCESSORS
 from codesign.measurement import Figure, Measurement
 from codesign.reading import Reading
 from codesign.target import Target
@@ -31,7 +32,7 @@ _MARKS = ("lower_bound", "untested", "context", "spread")
 
 def require_better(via: Sequence[str]) -> None:
     """Refuse to write a record that compares nothing, before the work."""
-    if not set(via) - {RTL, HLS}:
+    if not set(via) - {RTL, HLS, C}:
         raise InputError(f"--submit compares with --via vivado, vivado-routed or nextpnr, not with {','.join(via)!r}")
 
 
@@ -49,6 +50,7 @@ def submission(built: Implementation, target: Target, readings: Sequence[Reading
     part, ours = target.part, built.measurement
     module = yosys.load(built.netlist)["modules"][built.design.top]
     others = [(reading.instrument, reading.figures) for reading in readings if reading.status == "ok"]
+    others = [(name, figures) for name, figures in others if HLS not in name and name not in PROCESSORS]
     return {
         "format": FORMAT,
         "codesign": version(),
@@ -58,7 +60,7 @@ def submission(built: Implementation, target: Target, readings: Sequence[Reading
         "clock_mhz": target.clock_mhz,
         "netlist": statistics(module),
         "critical_path": dict(Counter(step["cell"] for step in ours.figures["fmax"].details.get("path", []))),
-        "instruments": {name: _figures(measured) for name, measured in ((RTL, ours), *others) if HLS not in name},
+        "instruments": {name: _figures(measured) for name, measured in ((RTL, ours), *others)},
     }
 
 

@@ -73,9 +73,10 @@ def figures(metrics: Mapping[str, Any]) -> Measurement:
     ``lut``, ``ff``, ... count the whole overlay, those that begin with ``accelerator_`` the accelerator alone.
     """
     version = str(metrics["vivado"])
+    marks = VIVADO.marks(version)
 
     def routed(value: float, unit: str) -> Figure:
-        return Figure(value, unit, Provenance.ROUTED, "Vivado", version)
+        return Figure(value, unit, Provenance.ROUTED, "Vivado", version, marks)
 
     found = {}
     for prefix, cells in (("", metrics["cells"]), ("accelerator_", metrics["accelerator"] or {})):
@@ -85,12 +86,13 @@ def figures(metrics: Mapping[str, Any]) -> Measurement:
     for name, key in (("setup_slack", "wns_ns"), ("hold_slack", "whs_ns"), ("pulse_width_slack", "wpws_ns")):
         found[name] = routed(metrics["timing"][key], "ns")
     asked, slack = float(metrics["clock_mhz"]), float(metrics["timing"]["wns_ns"])
-    timing = {"asked_mhz": asked, "met": metrics["timing_met"]}  # where it is met, nobody asked for more
+    timing = {"asked_mhz": asked, "met": metrics["timing_met"], **marks}  # where it is met, nobody asked for more
     found["fmax"] = Figure(1000.0 / (1000.0 / asked - slack), "MHz", Provenance.ROUTED, "Vivado", version, timing)
     power = metrics["power"]
     details = {
         **{key: power[key] for key in ("dynamic_w", "static_w", "confidence")},
         "activity": "assumed by the tool",
+        **marks,
     }
     found["power"] = Figure(power["total_w"], "W", Provenance.ESTIMATED, "Vivado report_power", version, details)
     return Measurement(found)

@@ -259,8 +259,8 @@ def _distances(run: Run) -> str:
     rows = [
         (
             found.quantity,
-            found.cheaper.words(),
-            found.better.words(),
+            " ".join((found.cheaper.words(), ", ".join(found.cheaper.versions))).rstrip(),
+            " ".join((found.better.words(), ", ".join(found.better.versions))).rstrip(),
             str(found.designs),
             str(found.bounds),
             *(f"{100 * error:.1f} %" if error is not None else "–" for error in (found.median, found.p90)),

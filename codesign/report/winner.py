@@ -14,6 +14,7 @@ from codesign.measurement import Figure
 from codesign.place import PROGRAM
 from codesign.record import Record
 from codesign.report.html import Cell, Html, bar, drawing, key, note, paragraph, rect, table
+from codesign.report.instruments import instruments
 from codesign.report.marks import marked
 from codesign.run import Run
 from codesign.show import all_artefacts, all_figures, figure_details, hardware_words, layer_words, number_words
@@ -46,6 +47,7 @@ def winner(run: Run, record: Record, *, opened: bool) -> str:
         _timeline(run, record),
         "<h3>Where its figures come from</h3>",
         _figures(record, figures),
+        instruments(run, record),
         _boards(run, record),
         "<h3>Look into it</h3>",
         _inspect(run, record),

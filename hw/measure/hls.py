@@ -18,7 +18,7 @@ from hw.measure.optional_tools import VITIS_HLS, VIVADO, run_vendor
 from hw.measure.plan import write_files
 from hw.measure.report_text import same_part
 from hw.measure.tools import LOG_TAIL
-from hw.measure.vivado import cell_figures
+from hw.measure.vivado import cell_figures, require_whole
 from hw.measure.vivado_reports import read_utilization
 from hw.measure.vivado_run import MEMORY_MIB, run_script
 
@@ -64,7 +64,7 @@ def cosim(folder: Path, target: Target, *, timeout_s: float = SECONDS) -> Measur
         version = read_csynth_xml(folder / SYNTHESIS).version
         for name, cycles in (("latency_cycles", found.latency), ("interval_cycles", found.interval)):
             if cycles is not None:
-                details = {"least": cycles[0], **_marks(version)}
+                details = {"least": cycles[0], **VITIS_HLS.marks(version)}
                 tool = "Vitis HLS cosim"
                 figures[name] = Figure(cycles[2], "cycles", Provenance.SIMULATED, tool, version, details)
         return Measurement(figures)
@@ -81,8 +81,7 @@ def vsynth(folder: Path, target: Target, *, timeout_s: float = SECONDS) -> Measu
         found, path = read_utilization(folder / VIVADO_REPORT), folder / VIVADO_REPORT
         if (found.header.design, same_part(found.header.device, target.part.name)) != (PROJECT, True):
             raise ReportError(f"{path}:1: the report is of {found.header.design!r} on {found.header.device!r}")
-        if found.black_boxes:
-            raise ReportError(f"{path}:1: the counts are without what is in {', '.join(found.black_boxes)}")
+        require_whole(path, found, target)
         return Measurement(cell_figures(found, Provenance.SYNTHESIZED))
 
     return _with_log(read, said)
@@ -112,14 +111,10 @@ def _run(folder: Path, report: Path, steps: tuple[str, ...], timeout_s: float) -
     return said
 
 
-def _marks(version: str) -> dict[str, Any]:
-    warning = VITIS_HLS.warning(version)
-    return {"untested": warning} if warning else {}
-
-
 def _estimates(found: Synthesis) -> Iterator[tuple[str, Figure]]:
     def figure(value: float, unit: str, provenance: Provenance = Provenance.ESTIMATED, **details: Any) -> Figure:
-        return Figure(value, unit, provenance, "Vitis HLS csynth", found.version, details | _marks(found.version))
+        marks = VITIS_HLS.marks(found.version)
+        return Figure(value, unit, provenance, "Vitis HLS csynth", found.version, details | marks)
 
     used = found.used
     yield "lut", figure(used.lut, "LUT")

@@ -90,12 +90,14 @@ class _Xml:
         tag, lines = f"<{place.rsplit('/', 1)[-1]}>", self.report.lines
         text = self.text(place)
         line = next((n for n, said in enumerate(lines) if f"{tag}{text}" in said), len(lines) - 1)
+        if text.startswith("-"):
+            self.report.fail(line, f"{place} is {text!r}: nothing of C synthesis is less than nothing")
         return self.report.number(text, line, place)
 
     def cycles(self, least: str, most: str) -> tuple[float, float] | None:
         if {self.text(least), self.text(most)} & set(_UNKNOWN):
             return None
-        return self.number(least), self.number(most)
+        return _ordered(self.report, len(self.report.lines) - 1, self.number(least), self.number(most))
 
     def resources(self, place: str) -> Resources:
         dsp = "DSP48E" if self.root.find(f"{place}/DSP48E") is not None else "DSP"
@@ -143,6 +145,12 @@ def _cycles(report: Report, row: Row, first: int) -> tuple[float, float] | None:
     if set(cells) & set(_UNKNOWN):
         return None
     least, most = (report.number(cell, row.line, "a number of cycles") for cell in cells)
+    return _ordered(report, row.line, least, most)
+
+
+def _ordered(report: Report, line: int, least: float, most: float) -> tuple[float, float]:
+    if least > most:
+        report.fail(line, f"the least number of cycles is {least:g}, more than the most, {most:g}")
     return least, most
 
 

@@ -75,6 +75,11 @@ class OptionalTool:
         first, last = self.tested
         return f"{self.name} {version} is not a version that this is written for ({first}.1 to {last}.x)"
 
+    def marks(self, version: str) -> dict[str, str]:
+        """What is among the details of a figure by this version where nobody has tried it."""
+        warning = self.warning(version)
+        return {"untested": warning} if warning else {}
+
 
 VIVADO = OptionalTool("Vivado", "CODESIGN_VIVADO", ("vivado",), ("-version",), r"[Vv]ivado v(\d\S*)", (2020, 2025))
 VITIS_HLS = OptionalTool(

@@ -125,9 +125,7 @@ def read(folder: Path, design: Design, target: Target, provenance: Provenance) -
     state = cells.header.state
     if state != _STATES[provenance]:
         raise ReportError(f"{folder / REPORTS[0]}:1: the report is of a design that is {state}, not {provenance}")
-    if cells.black_boxes:
-        names = ", ".join(cells.black_boxes)
-        raise ReportError(f"{folder / REPORTS[0]}:1: the counts are without what is in the black boxes {names}")
+    require_whole(folder / REPORTS[0], cells, target)
     return Measurement(
         {
             **cell_figures(cells, provenance),
@@ -144,16 +142,19 @@ def _hold(path: Path, header: Header, design: Design, target: Target) -> None:
         raise ReportError(f"{path}:1: the report is of the part {header.device!r}, not of {target.part.name!r}")
 
 
-def _marks(version: str) -> dict[str, Any]:
-    """What marks a figure of a version that nobody has tried."""
-    warning = VIVADO.warning(version)
-    return {"untested": warning} if warning else {}
+def require_whole(path: Path, cells: Utilization, target: Target) -> None:
+    """ReportError where the counts are not all of the design, or the row of URAM is missing of a part that has some."""
+    if cells.black_boxes:
+        names = ", ".join(cells.black_boxes)
+        raise ReportError(f"{path}:1: the counts are without what is in the black boxes {names}")
+    if cells.uram is None and target.part.resources.get("uram"):
+        raise ReportError(f"{path}:1: the report has no row 'URAM', but {target.part.name} has some")
 
 
 def cell_figures(cells: Utilization, provenance: Provenance) -> dict[str, Figure]:
     """``lut, ff, bram, dsp``, and ``uram`` where the device has some."""
     version = cells.header.version
-    marks = {"context": "out of context", **_marks(version)}
+    marks = {"context": "out of context", **VIVADO.marks(version)}
     logic: Mapping[str, Any] = {"logic": cells.lut_logic, "memory": cells.lut_memory}
     counts = {"lut": ("LUT", cells.lut), "ff": ("FF", cells.ff), "bram": ("BRAM36", cells.bram)}
     counts["dsp"] = ("DSP", cells.dsp)
@@ -173,7 +174,7 @@ def _timing(path: Path, timing: TimingSummary, target: Target, provenance: Prove
         raise ReportError(f"{path}:1: nothing in the design is timed")
     version, slack = timing.header.version, timing.setup.worst
     nets = "routed" if provenance is Provenance.ROUTED else "estimated before placement"
-    details = {"asked_mhz": target.clock_mhz, "nets": nets, **_marks(version)}
+    details = {"asked_mhz": target.clock_mhz, "nets": nets, **VIVADO.marks(version)}
     fmax = 1000.0 / (period - slack)
     return {
         # a slack of less than nothing is the end of what was tried, one of more is not: then this is a lower bound
@@ -190,6 +191,6 @@ def power_figure(power: Power, provenance: Provenance) -> Figure:
         "confidence": power.confidence,
         "activity": power.activity or "assumed by the tool",
         "netlist": provenance.value,
-        **_marks(power.header.version),
+        **VIVADO.marks(power.header.version),
     }
     return Figure(power.total_w, "W", Provenance.ESTIMATED, "Vivado report_power", power.header.version, details)

@@ -8,6 +8,7 @@ import json
 import re
 import shutil
 import socket
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from user_models import saved, small
 from codesign.architecture import DenseLayer
 from codesign.artifacts import ArtifactStore
 from codesign.cli import main
+from codesign.report import instruments as report_instruments
 from codesign.run import read_run
 from codesign.store import Store
 from codesign.submission import submission
@@ -95,14 +97,54 @@ def test_readings_are_stored_and_show_how_far_off_the_search_was(tools, candidat
     assert found["fmax", "codesign-timing", "Vivado"]["bounds"] == 1
     assert main(["report", "synthesized"]) == 0
     page = (RUN / "report.html").read_text()
-    assert "<td>synthesized by yosys</td><td>routed by Vivado</td>" in re.sub(r"<td [^>]*>", "<td>", page)
+    assert "<td>synthesized by yosys 0.70</td><td>routed by Vivado 2024.1</td>" in re.sub(r"<td [^>]*>", "<td>", page)
     assert main(["show", "synthesized", candidate.digest, "--json"]) == 0
     assert len(json.loads(capsys.readouterr().out.partition("\n")[2])["readings"]) == 3
+    assert main(["show", "synthesized", candidate.digest]) == 0
+    text = capsys.readouterr().out
+    assert re.search(r"vivado-routed: lut 120 LUT, .*, fmax ≥ 117.647 MHz, .*\(routed by Vivado 2024.1, 2\d{3}-", text)
+    assert re.search(r"vivado: failed: Vivado has no licence for this: ERROR: .*\n +ERROR: \[Common 17-345\]", text)
+    assert "Vivado has no licence for this" in front_section(candidate)
+
+
+def front_section(candidate):
+    """What the report says of the candidate, as if it were on the front, without tags."""
+    return re.sub(r"<[^>]+>", " ", report_instruments.instruments(read_run(RUN), candidate))
+
+
+def test_a_candidate_beside_processors(candidate, capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    name = f"synthesized:{candidate.digest[:10]}"
+    assert main(["measure", name, "--via", "c", "--submit", "x.json"]) == 2
+    assert "--submit compares with --via vivado, vivado-routed or nextpnr, not with 'c'" in capsys.readouterr().err
+    assert main(["measure", name, "--via", "c", "--out", str(tmp_path)]) == 0
+    assert "C model -O3" in capsys.readouterr().out
+    (test,) = (tmp_path / "instruments" / "c").glob("*_test.c")
+    assert test.name == f"small_{candidate.digest[:8]}_test.c"
+    made = subprocess.run(["make", "-s", "time"], cwd=test.parent, capture_output=True, text=True, check=True)
+    elsewhere = tmp_path / "board.txt"
+    elsewhere.write_text(made.stdout)
+    assert main(["measure", name, "--via", "c", "--c-times", str(elsewhere)]) == 0
+    capsys.readouterr()
+    assert main(["show", "synthesized", candidate.digest, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["latencies"]
+    assert [line["on"] for line in found] == [
+        *("FPGA", "C model -O2", "C model -O3", "C model -O3 -march=native", "C model -O3"),
+    ]  # fmt: skip
+    assert all(line["uj"] is None for line in found)
+    assert main(["show", "synthesized", candidate.digest]) == 0
+    text = capsys.readouterr().out
+    assert "times the FPGA's" in text
+    assert "tflite: missing: TensorFlow Lite runs Keras models only" in text  # this run has kept none
+    section = front_section(candidate)
+    assert "C model -O3 -march=native" in section
+    assert "MHz, not run on a board" in section
 
 
 @pytest.mark.parametrize(
     ("more", "message"),
     [
+        (["--via", "c", "--c-times", "none.txt"], "--c-times none.txt cannot be read"),
         (["--via", "rtl"], "--via rtl says nothing new of synthesized:"),
         (["--via", "rtl,vivado,hls"], "--via rtl,vivado,hls says nothing new of synthesized:"),
         (["--via", "vivado", "--fit", "30", "--clock", "125"], "--fit, --clock: synthesized:"),

@@ -91,8 +91,8 @@ def test_every_section_of_the_report_is_explained(searched):
     sections = re.findall(r"<h2>(.*?)</h2>", page(searched))
     assert len(sections) > 5
     explained = re.findall(r"^### (.*)$", text, re.MULTILINE)
-    assert [name for name in explained if name in sections] == sections
-    assert set(explained) - set(sections) == {"Boards", "Rungs", "Trained again"}  # of runs that have them
+    optional = {"Trained again", "Rungs", "Boards"} - set(sections)  # this run has none of these
+    assert [name for name in explained if name not in optional] == sections
     for provenance in Provenance:
         assert provenance.value in text
 

@@ -13,6 +13,7 @@ from codesign.instrument_errors import distances
 from codesign.measurement import Figure, Measurement, Provenance
 from codesign.reading import Reading
 from codesign.store import FILE, Store
+from codesign.vivado import figures
 
 P = Provenance
 
@@ -50,6 +51,16 @@ def test_errors_and_order_of_designs_that_both_measured():
     assert found.p90 == pytest.approx(0.1 + 0.8 * 0.6)
     assert found.tau == pytest.approx(-1 / 3)
     json.dumps(found.to_json())
+
+
+def test_a_version_that_nobody_tried_is_told_as_such():
+    records = [modelled(units, 110.0) for units in (8, 9)]
+    seen = [
+        (records[0].digest, vivado(100.0)),
+        (records[1].digest, vivado(100.0, version="2031.1", untested="Vivado 2031.1 is not a version ...")),
+    ]
+    (found,) = distances(records, [], seen)
+    assert found.better.versions == ("2024.1", "2031.1 (untested)")
 
 
 def test_what_only_meets_its_clock_is_a_bound_and_no_error():
@@ -129,3 +140,17 @@ def test_the_day_of_a_figure_is_kept_and_makes_it_no_other():
     del old["date"]
     assert Figure.from_json(old).date == ""
     assert Figure.from_json(old) == figure(1.0, P.ROUTED, "Vivado")
+
+
+def test_figures_of_a_vivado_that_nobody_tried_are_marked():
+    metrics = {
+        "vivado": "2031.1", "clock_mhz": 100.0, "timing_met": True, "cells": {"lut": 5}, "accelerator": None,
+        "timing": {"wns_ns": 1.0, "whs_ns": 0.1, "wpws_ns": 3.0},
+        "power": {"total_w": 0.2, "dynamic_w": 0.1, "static_w": 0.1, "confidence": "Low"},
+    }  # fmt: skip
+    found = figures(metrics).figures
+    assert {figure.marks for figure in found.values()} == {"routed, untested", "estimated, untested"}
+    assert found["fmax"].bound
+    assert {figure.marks for figure in figures(metrics | {"vivado": "2024.1"}).figures.values()} == {
+        "routed", "estimated",
+    }  # fmt: skip

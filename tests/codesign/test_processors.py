@@ -12,8 +12,8 @@ from user_models import saved, small
 from codesign.cli import main
 from codesign.errors import InputError, MismatchError
 from codesign.instruments import Reading
+from codesign.latencies import latencies
 from codesign.measurement import Figure, Measurement, Provenance
-from codesign.processors import latencies
 from codesign.target import Part, Target
 from hw.cmodel.project import project
 from hw.measure import cpu
@@ -40,7 +40,7 @@ def test_the_model_is_timed_on_this_processor(tmp_path, capsys):
     assert [line["on"] for line in others] == [
         *("C model -O2", "C model -O3", "C model -O3 -march=native", "TensorFlow Lite"),
     ]  # fmt: skip
-    assert "energy: not known" in text
+    assert "energy: - where it was not measured" in text
     assert (out / "instruments" / "c" / "mine.h").is_file()
 
 
@@ -102,3 +102,25 @@ def test_times_of_a_board_need_those_of_here(tmp_path, capsys):
     path = saved(small(), tmp_path / "mine.h5")
     assert main(["measure", str(path), "--c-times", "x.txt"]) == 2
     assert "--c-times x.txt goes beside the C model's times here: add c to --via" in capsys.readouterr().err
+
+
+def test_boards_that_ran_it_stand_beside_with_their_energy():
+    def measured(us, **power):
+        figures = {"board_latency_us": Figure(us, "us", Provenance.ON_BOARD, "agent", "1")}
+        return Measurement({**figures, **power})
+
+    cycles = Figure(10, "cycles", Provenance.SIMULATED, "verilator", "5")
+    design = Measurement({"latency_cycles": cycles, "fmax": Figure(200, "MHz", Provenance.MODELLED, "model", "1")})
+    details = {"measures": "rail 5V", "uj_per_inference": 7.5}
+    watts = Figure(2.0, "W", Provenance.ON_BOARD, "agent", "1", details)
+    boards = [("me@board", measured(0.3, board_power_w=watts)), ("other", measured(0.4))]
+    target = Target(Part("xc7z020clg400-1", "xc7", "-1", {}), 100.0)
+    timed = Figure(3, "us", Provenance.TIMED, "C model", "gcc 12", {"machine": "a CPU", "flags": "-O2"})
+    reading = Reading("c", "ok", Measurement({"c_o2": timed}), 1.0)
+    found = latencies(design, target, [reading], boards)
+    assert [(line["on"], line["us"], line["uj"]) for line in found] == [
+        ("FPGA", 0.1, None), ("FPGA on me@board", 0.3, 7.5), ("FPGA on other", 0.4, None), ("C model -O2", 3, None),
+    ]  # fmt: skip
+    assert "energy of all that rail 5V carries" in found[1]["source"]
+    assert "energy" not in found[2]["source"]
+    assert latencies(design, target, [], boards) == []

@@ -128,7 +128,7 @@ def test_candidate_as_json(searched, capsys):
     values = json.loads(printed(capsys, "shown", record.digest, "--json"))
     assert set(values) == {
         "run", "id", "network", "architecture", "generation", "status", "reason", "log", "on_front", "figures",
-        "artefacts", "boards", "readings", "retrained", "seconds", "peak_memory_mib",
+        "artefacts", "retrained", "boards", "readings", "latencies", "seconds", "peak_memory_mib",
     }  # fmt: skip
     assert values["id"] == record.digest
     assert values["figures"]["lut"] == record.measurement.figures["lut"].to_json()

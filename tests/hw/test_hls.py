@@ -101,7 +101,7 @@ def test_an_untested_version_marks_its_figures(behave, tmp_path):
         ({"vivado": {"say": "ERROR: x", "code": 1}}, hls.vsynth, ToolRunError, "Vivado ended with code 1: ERROR: x"),
         (
             {"vivado": {"reports": {"vivado_synth.rpt": Source(design="network").utilization(boxes=("mul",))}}},
-            hls.vsynth, ReportError, "the counts are without what is in mul",
+            hls.vsynth, ReportError, "the counts are without what is in the black boxes mul",
         ),
     ],
 )  # fmt: skip

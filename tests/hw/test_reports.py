@@ -141,6 +141,9 @@ def test_reports_of_another_kind_are_refused(name, read):
         ("timing-failed", "constraints are not met", "constraints are not xet", "no timing was analysed"),
         ("power", "| 0.012 ", "| 0.112 ", "0.118 W are not dynamic 0.112 and static 0.106 W"),
         ("csynth-xml", "profile>", "report>", "the root is <report>, not the <profile> of C synthesis"),
+        ("csynth-xml", "<Best-caseLatency>5<", "<Best-caseLatency>51<", "number of cycles is 51, more than the most"),
+        ("csynth-xml", "<LUT>700<", "<LUT>-700<", "AreaEstimates/Resources/LUT is '-700': nothing of C synthesis"),
+        ("csynth-rpt", "| 5 ", "| 7 ", "the least number of cycles is 7, more than the most, 6"),
         ("cosim", "      Pass", "        NA", "the co-simulation of Verilog has the status 'NA': it was not run"),
     ],
 )

@@ -189,6 +189,15 @@ def test_reports_of_something_else(behave, network, behaviour, message, tmp_path
     assert "codesign: phase reports" in caught.value.log
 
 
+def test_a_row_that_the_part_must_have(behave, network, tmp_path):
+    """A part with URAM has a row of it, if only of none: without it the report is damaged, and not None."""
+    whole = Source(ULTRASCALE.part.name).utilization()
+    behave(reports={"utilization.rpt": re.sub(r"\| URAM .*\n", "", whole)})
+    message = f"utilization.rpt:1: the report has no row 'URAM', but {ULTRASCALE.part.name} has some"
+    with pytest.raises(ReportError, match=re.escape(message)):
+        vivado.measure(network, ULTRASCALE, tmp_path)
+
+
 def test_what_an_earlier_run_left_does_not_pass_for_this_one(behave, network, tmp_path):
     vivado.measure(network, ZYNQ, tmp_path)
     behave(say="INFO: done", code=0)
