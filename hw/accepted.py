@@ -83,6 +83,11 @@ def _require_one_call(layers: Sequence[Mapping[str, Any]]) -> None:
         sources = [call[0] for call in calls[0]] if calls else []
         if len(sources) > 1 and layer["class_name"] not in _JOINS:
             raise ModelError(f"layer {name!r} ({layer['class_name']}) reads {', '.join(sources)}; let it read one")
+        if len(sources) > 2:
+            raise ModelError(
+                f"layer {name!r} ({layer['class_name']}) reads {', '.join(sources)}, of which hls4ml takes two; join "
+                "two of them in a layer of their own, and read that"
+            )
 
 
 def _require_shape(model: Any) -> None:

@@ -22,6 +22,8 @@ def known_differences(model: Any) -> list[str]:
         kind = type(layer).__name__
         if kind == "QDense":
             scale, norm = _alpha(layer), ""
+            if len(layer.input_shape) > 2 and not np.isin(np.asarray(layer.kernel), (-1, 0, 1)).all():
+                found.append(f"layer {layer.name!r}: a QDense on images becomes a convolution with unquantized weights")
         elif kind == "BatchNormalization" and scale is not None:
             scale, norm = scale * _scale(layer), layer.name
         quantizer = getattr(layer, {"QActivation": "quantizer", "QDense": "activation"}.get(kind, ""), None)

@@ -39,6 +39,7 @@ _DROPPED_PASSES = (
     "eliminate_linear_activation",
     "extract_ternary_threshold",
     "fuse_batch_normalization",
+    "replace_multidimensional_dense_with_conv",  # with the weights before their quantizer
 )
 # Scales from 2**-32 to 2**15 and their offsets: our own exports use 2**-10 to 2**3, users' models may use more.
 _DEFAULT, _SCALE, _OFFSET = "fixed<32,16>", "fixed<48,16>", "fixed<48,24>"

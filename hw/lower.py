@@ -67,14 +67,20 @@ def _weighted(layer: Any, chain: Chain) -> None:
     weights, scaled = _weights(layer), _alpha(layer)
     rounded = add_rounded(layer, chain, weights, inner=scaled)
     if not rounded:
-        _exact(layer, chain, _trits(layer, weights))
+        _exact(layer, chain, weights)
     if not scaled:
         add_result(layer.name, chain, exact=not rounded)
 
 
-def _exact(layer: Any, chain: Chain, weights: Ints) -> None:
-    op, trits, shape, dims = linear_of(layer, weights, chain.last.dims)
+def _exact(layer: Any, chain: Chain, weights: Floats) -> None:
     bias = np.asarray(layer.weights["bias"].data, np.float64).reshape(-1)
+    weights, scale = _without_scale(layer, weights)
+    op, trits, shape, dims = linear_of(layer, _trits(layer, weights), chain.last.dims)
+    if (scale != 1).any():
+        tensors = {"trits": trits, "bias": np.zeros(len(bias), np.int64), **shape}
+        chain.add(f"{layer.name}{INNER}sum", op, chain.last.type.frac, tensors, dims=dims)
+        _exact_scale(layer, chain, scale, bias, layer.name)
+        return
     frac = chain.last.type.frac
     finer = _frac_bits(layer.name, "bias", bias, frac) - frac
     # where alpha is taken out of the kernel, the layer's output is the ApplyAlpha (or what that was fused into)
@@ -103,14 +109,40 @@ def _trits(layer: Any, weights: Floats) -> Ints:
     return weights.astype(np.int64)
 
 
+def _without_scale(layer: Any, weights: Floats) -> tuple[Floats, Floats]:
+    """The weights of a depthwise layer over the power of two of each output, which hls4ml leaves in them."""
+    if not _is_depthwise(layer):
+        return weights, np.ones(1)
+    kind, alpha = _quantizer_of(layer.weights["weight"])
+    if kind == "binary" and alpha not in (None, 1):
+        raise ModelError(
+            f"layer {layer.name!r} ({layer.class_name}) has a binary kernel with alpha={alpha!r}, which hls4ml loses; "
+            "use alpha=1, or ternary"
+        )
+    largest = np.abs(weights).reshape(-1, *weights.shape[-2:]).max(axis=0)
+    scale = np.where(np.frexp(largest)[0] == 0.5, largest, 1.0)
+    return weights / scale, scale.reshape(-1)
+
+
+def _is_depthwise(layer: Any) -> bool:
+    return str(layer.class_name).startswith("Depthwise")
+
+
 def _alpha(layer: Any) -> bool:
-    """Whether hls4ml took a scale out of the kernel or bias of this dense layer."""
+    """Whether hls4ml took a scale out of the kernel or bias of this layer, as it does of all but depthwise ones."""
+    if _is_depthwise(layer):
+        return False
     for weight in (layer.weights["weight"], layer.weights["bias"]):
-        config = getattr(getattr(weight, "quantizer", None), "qkeras_config", {"config": {}})
-        alpha = config["config"].get("alpha")
+        _, alpha = _quantizer_of(weight)
         if isinstance(alpha, str) or alpha not in (None, 1):
             return True
     return False
+
+
+def _quantizer_of(weight: Any) -> tuple[str, Any]:
+    """Name and alpha of QKeras' quantizer of a weight, where it has one."""
+    found = getattr(getattr(weight, "quantizer", None), "qkeras_config", {"class_name": "", "config": {}})
+    return found["class_name"], found["config"].get("alpha")
 
 
 def _affine(layer: Any, chain: Chain) -> None:
@@ -133,9 +165,12 @@ def _exact_scale(layer: Any, chain: Chain, scale: Floats, offset: Floats, name: 
     mantissa, exponent = np.frexp(np.abs(scale))
     if not (mantissa[~fixed] == 0.5).all():
         channel = np.flatnonzero(~fixed & (mantissa != 0.5))[0]
+        advice = "snap its scales to powers of two and train on"
+        if layer.class_name == "ApplyAlpha":
+            advice = "give its kernel alpha='auto_po2' or a power of two, and train on"
         raise ModelError(
             f"layer {layer.name!r} ({layer.class_name}) scales channel {channel} by {scale[channel]:.9g}, which is no "
-            "power of two (or the negative of one); snap its scales to powers of two and train on"
+            f"power of two (or the negative of one); {advice}"
         )
     source, power = chain.last.type.frac, exponent.astype(np.int64) - 1
     finest = source - int(power[~fixed].min()) if not fixed.all() else source

@@ -58,7 +58,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "alpha auto": (
         lambda: model((5, 5, 2), conv("c", 2, kernel_quantizer=q("ternary(alpha='auto')"))),
-        "which is no power of two",
+        "which is no power of two (or the negative of one); give its kernel alpha='auto_po2' or a power of two",
     ),
 }
 # fmt: on

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 from qkeras_images import CONSTRUCTS, conv, dense, drawn, layer, lenet, model, relu
-from qkeras_layers import lowered, norm, tools
+from qkeras_layers import lowered, norm, q, tools
 
 from codesign.errors import ModelError
 from hw.graph import FixedType, Graph, Node, Op
+from hw.hls4ml_differences import known_differences
 
 pytestmark = [
     # QKeras draws the initial weights of all its layers from one initializer, serializes quantizers as constraints,
@@ -52,6 +53,41 @@ def test_lenet_is_exact() -> None:
     assert [node.dims for node in exact(lenet(), 4) if node.op is Op.MAXPOOL] == [(14, 14, 6), (5, 5, 16)]
 
 
+def test_depthwise_kernels_of_any_power_of_two_are_exact() -> None:
+    from quant.tf import qkeras
+
+    def depthwise(name: str, quantizer: str, **options: Any) -> Any:
+        bias = q("quantized_bits(6,1,alpha=1)")
+        return qkeras.QDepthwiseConv2D(3, depthwise_quantizer=q(quantizer), bias_quantizer=bias, name=name, **options)
+
+    network = model(
+        (9, 9, 2), depthwise("d", "ternary(alpha=0.5)", depth_multiplier=2), relu("a"),
+        depthwise("e", "ternary(alpha='auto_po2')", padding="same"), relu("b"),
+    )  # fmt: skip
+    rng = np.random.default_rng(1)
+    for part in network.layers:
+        part.set_weights([rng.normal(0, 0.4, array.shape) for array in part.get_weights()])
+    graph = exact(network)
+    assert {node.name for node in graph if node.op is Op.DEPTHWISE} == {"d::sum", "e::sum"}
+    assert all(np.abs(node.tensors["trits"]).max() == 1 for node in graph if node.op is Op.DEPTHWISE)
+
+
+def test_a_dense_layer_on_images_has_its_quantized_weights() -> None:
+    network = model((3, 4, 2), dense("d", 3), relu("a"), layer("Flatten", name="flat"), dense("e", 2))
+    network.get_layer("d").set_weights([np.random.default_rng(1).normal(0, 1, (2, 3))])
+    network.get_layer("e").set_weights([np.random.default_rng(2).normal(0, 1, (36, 2))])
+    assert [node.op for node in exact(network)][2:4] == [Op.CONV, Op.QUANTIZE]
+    said = "layer 'd': a QDense on images becomes a convolution with unquantized weights"
+    assert known_differences(network) == [said]
+
+
+def scaled_binary(x: Any) -> Any:
+    from quant.tf import qkeras
+
+    quantizer = q("binary(alpha='auto_po2')")
+    return qkeras.QDepthwiseConv2D(3, depthwise_quantizer=quantizer, use_bias=False, name="d")(x)
+
+
 def shared_sums(x: Any) -> Any:
     sums = dense("d", 4)(x)
     return layer("Add", name="sum")([norm("n", -1.0, 0.0)(sums), sums])
@@ -75,6 +111,14 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "product": (
         lambda: model((4,), lambda x: layer("Multiply", name="m")([dense("d", 3)(x), dense("e", 3)(x)])),
         "layer 'm' (Multiply) is not supported",
+    ),
+    "three at once": (
+        lambda: model((4,), lambda x: layer("Add", name="sum")([dense(name, 3)(x) for name in "abc"])),
+        "layer 'sum' (Add) reads a, b, c, of which hls4ml takes two; join two of them in a layer of their own",
+    ),
+    "binary depthwise kernel with a scale": (
+        lambda: model((4, 4, 2), scaled_binary),
+        "layer 'd' (DepthwiseConv2D) has a binary kernel with alpha='auto_po2', which hls4ml loses; use alpha=1, or",
     ),
     "wide kernel": (
         lambda: drawn(model((4, 4, 2), conv("c", 3, kernel_quantizer="quantized_bits(4,0,alpha=1)"), relu("a"))),
