@@ -1,6 +1,6 @@
 """Codesign: finds ternary networks for FPGAs by measuring each candidate's own hardware.
 
-``search``, ``measure``, ``load`` and ``convert_from_keras_model`` are the Python API; see :mod:`codesign.api`.
+``search``, ``measure``, ``prune``, ``load`` and ``convert_from_keras_model`` are the Python API: :mod:`codesign.api`.
 """
 
 from __future__ import annotations
@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from codesign.api import convert_from_keras_model, load, measure, search
+    from codesign.api import convert_from_keras_model, load, measure, prune, search
 
-__all__ = ["convert_from_keras_model", "load", "measure", "search"]
+__all__ = ["convert_from_keras_model", "load", "measure", "prune", "search"]
 
 
 def __getattr__(name: str) -> Any:

@@ -11,8 +11,9 @@ from codesign.loop import search as run_search
 from codesign.measuring import Measured, measure
 from codesign.run import Run, find_run, read_run, run_folder
 from codesign.study import Study, load_study, study_of
+from quant.prune import prune
 
-__all__ = ["Measured", "Run", "Study", "convert_from_keras_model", "load", "measure", "search"]
+__all__ = ["Measured", "Run", "Study", "convert_from_keras_model", "load", "measure", "prune", "search"]
 
 
 def search(

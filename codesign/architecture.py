@@ -81,8 +81,8 @@ class Training:
     """How the weights are found; none of it is built, all of it shapes what is.
 
     ``threshold``: a ternary weight is 0 below this times the mean magnitude of its unit (TOT-Net: 0.7).
-    ``sparsity``: weight, beside the loss, of the share of non-zero ternary weights. ``pruning``: share of its hidden
-    units that the network loses while it is trained; an architecture's widths are those that are left.
+    ``sparsity``: weight, beside the loss, of the share of non-zero ternary weights. ``pruning``: share of its filters
+    and hidden units that the network loses while it is trained; an architecture's are those that are left.
     """
 
     threshold: float = THRESHOLD

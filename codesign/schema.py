@@ -342,7 +342,7 @@ class SpaceSection(_Section):
     )
     pruning: tuple[Pruning, ...] = _key(
         (0.0,),
-        "share of the hidden units lost in training: it starts with wider layers and ends with those of width",
+        "share of filters and hidden units lost in training: it starts with wider layers and ends with those asked for",
         "a list of numbers from 0 to 0.9",
         min_length=1,
     )

@@ -1,4 +1,4 @@
-"""Pruning of whole units while a network is trained.
+"""Pruning of whole filters and units while a network is trained.
 
 DeepMaker, algorithm 2 (Loni et al., Microprocessors and Microsystems 73, 2020): the filters of a layer are clustered by
 k-means++, the one nearest to each centroid stays, the rest is trained further; k is lowered until the rate is reached.
@@ -16,16 +16,18 @@ from numpy.typing import NDArray
 
 from codesign.architecture import Architecture
 
-Weights = Mapping[str, Mapping[str, NDArray[np.float32]]]
-"""Variables of a training model, by layer and name."""
+Model = Any
+Weights = Mapping[str, Mapping[str, NDArray[Any]]]
+"""Variables of a model, by layer and name."""
+Channels = NDArray[np.int64]
+"""Which of a layer's outputs (last axis) stay, ascending."""
 
 ROUNDS = 2
 """Times that k is lowered, each time followed by training."""
 _TUNED = 4  # of an architecture's epochs each round gets this part
-_PER_UNIT = ("gamma", "beta", "mean", "variance")
 
 
-def kept(kernel: NDArray[Any], count: int, seed: int) -> NDArray[np.int64]:
+def kept(kernel: NDArray[Any], count: int, seed: int) -> Channels:
     """The ``count`` units or filters (last axis of ``kernel``) that stay, ascending; the same arguments give the same.
 
     One for each cluster: that nearest to the centroid, of those not taken yet.
@@ -49,55 +51,76 @@ def kept(kernel: NDArray[Any], count: int, seed: int) -> NDArray[np.int64]:
 def pruned_phases(architecture: Architecture, epochs: int) -> list[tuple[Architecture, int]]:
     """The networks that are trained one after the other, each for so many epochs; the last one is ``architecture``.
 
-    The first has the units that pruning will take away; each round takes an equal part of them.
+    The first has the filters and units that pruning will take away; each round takes an equal part of them.
     """
     rate = architecture.training.pruning
     if not rate:
         return [(architecture, epochs)]
     tuned = max(1, epochs // _TUNED)
-    shapes = []
-    for left in range(ROUNDS, -1, -1):
-        wider = [round(layer.units * (1 + left / ROUNDS * rate / (1 - rate))) for layer in architecture.hidden]
-        hidden = tuple(replace(layer, units=units) for layer, units in zip(architecture.hidden, wider, strict=True))
-        shapes.append(replace(architecture, hidden=hidden))
+    shapes = [_widened(architecture, 1 + left / ROUNDS * rate / (1 - rate)) for left in range(ROUNDS, -1, -1)]
     return list(zip(shapes, (max(1, epochs - ROUNDS * tuned), *(tuned for _ in range(ROUNDS))), strict=True))
 
 
-def weights_of(model: Any) -> Weights:
-    """Every variable of a training model but whether its statistics are frozen."""
-    return {
-        layer.name: {_name(variable): variable.numpy() for variable in layer.weights if _name(variable) != "frozen"}
-        for layer in model.layers
-        if layer.weights
-    }
+def _widened(architecture: Architecture, factor: float) -> Architecture:
+    hidden = tuple(replace(layer, units=round(layer.units * factor)) for layer in architecture.hidden)
+    filters = tuple(replace(layer, filters=round(layer.filters * factor)) for layer in architecture.convolutions)
+    return replace(architecture, hidden=hidden, convolutions=filters)
 
 
-def set_weights(model: Any, weights: Weights) -> None:
-    """Give a model of the same shape the variables; scales that it does not learn stay its own."""
-    for name, values in weights.items():
-        layer = model.get_layer(name)
-        learned = getattr(layer, "normalize", True)
+def sizes(architecture: Architecture) -> dict[str, int]:
+    """Filters and units of each layer that can lose some, by its name in the training model."""
+    filters = {f"conv_{number}": layer.filters for number, layer in enumerate(architecture.convolutions)}
+    return filters | {f"dense_{number}": layer.units for number, layer in enumerate(architecture.hidden)}
+
+
+def shrunk(model: Model, counts: Mapping[str, int], seed: int) -> dict[str, dict[str, NDArray[Any]]]:
+    """The variables that are left of ``model`` when each layer that ``counts`` names keeps so many filters or units.
+
+    A variable ``kernel`` has its layer's inputs on the last axis but one and the outputs on the last; of the others,
+    vectors hold a value for each output. Layers without a kernel give the channels that they read.
+    """
+    left: dict[str, dict[str, NDArray[Any]]] = {}
+    stay: dict[str, Channels] = {}
+    for layer in model.layers:
+        channels = _read(layer, stay)
+        values = {_name(variable): variable.numpy() for variable in layer.weights}
+        if "kernel" in values:
+            kernel, units = values["kernel"], np.arange(values["kernel"].shape[-1])
+            if layer.name in counts:
+                units = kept(kernel, counts[layer.name], seed)  # as it was trained, all of its inputs
+            values["kernel"] = kernel.take(channels, axis=-2).take(units, axis=-1)
+            channels = units
+        left[layer.name] = {name: value[channels] if value.ndim == 1 else value for name, value in values.items()}
+        stay[layer.name] = _flattened(layer, channels) if type(layer).__name__ == "Flatten" else channels
+    return left
+
+
+def set_weights(model: Model, weights: Weights) -> None:
+    """Give a model of that shape the variables; scales that it does not learn, and what is not frozen, stay so."""
+    for layer in model.layers:
+        own = {"frozen"} if getattr(layer, "normalize", True) else {"frozen", "gamma"}
         for variable in layer.weights:
-            if _name(variable) in values and (learned or _name(variable) != "gamma"):
-                variable.assign(values[_name(variable)])
+            if _name(variable) not in own:
+                variable.assign(weights[layer.name][_name(variable)])
 
 
-def shrunk(weights: Weights, architecture: Architecture, seed: int) -> dict[str, dict[str, NDArray[np.float32]]]:
-    """The variables that are left of ``weights`` in a network of the narrower ``architecture``."""
-    found = {name: dict(values) for name, values in weights.items()}
-    inputs: NDArray[np.int64] | None = None
-    for number, layer in enumerate(architecture.hidden):
-        dense, norm = found[f"dense_{number}"], found[f"norm_{number}"]
-        units = kept(dense["kernel"], layer.units, seed)  # as it was trained, all of its inputs
-        dense["kernel"] = _rows(dense["kernel"], inputs)[:, units]
-        norm |= {name: values[units] for name, values in norm.items() if name in _PER_UNIT}
-        inputs = units
-    found["logits"]["kernel"] = _rows(found["logits"]["kernel"], inputs)
-    return found
+def _read(layer: Any, stay: Mapping[str, Channels]) -> Channels:
+    """Which channels stay of what a layer reads; those of several inputs are joined, one behind the other."""
+    from .tf import tf
+
+    found, depth = [], 0
+    for tensor in tf.nest.flatten(layer.input):
+        some = stay.get(tensor.node.layer.name, np.arange(tensor.shape[-1]))  # all of the model's inputs
+        found.append(depth + some)
+        depth += tensor.shape[-1]
+    return np.concatenate(found)
 
 
-def _rows(kernel: NDArray[np.float32], inputs: NDArray[np.int64] | None) -> NDArray[np.float32]:
-    return kernel if inputs is None else kernel[inputs]
+def _flattened(layer: Any, channels: Channels) -> Channels:
+    """Where the channels of every pixel are once it is flattened."""
+    *extent, depth = layer.input.shape[1:]
+    places: Channels = np.arange(int(np.prod(extent)))[:, None] * depth + channels
+    return places.ravel()
 
 
 def _name(variable: Any) -> str:

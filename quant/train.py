@@ -14,7 +14,7 @@ from codesign.architecture import Architecture, Optimizer, Training
 from .build import WEIGHTED, build, temperature
 from .datasets import Split
 from .layers import DyadicNorm, TernaryActivation
-from .pruning import Weights, pruned_phases, set_weights, shrunk, weights_of
+from .pruning import Weights, pruned_phases, set_weights, shrunk, sizes
 from .regression import standardized
 from .scaling import InputFormat
 from .tf import forget_function, forget_models, keras, make_repeatable, tf
@@ -52,12 +52,13 @@ def train(
     """
     x = input_format.quantized_real(split.x_train)
     phases = [(architecture, epochs)] if until is not None else pruned_phases(architecture, epochs)
-    weights: Weights | None = None
+    model: Model = None
     for shape, share in phases:
+        left: Weights = shrunk(model, sizes(shape), seed) if model is not None else {}
         forget_models()
         model = build(shape, input_format, seed)
-        if weights is not None:
-            set_weights(model, shrunk(weights, shape, seed))
+        if left:
+            set_weights(model, left)
         fit_model(
             model,
             x.reshape(-1, *model.input_shape[1:]),
@@ -70,7 +71,6 @@ def train(
             seed=seed,
             until=until,
         )
-        weights = weights_of(model)
     return model
 
 

@@ -1,4 +1,4 @@
-"""Pruning of whole units, as a gene: which stay, what is trained, and that it ends with the network asked for."""
+"""Pruning of filters and units, as a gene: which stay, what is trained, and that it ends with the network asked for."""
 
 from __future__ import annotations
 
@@ -8,13 +8,20 @@ import numpy as np
 import pytest
 from small_networks import architecture
 
-from codesign.architecture import Architecture
+from codesign.architecture import Architecture, ConvLayer, DenseLayer, Hardware, Training
+from quant import scaling
 from quant.build import build
 from quant.canonical import canonicalize, evaluate, logits
-from quant.pruning import kept, pruned_phases, set_weights, shrunk, weights_of
+from quant.pruning import kept, pruned_phases, set_weights, shrunk, sizes
 from quant.train import train
 
 PRUNED = architecture((16, "ternary"), (8, "2"), pruning=0.5)
+
+
+def network(*convolutions, hidden=(), batch_norm=True, **training):
+    layers = tuple(DenseLayer(units, activation) for units, activation in hidden)
+    images = {"image": (8, 8, 1), "convolutions": convolutions, "training": Training(**training)}
+    return Architecture(64, 10, 2, layers, batch_norm, Hardware("parallel"), **images)
 
 
 def test_one_of_each_cluster_stays():
@@ -54,19 +61,86 @@ def test_rounds_lower_the_units_until_the_rate_is_reached():
     assert pruned_phases(architecture((16, "2")), 20) == [(architecture((16, "2")), 20)]
 
 
-def test_what_is_left_has_the_units_and_the_inputs_that_stayed(input_format, split):
-    model, narrow = build(architecture((8, "2"), (6, "2")), input_format, 3), architecture((5, "2"), (4, "2"))
-    weights = weights_of(model)
-    first, second = (kept(weights[f"dense_{n}"]["kernel"], count, 7) for n, count in ((0, 5), (1, 4)))
-    left = shrunk(weights, narrow, 7)
-    small = build(narrow, input_format, 9)
-    set_weights(small, left)
-    found = weights_of(small)
-    assert np.array_equal(found["dense_0"]["kernel"], weights["dense_0"]["kernel"][:, first])
-    assert np.array_equal(found["dense_1"]["kernel"], weights["dense_1"]["kernel"][np.ix_(first, second)])
-    assert np.array_equal(found["logits"]["kernel"], weights["logits"]["kernel"][second])
-    assert np.array_equal(found["norm_1"]["gamma"], weights["norm_1"]["gamma"][second])
-    assert logits(small, input_format.quantized_real(split.x_val)).shape == (len(split.x_val), 10)
+def test_rounds_lower_the_filters_of_convolutions_joined_ones_too():
+    asked = network(ConvLayer(4, 3, "2"), ConvLayer(3, 5, "ternary", 2, True), hidden=[(6, "3")], pruning=0.5)
+    phases = [shape for shape, _ in pruned_phases(asked, 20)]
+    filters = [[layer.filters for layer in shape.convolutions] for shape in phases]
+    assert filters == [[8, 6], [6, 4], [4, 3]]
+    assert [shape.features for shape in phases] == [14 * 16, 10 * 16, 7 * 16]
+    assert [shape.hidden[0].units for shape in phases] == [12, 9, 6]
+    assert phases[-1] == asked
+    assert sizes(asked) == {"conv_0": 4, "conv_1": 3, "dense_0": 6}
+
+
+def variables(model):
+    return {layer.name: {v.name.rpartition("/")[2][:-2]: v for v in layer.weights} for layer in model.layers}
+
+
+def filled(model, seed):
+    """The model with random trits, offsets and thresholds."""
+    rng = np.random.default_rng(seed)
+    for layer in variables(model).values():
+        for name, variable in layer.items():
+            if name == "kernel":
+                variable.assign(rng.integers(-1, 2, variable.shape).astype(np.float32))
+            elif name in ("beta", "mean"):
+                variable.assign(rng.normal(0, 0.3, variable.shape).astype(np.float32))
+            elif name == "threshold":
+                variable.assign(rng.uniform(0.3, 0.9))
+    return model
+
+
+SHAPES = [
+    architecture((16, "ternary"), (8, "2")),
+    architecture((12, "2"), (8, "ternary"), batch_norm=False),
+    network(ConvLayer(6, 3, "ternary", 2), ConvLayer(8, 3, "3", 2)),
+    network(ConvLayer(6, 3, "2", 2), ConvLayer(4, 5, "ternary"), hidden=[(8, "2")], batch_norm=False),
+    network(ConvLayer(4, 3, "ternary"), ConvLayer(6, 3, "2", 2, True), ConvLayer(6, 1, "ternary", 1, True)),
+    network(ConvLayer(6, 3, "ternary", 4, joined=True), hidden=[(8, "ternary"), (6, "2")]),
+]
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.words())
+def test_what_is_left_computes_what_the_whole_does_when_the_rest_gives_zeros(shape, split, digits):
+    """The whole model's filters that do not stay are set to zero, and with them all that others read of them."""
+    input_format = scaling.fit(split.x_train, "minmax", shape.input_bits, digits.image_shape)
+    narrow = replace(
+        shape,
+        hidden=tuple(replace(layer, units=layer.units // 2) for layer in shape.hidden),
+        convolutions=tuple(replace(layer, filters=layer.filters // 2) for layer in shape.convolutions),
+    )
+    whole, small = filled(build(shape, input_format, 3), 5), build(narrow, input_format, 9)
+    set_weights(small, shrunk(whole, sizes(narrow), 7))
+    if not shape.batch_norm:  # each has scales of its own, by the number of what it sums
+        for name, layer in variables(small).items():
+            if "gamma" in layer:
+                layer["gamma"].assign(np.full(layer["gamma"].shape, whole.get_layer(name).scale))
+    x = input_format.quantized_real(split.x_val[:64])
+    before = logits(whole, x)
+    found = variables(whole)
+    for name, count in sizes(narrow).items():
+        kernel = found[name]["kernel"]
+        gone = np.setdiff1d(np.arange(kernel.shape[-1]), kept(kernel.numpy(), count, 7))
+        norm = found[f"norm_{name}" if name.startswith("conv") else name.replace("dense", "norm")]
+        for variable in (kernel, norm["beta"], norm["mean"]):
+            values = variable.numpy()
+            values[..., gone] = 0
+            variable.assign(values)
+    assert np.array_equal(logits(small, x), logits(whole, x))
+    assert not np.array_equal(logits(small, x), before), "what was taken away said nothing"
+    assert np.unique(before.argmax(axis=1)).size > 1
+
+
+def test_a_pruned_network_of_images_is_exact_and_repeats(split, digits):
+    asked = network(ConvLayer(3, 3, "ternary"), ConvLayer(3, 3, "2", 4, joined=True), pruning=0.5)
+    input_format = scaling.fit(split.x_train, "minmax", 2, digits.image_shape)
+    model, again = (train(asked, split, input_format, epochs=3, batch_size=256, seed=5) for _ in range(2))
+    assert model.get_layer("conv_1").kernel.shape == (3, 3, 4 - 1, 3)
+    x = input_format.quantized_real(split.x_val)
+    first = logits(model, x)
+    assert np.array_equal(logits(canonicalize(model, asked, input_format), x), first)
+    assert np.array_equal(logits(again, x), first)
+    assert np.unique(first).size > 10
 
 
 @pytest.mark.parametrize("batch_norm", [True, False])
