@@ -77,7 +77,9 @@ def _is_measured(record: Record) -> bool:
 
 def surrogate_errors(generations: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
     """By figure: ``median`` and ``p90`` of the relative errors in all generations, and of how many ``candidates``."""
-    import numpy as np
+    if not any(summary.get("surrogate") for summary in generations):
+        return {}
+    import numpy as np  # only here: `codesign show` starts without it
 
     found: dict[str, dict[str, float]] = {}
     for name in FIGURES:

@@ -81,7 +81,8 @@ def test_many_networks_over_images_are_exact(seed, tmp_path):
 
 
 def test_the_random_networks_have_every_operation():
-    assert {node.op for seed in range(10) for node in random_image_graph(seed)} == set(Op)
+    operations = {node.op for seed in range(10) for node in random_image_graph(seed)}
+    assert operations == set(Op) - {Op.ARGMAX}  # which only ends a network
 
 
 @pytest.mark.parametrize("compiler", EMULATED)
