@@ -37,10 +37,10 @@ def closing_lines(run: Run) -> list[str]:
         return []
     members = [run.retrained[record.digest] for record in run.front if record.digest in run.retrained]
     widths = [errors[-1] - errors[0] for one in members if (errors := one.spread("test_error"))]
-    lines = [
-        f"trained again: {len(run.retrained)} networks, {run.study.final.seeds} times each, {len(members)} on front"
-    ]
-    if widths and run.study.final.seeds > 1:
+    seeds = run.study.final.seeds
+    times = f"{seeds} times each" if seeds > 1 else "once each"
+    lines = [f"trained again: {len(run.retrained)} networks, {times}, {len(members)} on front"]
+    if widths and seeds > 1:
         lines.append(f"test errors of one network differ by {_width(run, median(widths))} (median), at most "
                      f"{_width(run, max(widths))}")  # fmt: skip
     if run.reference is not None:
