@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import stat
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -82,12 +83,21 @@ class Store:
 
     def bundles(self) -> list[str]:
         """Digests of the bundles that are here, the one not used for longest first."""
+        return [stem for _, stem in self._by_use()]
+
+    def _by_use(self) -> list[tuple[int, str]]:
         found = []
         for path in self.folder.glob("*.zip"):
             if re.fullmatch(r"[0-9a-f]{64}", path.stem):
                 with suppress(FileNotFoundError):  # whoever has the board may drop it meanwhile
                     found.append((path.stat().st_mtime_ns, path.stem))
-        return [stem for _, stem in sorted(found)]
+        return sorted(found)
+
+    def _use(self, path: Path) -> None:
+        """Make it the one used last, within a tick of the system's clock, and after that was set back, too."""
+        last = max((used for used, stem in self._by_use() if stem != path.stem), default=0)
+        now = max(time.time_ns(), last + 1)
+        os.utime(path, ns=(now, now))
 
     def put(self, content: bytes) -> None:
         """Keep a bundle."""
@@ -95,6 +105,7 @@ class Store:
         for old in [name for name in self.bundles() if name != digest][: -(KEPT - 1)]:
             (self.folder / f"{old}.zip").unlink()
         self._write(f"{digest}.zip", content)
+        self._use(self.folder / f"{digest}.zip")
 
     def get(self, digest: str) -> bytes:
         """The bundle of this digest, checked again: it may have lain there for long. AgentError without."""
@@ -109,7 +120,7 @@ class Store:
         if sha256(content) != digest:
             path.unlink()
             raise AgentError("storage", f"bundle {digest[:16]} was damaged on the board's disk; send it again")
-        os.utime(path)  # those not used for longest go first
+        self._use(path)
         return content
 
     def overlay(self, bit: bytes, hwh: bytes) -> Path:

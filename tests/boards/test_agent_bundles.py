@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import time
 import zipfile
 from pathlib import Path
 
@@ -180,3 +181,15 @@ def test_a_folder_that_is_not_the_agents_own_is_refused(tmp_path, kind):
         folder.chmod(0o777)
     with pytest.raises(AgentError, match=r"is not a folder of the agent's own|File exists"):
         Store(folder)
+
+
+def test_the_order_of_use_survives_a_clock_that_was_set_back(tmp_path):
+    store = Store(tmp_path / "board")
+    first, second = b"first", b"second"
+    store.put(first)
+    ahead = time.time_ns() + 10**12
+    os.utime(tmp_path / "board" / f"{sha256(first)}.zip", ns=(ahead, ahead))
+    store.put(second)
+    assert store.bundles() == [sha256(first), sha256(second)]
+    store.get(sha256(first))
+    assert store.bundles() == [sha256(second), sha256(first)]
