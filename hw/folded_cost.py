@@ -1,7 +1,7 @@
 """LUTs and block RAMs of a folded layer before synthesis, module by module, as its cells are laid down.
 
 What is written as LUTs, carry chains and wide multiplexers is counted; what synthesis decides is fitted
-(``FITTED``, by ``scripts/bench_folded.py``, which also judges the sum on layers that it was not fitted to).
+(``FITTED``, by ``scripts/bench folded``, which also judges the sum on layers that it was not fitted to).
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 ``loop``: the default search, uncached, in a fresh folder; each candidate trained, built and measured.
 ``rtl``: our hardware beside that of others, see :mod:`bench_rtl`; folded layers and networks of images, see
-:mod:`bench_folded` and :mod:`bench_images`.
+:mod:`bench_folded` and :mod:`bench_images`. ``folded`` and ``images`` are these alone.
+``hls``: our RTL beside hls4ml's HLS and the C model, see :mod:`bench_hls`.
 ``cluster``: how fast the coordinator of a cluster is, see :mod:`bench_cluster`.
 ``search``: measuring in the loop beside separate design, in equal time, see :mod:`bench_search`.
 """
@@ -17,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -25,7 +27,7 @@ from rich.console import Console
 
 from codesign.cli import version
 from codesign.doctor import PACKAGES, examine
-from codesign.errors import CodesignError
+from codesign.errors import CodesignError, InputError
 from codesign.loop import search
 from codesign.progress import ProgressDisplay
 from codesign.run import Run, run_folder
@@ -91,61 +93,110 @@ def figures(run: Run, seconds: float) -> dict[str, Any]:
     }
 
 
-def _proof(what: Any) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = what.add_parser("search", help="measuring in the loop beside separate design")
-    parser.add_argument("--seconds", type=float, default=600.0, help="for each contender and seed; default: 600")
-    parser.add_argument("--seeds", type=int, default=5, help="default: 5")
-    parser.add_argument("--data", default="digits", metavar="NAME|PATH", help="a dataset, or an .npz; default: digits")
-    parser.add_argument("--contenders", default="", metavar="NAME,NAME", help="default: all")
-    parser.add_argument("--workers", type=int, default=default_workers(), help="default: one per core")
+Found = tuple[dict[str, Any], str]
+"""The figures of a benchmark, and one line of them."""
+
+
+def _loop(options: argparse.Namespace) -> Found:
+    values = {**loop(options.workers), "workers": options.workers}
+    return values, f"{values['candidates_per_hour']:.0f} candidates per hour"
+
+
+def _rtl(options: argparse.Namespace) -> Found:
+    from bench_folded import judge
+    from bench_images import bench
+    from bench_rtl import rtl
+
+    values = rtl(options.only)
+    if not options.only:
+        values |= {"folded": judge(), **{name: bench(name, build=True) for name in ("lenet", "cnv")}}
+        values["cnv_fast"] = bench("cnv_fast")
+    ratios = [values["parallel"][f"{name}_lut_ratio"] for name in ("geomean", "worst")]
+    return values, f"LUTs {ratios[0]:.3f} of da4ml's in geometric mean, worst {ratios[1]:.3f}"
+
+
+def _folded(options: argparse.Namespace) -> Found:
+    from bench_folded import fit, judge
+
+    if options.fit:
+        return {"coefficients": fit()}, "coefficients of hw/folded_cost.py"
+    folded = judge()
+    return {"folded": folded}, f"predicted LUTs: median error {100 * folded['median_lut_error']:.1f} %"
+
+
+def _images(options: argparse.Namespace) -> Found:
+    from bench_images import CASES, bench
+
+    if unknown := set(options.cases) - set(CASES):
+        raise InputError(f"no network of images is called {', '.join(sorted(unknown))}; there are {', '.join(CASES)}")
+    values = {name: bench(name, build=options.build) for name in options.cases or CASES}
+    return values, "; ".join(f"{name}: {one['latency_ms']:.4g} ms" for name, one in values.items())
+
+
+def _hls(options: argparse.Namespace) -> Found:
+    from bench_hls import NETWORKS, compare
+
+    if options.only and options.only not in NETWORKS:
+        raise InputError(f"no network is called {options.only}; there are {', '.join(NETWORKS)}")
+    values = compare(options.only)
+    return values, f"{sum('reason' not in one for one in values.values())} of {len(values)} networks measured"
+
+
+def _cluster(_options: argparse.Namespace) -> Found:
+    from bench_cluster import cluster
+
+    values = cluster()
+    return values, f"{values['records_per_second']:.0f} records per second"
+
+
+def _search(options: argparse.Namespace) -> Found:
+    from bench_judge import table
+    from bench_search import prove
+
+    values = prove(options)
+    return values, table(values)
+
+
+BENCHMARKS: dict[str, tuple[str, Callable[[argparse.Namespace], Found]]] = {
+    "loop": ("the default search, uncached", _loop),
+    "rtl": ("parallel networks beside da4ml, folded layers, images", _rtl),
+    "folded": ("predicted and synthesized LUTs of folded layers", _folded),
+    "images": ("LeNet-5 and FINN's CNV", _images),
+    "hls": ("our RTL beside hls4ml's HLS and the C model", _hls),
+    "cluster": ("records per second of a cluster's coordinator", _cluster),
+    "search": ("measuring in the loop beside separate design", _search),
+}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="scripts/bench", description="Measures what codesign is and makes.")
+    what = parser.add_subparsers(dest="what", required=True)
+    of = {name: what.add_parser(name, help=words) for name, (words, _) in BENCHMARKS.items()}
+    for name in ("loop", "search"):
+        of[name].add_argument("--workers", type=int, default=default_workers(), help="default: one per core")
+    of["rtl"].add_argument("--only", default="", metavar="TEXT", help="parallel cases whose name contains this alone")
+    of["folded"].add_argument("--fit", action="store_true", help="find the prediction's coefficients anew")
+    of["images"].add_argument("cases", nargs="*", metavar="NAME", help="default: all")
+    of["images"].add_argument("--build", action="store_true", help="synthesize and simulate as well")
+    of["hls"].add_argument("--only", metavar="NAME", help="one of the networks")
+    proof = of["search"]
+    proof.add_argument("--seconds", type=float, default=600.0, help="for each contender and seed; default: 600")
+    proof.add_argument("--seeds", type=int, default=5, help="default: 5")
+    proof.add_argument("--data", default="digits", metavar="NAME|PATH", help="a dataset, or an .npz; default: digits")
+    proof.add_argument("--contenders", default="", metavar="NAME,NAME", help="default: all")
+    for benchmark in of.values():
+        benchmark.add_argument("--json", type=Path, required=True, metavar="FILE", help="where the figures are written")
     return parser
 
 
 def main() -> int:
     """Run the chosen benchmark and store its figures."""
-    parser = argparse.ArgumentParser(prog="scripts/bench", description="Measures what codesign is and makes.")
-    what = parser.add_subparsers(dest="what", required=True)
-    searching = what.add_parser("loop", help="the default search, uncached")
-    searching.add_argument("--workers", type=int, default=default_workers(), help="default: one per core")
-    hardware = what.add_parser("rtl", help="parallel networks beside da4ml, folded layers, images")
-    hardware.add_argument("--only", default="", metavar="TEXT", help="parallel cases whose name contains this alone")
-    many = what.add_parser("cluster", help="records per second of a cluster's coordinator")
-    proof = _proof(what)
-    for benchmark in (searching, hardware, many, proof):
-        benchmark.add_argument("--json", type=Path, required=True, metavar="FILE", help="where the figures are written")
-    options = parser.parse_args()
+    options = _parser().parse_args()
     target = options.json.absolute()
     findings, machine = examine()
     print(f"{machine.cpu}, {machine.cores} cores, {machine.memory_mib} MiB, {machine.system}")
     sys.path.append(str(Path(__file__).parent))  # -P leaves it out
-    if options.what == "loop":
-        values = {**loop(options.workers), "workers": options.workers}
-        summary = f"{values['candidates_per_hour']:.0f} candidates per hour"
-    elif options.what == "cluster":
-        from bench_cluster import cluster
-
-        values = cluster()
-        summary = f"{values['records_per_second']:.0f} records per second"
-    elif options.what == "search":
-        from bench_judge import table
-        from bench_search import prove
-
-        values = prove(options)
-        summary = table(values)
-    else:
-        from bench_folded import judge
-        from bench_images import bench
-        from bench_rtl import rtl
-
-        values = rtl(options.only)
-        if not options.only:
-            values |= {"folded": judge(), **{name: bench(name, build=True) for name in ("lenet", "cnv")}}
-            values["cnv_fast"] = bench("cnv_fast")
-        parallel = values["parallel"]
-        summary = (
-            f"LUTs {parallel['geomean_lut_ratio']:.3f} of da4ml's in geometric mean, worst "
-            f"{parallel['worst_lut_ratio']:.3f}"
-        )
+    values, summary = BENCHMARKS[options.what][1](options)
     versions = {found.name: found.version for found in findings if found.place or found.name in PACKAGES}
     values["machine"] = asdict(machine)
     values["versions"] = {"codesign": version(), "python": platform.python_version(), **versions}

@@ -1,22 +1,17 @@
 """LUTs of folded layers, predicted and synthesized, on layers that the prediction was not fitted to; ``folded.*``.
 
-``python scripts/bench_folded.py --json FILE``. ``--fit`` synthesizes the other layers instead and prints the
-coefficients of :mod:`hw.folded_cost` that predict them best.
+``scripts/bench folded --json FILE``. ``--fit`` synthesizes the other layers instead and finds the coefficients of
+:mod:`hw.folded_cost` that predict them best.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 import tempfile
-from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 from statistics import median
 from typing import Any
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
 from scipy.optimize import nnls
@@ -120,21 +115,3 @@ def judge() -> dict[str, Any]:
         "worst_lut_error": round(max(errors), 4),
         "layers": layers,
     }
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the figures as JSON, or write them to a file."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--fit", action="store_true", help="find the coefficients anew")
-    parser.add_argument("--json", type=Path, metavar="FILE")
-    options = parser.parse_args(arguments)
-    text = json.dumps(fit() if options.fit else {"folded": judge()}, indent=2) + "\n"
-    if options.json:
-        options.json.write_text(text)
-    else:
-        print(text, end="")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

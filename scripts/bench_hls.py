@@ -1,22 +1,17 @@
 """Benchmark of ``codesign measure --via rtl,hls,c`` on three networks with random ternary weights.
 
-``python scripts/bench_hls.py --json FILE [--only NAME]``: our RTL beside hls4ml's HLS (whose columns stay empty without
+``scripts/bench hls --json FILE [--only NAME]``: our RTL beside hls4ml's HLS (whose columns stay empty without
 Vitis HLS and Vivado) and the C model beside TensorFlow Lite on this processor. LeNet-5 takes several minutes.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
 
+from codesign.errors import CodesignError
 from codesign.measured_words import announcing, print_measured
 from codesign.measuring import measure
 from quant.tf import keras, qkeras
@@ -71,24 +66,20 @@ def _model(shape: tuple[int, ...], layers: list[Any]) -> Any:
     return model
 
 
-def main() -> int:
-    """Measure the chosen networks; figures are written after each."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", type=Path, required=True, metavar="FILE", help="where the figures are written")
-    parser.add_argument("--only", choices=tuple(NETWORKS), help="one of them")
-    options = parser.parse_args()
+def compare(only: str | None = None) -> dict[str, Any]:
+    """Figures by network; of one that could not be measured, the ``reason``."""
     found: dict[str, Any] = {}
-    for name, (made, folding) in NETWORKS.items():
-        if options.only in (None, name):
-            print(f"== {name}", flush=True)
-            keras.backend.clear_session()
+    for name in [only] if only else NETWORKS:
+        made, folding = NETWORKS[name]
+        print(f"== {name}", flush=True)
+        keras.backend.clear_session()
+        try:
             with announcing() as stage:
                 measured = measure(made(), folding=folding, via=VIA, stage=stage)
-            print_measured(measured, None, as_json=False)
-            found[name] = measured.to_json()
-            options.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+        except CodesignError as error:  # the others may still be measured
+            print(f"{name}: {error}", flush=True)
+            found[name] = {"reason": str(error)}
+            continue
+        print_measured(measured, None, as_json=False)
+        found[name] = measured.to_json()
+    return found

@@ -1,24 +1,19 @@
 """Benchmark of streaming networks: LeNet-5 and FINN's CNV, random ternary weights of half zeros; keys lenet.*, cnv.*.
 
-``python scripts/bench_images.py lenet cnv --json FILE``. Cycles are exact without simulation; ``predicted_*`` are the
-solver's. ``--build`` also synthesizes and simulates the whole. What the user's cache has is not made again: for the
-time of the whole flow, set ``CODESIGN_CACHE=`` (empty).
+``scripts/bench images lenet cnv --json FILE``. Cycles are exact without simulation; ``predicted_*`` are the solver's.
+``--build`` also synthesizes and simulates the whole. What the user's cache has is not made again: for the time of the
+whole flow, set ``CODESIGN_CACHE=`` (empty).
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
 
@@ -180,23 +175,3 @@ def _built(name: str, graph: Graph, made: Design, target: Target, begun: float) 
 
 def _say(name: str, what: str, begun: float) -> None:
     print(f"{name}: {what} after {time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the figures as JSON, or write them to a file."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("cases", nargs="*", default=list(CASES), choices=[*CASES, []], help="default: all")
-    parser.add_argument("--build", action="store_true", help="synthesize and simulate as well")
-    parser.add_argument("--json", type=Path, metavar="FILE")
-    options = parser.parse_args(arguments)
-    figures = {name: bench(name, build=options.build) for name in options.cases}
-    text = json.dumps(figures, indent=2) + "\n"
-    if options.json:
-        options.json.write_text(text)
-    else:
-        print(text, end="")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
