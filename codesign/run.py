@@ -72,12 +72,8 @@ class Run:
 
     @cached_property
     def distances(self) -> tuple[Distance, ...]:
-        """How far off each cheaper instrument was where a better one measured the same design.
-
-        Of a candidate that was trained again the design is another one; boards of the search had the one before.
-        """
-        boards = [one for one in self.boards if one.generation is None or one.digest not in self.retrained]
-        return tuple(distances(reported(self.stored, self.retrained), boards, self.readings))
+        """How far off each cheaper instrument was where a better one measured the same design."""
+        return tuple(distances(reported(self.stored, self.retrained), self.boards, self.readings))
 
     @property
     def counts(self) -> dict[str, int]:
