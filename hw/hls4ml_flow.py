@@ -246,7 +246,7 @@ def _precisions(layers: list[dict[str, Any]], hardware: Hardware, input_type: Fi
                 raise ModelError(f"layer {layer['name']!r}: {error}") from None
         elif layer["class_name"] == "BatchNormalization":
             types["scale"], types["bias"] = _SCALE, _OFFSET
-        by_name[layer["name"]] = {"Precision": types}
+        by_name[layer["name"]] = {"Precision": types, **_folded_convolution(layer, hardware)}
     inputs, first = layers[0], layers[1] if len(layers) > 1 else layers[0]
     quantizer = _quantizer(first)
     if inputs["class_name"] != "InputLayer" or not (quantizer or input_type):
@@ -262,6 +262,22 @@ def _precisions(layers: list[dict[str, Any]], hardware: Hardware, input_type: Fi
     strategy = "Latency" if hardware.mode == "parallel" else "Resource"
     model = {"Precision": {"default": _DEFAULT}, "ReuseFactor": hardware.folding, "Strategy": strategy}
     return {"Model": model, "LayerName": by_name}
+
+
+def _folded_convolution(layer: Mapping[str, Any], hardware: Hardware) -> dict[str, Any]:
+    """Strategy and reuse factor of a convolution, where they are not those of all layers.
+
+    The folding is in cycles per image, hls4ml's reuse factor in cycles per output pixel. hls4ml 1.3 does not refuse one
+    of more than a window's inputs, and then reads past the window; depthwise ones with strategy Resource end its
+    C simulation.
+    """
+    if hardware.mode == "parallel" or "n_filt" not in layer:
+        return {}
+    if "Depthwise" in layer["class_name"]:
+        return {"Strategy": "Latency", "ReuseFactor": 1}
+    window = layer.get("filt_height", 1) * layer["filt_width"] * layer["n_chan"]
+    pixels = layer.get("out_height", 1) * layer["out_width"]
+    return {"ReuseFactor": min(window, max(1, hardware.folding // pixels))}
 
 
 def _quantizer(layer: Mapping[str, Any]) -> Mapping[str, Any] | None:

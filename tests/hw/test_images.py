@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,12 @@ import pytest
 from qkeras_images import CONSTRUCTS, conv, dense, drawn, layer, lenet, model, relu
 from qkeras_layers import lowered, norm, q, tools
 
+from codesign.architecture import Hardware
 from codesign.errors import ModelError
+from codesign.target import Part, Target
 from hw.graph import FixedType, Graph, Node, Op
 from hw.hls4ml_differences import known_differences
+from hw.implement import hold_c_simulation, random_vectors
 
 pytestmark = [
     # QKeras draws the initial weights of all its layers from one initializer, serializes quantizers as constraints,
@@ -70,6 +74,19 @@ def test_depthwise_kernels_of_any_power_of_two_are_exact() -> None:
     graph = exact(network)
     assert {node.name for node in graph if node.op is Op.DEPTHWISE} == {"d::sum", "e::sum"}
     assert all(np.abs(node.tensors["trits"]).max() == 1 for node in graph if node.op is Op.DEPTHWISE)
+
+
+@pytest.mark.parametrize("folding", [30, 1000])  # fewer and more cycles than the pixels times a window's inputs
+def test_folded_convolutions_agree_with_the_c_simulation(folding: int, tmp_path: Path) -> None:
+    from quant.tf import qkeras
+
+    depthwise = qkeras.QDepthwiseConv2D(2, depthwise_quantizer=q("ternary(alpha=1)"), use_bias=False, name="d")
+    network = drawn(
+        model((6, 6, 2), conv("c", 3), relu("a"), depthwise, relu("b"), layer("Flatten", name="flat"), dense("e", 4))
+    )
+    graph = lowered(network)
+    target, x = Target(Part("xc7z020clg400-1", "xc7", "-1", {}), 100.0), random_vectors(graph, 16, 1)
+    assert hold_c_simulation(network, graph, x, tmp_path, target, Hardware("folded", folding)).value == 0
 
 
 def test_a_dense_layer_on_images_has_its_quantized_weights() -> None:
