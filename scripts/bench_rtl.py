@@ -91,8 +91,8 @@ def trained(data: str, hidden: tuple[int, ...], epochs: int) -> tuple[str, Graph
         Hardware("parallel"),
     )
     input_format = fit(parts.x_train, "minmax", network.input_bits, dataset.image_shape)
-    options: dict[str, Any] = {"epochs": epochs, "batch_size": 32, "learning_rate": 0.02, "seed": 0}
-    model = canonicalize(train(network, parts, input_format, **options), network, input_format)
+    model = train(network, parts, input_format, epochs=epochs, batch_size=32, seed=0)
+    model = canonicalize(model, network, input_format)
     graph = lower(parse(model, PART.name, CLOCK_MHZ))
     name = "digits" if data == "digits" else "MNIST"
     return f"{name}, {'-'.join(map(str, network.widths))}, ternary", graph
