@@ -46,7 +46,7 @@ class LayeredPlan:
         used = {module: f"{build.digest()}.json" for module, build in self.parts.items()}
         top, glue = self.glue.top, f"{self.glue.digest()}.json"
         script = [
-            "read_verilog -lib +/xilinx/cells_sim.v",
+            "read_verilog -lib +/xilinx/cells_sim.v +/xilinx/cells_xtra.v",  # block RAM of UltraScale+ is in the second
             *(f"read_json {name}\nrename {PART} {module}" for module, name in used.items()),
             f"read_json {glue}",
             f"hierarchy -check -top {top}",

@@ -22,6 +22,7 @@ from hw.measure.timing import analyse
 from hw.measure.verilator import simulate
 
 ZYNQ = Part("xc7z020clg400-1", "xc7", "-1", {})
+ULTRASCALE = Part("xczu7ev-ffvc1156-2-e", "xcup", "-2", {})
 TIMEOUT_S = 280.0
 MIXED = {0: Folding(2, 4)}
 
@@ -68,6 +69,14 @@ def test_the_joined_netlist_computes_the_network(mode: str, tmp_path: Path) -> N
     details = done.figures.figures["ff"].details
     assert details["synthesis"] == "3 layers and the top level, each mapped alone, then joined"
     assert list(done.netlist["modules"]) == [built.top]
+
+
+@pytest.mark.parametrize("part", [ZYNQ, ULTRASCALE], ids=lambda part: part.family)
+def test_weights_in_block_ram_are_joined(part: Part, tmp_path: Path) -> None:
+    built = design(random_graph(1, [80, 256, 3], "2"), Hardware("folded", 1024), DELAYS, 6.0)
+    done = layerwise.synthesize(layerwise.layered(built.files, built.top, part), tmp_path, timeout_s=TIMEOUT_S)
+    assert done.figures.value("bram") > 0
+    assert analyse(done.netlist, built.top, part).fmax_mhz > 0
 
 
 @pytest.mark.slow
