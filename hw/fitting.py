@@ -18,21 +18,34 @@ _ATTEMPTS = 8
 def fitted(graph: Graph, goal: Goal, target: Target, period_ns: float) -> Solution:
     """The folding of every part with which ``graph`` keeps the goal's interval or latency, cycle for cycle.
 
-    Between parts whose pixels come in bursts some cycles are lost, which the solver does not see: its target is
-    shortened by as many. Raises TargetError, naming layer and resource, where the part cannot meet the goal.
+    Some cycles the solver does not see: those between parts, and those lost where pixels come in bursts. It is asked
+    for less, by as many as were too many, then for what lies between that and the least that was too much. Raises
+    TargetError, naming layer and resource, where the part cannot meet the goal.
     """
-    delays, asked = DelayModel.for_part(target.part), goal
+    delays = DelayModel.for_part(target.part)
+    name = "interval" if goal.interval else "latency"
+    asked = wanted = getattr(goal, name)
+    if wanted is None:
+        return goal.solve(graph, target.part.resources)
+    low, high, best, nearest = 0, wanted + 1, None, ""
     for _ in range(_ATTEMPTS):
-        found = asked.solve(graph, target.part.resources)
-        built = design(graph, Hardware("folded", found.interval), delays, period_ns, found.foldings)
-        for name, cycles in (("interval", built.interval_cycles), ("latency", built.latency_cycles)):
-            wanted, tightened = getattr(goal, name), getattr(asked, name)
-            if wanted and cycles > wanted:
-                asked = replace(asked, **{name: max(1, tightened - (cycles - wanted))})
-                break
+        try:
+            found = replace(goal, **{name: asked}).solve(graph, target.part.resources)
+        except TargetError:
+            if asked == wanted:
+                raise
+            low, asked = asked, (asked + high) // 2
         else:
-            return found
-    raise TargetError(
-        f"{goal.words()}: the nearest that was found has an interval of {built.interval_cycles} and a latency of "
-        f"{built.latency_cycles} cycles; ask for that"
-    )
+            built = design(graph, Hardware("folded", found.interval), delays, period_ns, found.foldings)
+            cycles = getattr(built, f"{name}_cycles")
+            if cycles <= wanted:
+                best, low = found, asked
+            else:
+                nearest = f"the nearest that was found takes {cycles} cycles; ask for that"
+                high = asked
+            asked = (low + high) // 2 if low else max(1, high - (cycles - wanted))
+        if high - low <= 1 + wanted // 100:
+            break
+    if best is None:
+        raise TargetError(f"{goal.words()}: {nearest}")
+    return best

@@ -3,7 +3,7 @@
 Each part alone has a list of choices, none better than another in cycles, LUTs and block RAM at once. For a rate every
 part takes its cheapest choice that keeps it, so that all are as slow as they may be; the fastest rate within a budget
 is found by bisection over the rates that choices have. A latency is shared out between the parts that work while pixels
-arrive and those that begin when all are there.
+arrive, at one pace, and those that begin when all are there, one after another.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from codesign.errors import TargetError
 from hw.emit.folded import Folding
@@ -24,10 +25,7 @@ from hw.graph import Graph
 from hw.parts import Part, beats_of
 from hw.parts import parts as parts_of
 
-_SHARE = 24
-"""Rates tried when a latency is shared out."""
-_HANDOVER = 24
-"""Cycles a part adds to a latency beside its steps: registers, adder trees, queues."""
+Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -130,27 +128,29 @@ def as_fast_as_fits(parts: Sequence[Part], budget: Mapping[str, float]) -> Solut
 
 
 def at_latency(parts: Sequence[Part], latency: int, budget: Mapping[str, float]) -> Solution:
-    """The cheapest network whose frames take about ``latency`` cycles; the cycle model tells what they take exactly.
+    """The cheapest network whose steps take ``latency`` cycles a frame.
 
+    Registers and queues between parts add to that: :func:`hw.fitting.fitted` holds it against the cycle model.
     Raises TargetError as :func:`at_rate`.
     """
     every = [choices(part) for part in parts]
     late = [index for index, part in enumerate(parts) if index and part.vectors == 1 and part.weighted]
     early = [index for index in range(len(parts)) if index not in late]
-    fastest = max(min(choice.cycles for choice in every[index]) for index in early) if early else 0
-    spent = _HANDOVER * len(parts)
+    fastest = _fastest([every[index] for index in early])
+    sums = _cheapest_sums([every[index] for index in late], latency - fastest, budget)
     best: Solution | None = None
-    for interval in np.unique(np.geomspace(max(1, fastest), max(fastest + 1, latency), _SHARE).astype(int)).tolist():
-        rest = (latency - interval - spent) // max(1, len(late))
-        limits = [rest if index in late else interval for index in range(len(parts))]
-        if any(min(choice.cycles for choice in some) > limit for some, limit in zip(every, limits, strict=True)):
-            continue
-        found = _limited(every, limits, budget)
-        if best is None or found.total("lut") < best.total("lut"):
+    for interval in sorted({choice.cycles for index in early for choice in every[index]} - set(range(fastest))):
+        shared = int(np.searchsorted(sums.cycles, latency - interval, side="right")) - 1
+        if shared < 0:
+            break
+        chosen = dict(zip(early, _cheapest([every[index] for index in early], interval, budget), strict=True))
+        chosen |= {index: every[index][pick] for index, pick in zip(late, sums.picks[shared], strict=True)}
+        found = _solution([chosen[index] for index in range(len(parts))], budget)
+        if best is None or _total(found, budget) < _total(best, budget):
             best = found
     if best is None:
-        least = fastest + spent + sum(min(choice.cycles for choice in every[index]) for index in late)
-        raise TargetError(f"a latency of {latency} cycles cannot be met: about {least} are needed; ask for more")
+        least = fastest + sum(min(choice.cycles for choice in every[index]) for index in late)
+        raise TargetError(f"a latency of {latency} cycles cannot be met: more than {least} are needed")
     for resource, most in budget.items():
         if best.total(resource) > most:
             raise TargetError(
@@ -236,18 +236,49 @@ def _cost(choice: Choice, budget: Mapping[str, float]) -> float:
     return choice.lut / max(lut, 1.0) + choice.bram / max(bram, 1.0)
 
 
-def _limited(every: Sequence[Sequence[Choice]], limits: Sequence[int], budget: Mapping[str, float]) -> Solution:
-    chosen = tuple(
-        min((choice for choice in some if choice.cycles <= limit), key=lambda choice: _cost(choice, budget))
-        for some, limit in zip(every, limits, strict=True)
-    )
-    found = Solution(chosen, None)
+def _total(found: Solution, budget: Mapping[str, float]) -> float:
+    return sum(_cost(choice, budget) for choice in found.choices)
+
+
+def _cheapest(every: Sequence[Sequence[Choice]], most: int, budget: Mapping[str, float]) -> list[Choice]:
+    """Of each part the cheapest choice within ``most`` cycles."""
+    return [
+        min((choice for choice in some if choice.cycles <= most), key=lambda choice: _cost(choice, budget))
+        for some in every
+    ]
+
+
+@dataclass(frozen=True)
+class _Sums:
+    """Ways to choose for several parts: cycles in all, ascending, each cheaper than those before, and its choices."""
+
+    cycles: Ints
+    picks: Ints  # (ways, parts)
+
+
+def _cheapest_sums(every: Sequence[Sequence[Choice]], most: int, budget: Mapping[str, float]) -> _Sums:
+    """All ways within ``most`` cycles that no other beats in cycles and cost; part by part, so that they stay few."""
+    cycles, costs, picks = np.zeros(1, np.int64), np.zeros(1), np.zeros((1, 0), np.int64)
+    for some in every:
+        all_cycles = np.add.outer(cycles, [choice.cycles for choice in some]).ravel()
+        all_costs = np.add.outer(costs, [_cost(choice, budget) for choice in some]).ravel()
+        order = np.lexsort((all_costs, all_cycles))
+        order = order[all_cycles[order] <= most]
+        before = np.concatenate([[np.inf], np.minimum.accumulate(all_costs[order])])[:-1]
+        kept = order[all_costs[order] < before]
+        way, pick = np.divmod(kept, len(some))
+        cycles, costs, picks = all_cycles[kept], all_costs[kept], np.column_stack([picks[way], pick])
+    return _Sums(cycles, picks)
+
+
+def _solution(chosen: Sequence[Choice], budget: Mapping[str, float]) -> Solution:
+    found = Solution(tuple(chosen), None)
     shares = {name: found.total(name) / most for name, most in budget.items() if most > 0}
-    return Solution(chosen, max(shares, key=lambda name: shares[name]) if shares else None)
+    return Solution(found.choices, max(shares, key=lambda name: shares[name]) if shares else None)
 
 
 def _chosen(every: Sequence[Sequence[Choice]], interval: int, budget: Mapping[str, float]) -> Solution:
-    return _limited(every, [interval] * len(every), budget)
+    return _solution(_cheapest(every, interval, budget), budget)
 
 
 def _fastest(every: Sequence[Sequence[Choice]]) -> int:

@@ -88,6 +88,20 @@ def test_as_fast_as_fits_is_as_fast_as_by_trying_everything(lut: int) -> None:
     assert (found.total("lut") <= lut, found.binds) == (True, "lut")
 
 
+@pytest.mark.parametrize("latency", [4, 40, 100, 300])
+def test_a_latency_is_shared_out_as_cheaply_as_by_trying_everything(latency: int) -> None:
+    first, *late = parts(random_graph(1, [6, 5, 4, 3], "ternary"))
+    chain = [first, *late]
+    best = min(
+        sum(map(cost, chosen))
+        for chosen in itertools.product(*map(every, chain))
+        if sum(choice.cycles for choice in chosen) <= latency
+    )
+    found = solver.at_latency(chain, latency, BUDGET)
+    assert sum(choice.cycles for choice in found.choices) <= latency
+    assert sum(map(cost, found.choices)) == pytest.approx(best)
+
+
 def test_what_cannot_be_met_names_layer_resource_and_the_nearest() -> None:
     chain = small()
     message = "layer 'c' takes 25 cycles per frame at least, more than the 24 asked for: the fastest interval of this"
@@ -96,15 +110,15 @@ def test_what_cannot_be_met_names_layer_resource_and_the_nearest() -> None:
     wide = parts(random_graph(1, [64] * 4, "ternary"))
     with pytest.raises(TargetError, match=r"LUTs, of which layer '.*' takes the most; 2000 are allowed: the nearest"):
         solver.at_rate(wide, 1, {"lut": 2000.0})
-    with pytest.raises(TargetError, match="a latency of 20 cycles cannot be met: about"):
+    with pytest.raises(TargetError, match="a latency of 20 cycles cannot be met: more than 26 are needed"):
         solver.at_latency(chain, 20, BUDGET)
 
 
 def test_a_chain_of_twenty_layers_is_solved() -> None:
-    chain = parts(random_graph(1, [64] * 21, "ternary"))
-    found = solver.as_fast_as_fits(chain, {"lut": 30_000.0, "bram": 100.0})
-    assert len(found.choices) == 20
-    assert found.total("lut") <= 30_000
+    chain, budget = parts(random_graph(1, [64] * 21, "ternary")), {"lut": 30_000.0, "bram": 100.0}
+    for found in (solver.as_fast_as_fits(chain, budget), solver.at_latency(chain, 4000, budget)):
+        assert len(found.choices) == 20
+        assert found.total("lut") <= 30_000
 
 
 @pytest.mark.parametrize("name", ["flatten", "residual", "sequence"])
