@@ -142,6 +142,13 @@ def _hls(options: argparse.Namespace) -> Found:
     return values, f"{sum('reason' not in one for one in values.values())} of {len(values)} networks measured"
 
 
+def _weights(_options: argparse.Namespace) -> Found:
+    from bench_weights import weights
+
+    values = weights()
+    return values, f"{len(values['weights']['rows'])} networks built"
+
+
 def _cluster(_options: argparse.Namespace) -> Found:
     from bench_cluster import cluster
 
@@ -163,6 +170,7 @@ BENCHMARKS: dict[str, tuple[str, Callable[[argparse.Namespace], Found]]] = {
     "folded": ("predicted and synthesized LUTs of folded layers", _folded),
     "images": ("LeNet-5 and FINN's CNV", _images),
     "hls": ("our RTL beside hls4ml's HLS and the C model", _hls),
+    "weights": ("ternary weights beside those of 2 to 4 bits at equal LUTs", _weights),
     "cluster": ("records per second of a cluster's coordinator", _cluster),
     "search": ("measuring in the loop beside separate design", _search),
 }

@@ -11,7 +11,7 @@ from da4ml.codegen.rtl.verilog import pipeline_logic_gen
 from da4ml.trace import FixedVariableArray, HWConfig, comb_trace
 from da4ml.trace.pipeline import to_pipeline
 
-from hw.graph import Graph, Ints, Node, Op
+from hw.graph import FixedType, Graph, Ints, Node, Op
 
 TOP = "da4ml_network"
 # da4ml's delays count adders: cut-offs between half an adder and the whole depth give all pipelines it can make
@@ -43,15 +43,29 @@ class Traced:
 
 def trace(graph: Graph) -> Traced:
     """Let da4ml find the adders of ``graph`` with its own defaults; a ternary activation is two of its comparisons."""
-    kind = graph.input.type
-    size = graph.input.size
-    low, high = np.full(size, float(kind.low)), np.full(size, float(kind.high))
-    inputs = FixedVariableArray.from_lhs(low, high, np.ones(size), HWConfig(1, -1, -1), 0.0, {})
-    values = inputs
+    values = inputs = inputs_of(graph.input.type, graph.input.size)
     for node in list(graph.nodes)[1:]:
         values = _apply(node, values)
+    return traced(inputs, values)
+
+
+def inputs_of(kind: FixedType, size: int) -> Any:
+    """Input integers over the whole range of ``kind``."""
+    low, high = np.full(size, float(kind.low)), np.full(size, float(kind.high))
+    return FixedVariableArray.from_lhs(low, high, np.ones(size), HWConfig(1, -1, -1), 0.0, {})
+
+
+def traced(inputs: Any, values: Any) -> Traced:
+    """The logic from ``inputs`` to ``values``."""
     comb = comb_trace(inputs, values)
     return Traced(comb, sum(op.opcode in (0, 1) for op in comb.ops))
+
+
+def ternary(values: Any, low: Any, high: Any) -> Any:
+    """+1 from ``high`` on, -1 up to ``low``, else 0: integers for all values, or of each its own."""
+    above, below = (values >= high).ravel(), (values <= low).ravel()
+    pairs = zip(above._vars, below._vars, strict=True)  # arrays of bits do not subtract
+    return FixedVariableArray(np.array([plus - minus for plus, minus in pairs]), {})
 
 
 def _apply(node: Node, values: Any) -> Any:
@@ -63,9 +77,7 @@ def _apply(node: Node, values: Any) -> Any:
             return values * 2.0 ** tensors["shift"] + tensors["bias"].astype(np.float64)
         case Op.TERNARY:
             limit = int(tensors["threshold"])
-            above, below = (values >= limit).ravel(), (values <= -limit).ravel()
-            pairs = zip(above._vars, below._vars, strict=True)  # arrays of bits do not subtract
-            return FixedVariableArray(np.array([high - low for high, low in pairs]), {})
+            return ternary(values, -limit, limit)
         case Op.QUANTIZE if int(tensors["shift"]) == 0 and int(tensors["low"]) == node.type.low == 0:
             return values  # the quantizer of the input, which comes quantized
         case _:
