@@ -26,9 +26,11 @@ COMMAND = ("sudo", "-n", LAUNCHER)
 SECONDS = 60.0
 """Limit of each command on a board that is not the agent."""
 _MARK = "codesign-board"
+SAY = f"""say() {{ printf '{_MARK} %s %s\\n' "$1" "$2"; }}"""
+"""For scripts: ``say WORD VALUE`` prints what :func:`told` finds among all that a login prints."""
 _USER = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
 _LOOK = f"""
-say() {{ printf '{_MARK} %s %s\\n' "$1" "$2"; }}
+{SAY}
 sum() {{ if [ -r "$1" ]; then sha256sum < "$1" | cut -d ' ' -f 1; else echo none; fi; }}
 say user "$(id -un)"
 say agent "$(sum /usr/local/lib/codesign-board/agent.zip)"
@@ -116,8 +118,7 @@ def require_agent(host: str, agent: Agent) -> None:
 
 def look(host: str) -> Found | None:
     """What is on the board, by plain ssh; None where the key is for the agent alone."""
-    done = _over_ssh(host, _LOOK)
-    said = dict(re.findall(rf"^{_MARK} (\w+) (\S+)$", done, re.MULTILINE))
+    said = told(over_ssh(host, _LOOK))
     if "sudo" not in said:
         return None
     if not re.fullmatch(_USER, said["user"]):  # it becomes part of what root is to paste
@@ -127,18 +128,27 @@ def look(host: str) -> Found | None:
 
 def copy(host: str, agent: Agent) -> None:
     """Send the archive to the user's home, whole or not at all."""
-    _over_ssh(host, f"digest={agent.digest}\n{_COPY}", agent.archive)
+    over_ssh(host, f"digest={agent.digest}\n{_COPY}", agent.archive)
 
 
-def _over_ssh(host: str, script: str, data: bytes = b"") -> str:
-    """What the script says on the board; an error where it or the connection fails."""
+def told(printed: str) -> dict[str, str]:
+    """The values that a script with :data:`SAY` said, by their words."""
+    return dict(re.findall(rf"^{_MARK} (\w+) (\S+)$", printed, re.MULTILINE))
+
+
+def over_ssh(host: str, script: str, data: bytes = b"", more: float = 0.0) -> str:
+    """What the script prints on the board; an error where it or the connection fails.
+
+    ``data``: its stdin. ``more``: seconds that it may take beyond :data:`SECONDS`.
+    """
+    seconds = SECONDS + more
     command = ssh_command(host, ["sh", "-c", script])
     try:
-        done = subprocess.run(command, input=data, capture_output=True, timeout=SECONDS, check=False)
+        done = subprocess.run(command, input=data, capture_output=True, timeout=seconds, check=False)
     except OSError as error:
         raise ToolError(f"cannot start {command[0]!r} for board {host}: {error.strerror}; install it") from None
     except subprocess.TimeoutExpired:
-        raise ToolRunError(f"board {host} did not answer within {SECONDS:g} s; is it still up?") from None
+        raise ToolRunError(f"board {host} did not answer within {seconds:g} s; is it still up?") from None
     if done.returncode:
         said = done.stderr.decode("utf-8", "replace").strip()
         last = said.splitlines()[-1][:500] if said else f"exit code {done.returncode}"

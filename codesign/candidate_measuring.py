@@ -41,7 +41,7 @@ def measure_candidate(
     *,
     via: Sequence[str],
     out: Path | None = None,
-    c_times: Path | None = None,
+    host: str | None = None,
     submit: Path | None = None,
     stage: Announce = lambda _: nullcontext(),
 ) -> Measured:
@@ -57,13 +57,14 @@ def measure_candidate(
         raise InputError(f"--via {','.join(via)} says nothing new of {which}; give {others}")
     target = run.task.target
     require(via, target)
+    processors.require_host(host, via)
     if submit is not None:
         require_better(via)
     stored = Buildable.stored(run, record)
     own = _own(run, record)
     hardware = as_built(record.architecture.hardware, stored.design)
     subject = Subject(record.architecture.words(), stored.graph, hardware, target)
-    elsewhere = processors.elsewhere(c_times, via, stored.graph)
+    board = processors.on_board(host, stored.name, stored.graph, stored.vectors(), stage)
     with TemporaryDirectory(prefix="codesign-") as scratch:
         netlist = Path(scratch, yosys.ARTEFACT)
         write_files(netlist.parent, {netlist.name: ArtifactStore(run.folder).get(record.artefacts[netlist.name])})
@@ -71,7 +72,7 @@ def measure_candidate(
         activity, notes = _activity(run, record, stored, built, stage) if set(via) & _OF_VIVADO else ("", ())
         places = Path(scratch) if out is None else out / INSTRUMENTS
         taken = take(via, built, target, places, stage, activity=activity)
-        timed = _timed(run, record, stored, places / C, elsewhere, stage) if C in via else iter(())
+        timed = _timed(run, record, stored, places / C, board, stage) if C in via else iter(())
         readings = []
         with Store.append(run.folder) as store:
             for reading in chain(taken, timed):
@@ -92,13 +93,13 @@ def _own(run: Run, record: Record) -> Measurement:
 
 
 def _timed(
-    run: Run, record: Record, stored: Buildable, folder: Path, elsewhere: Measurement | None, stage: Announce
+    run: Run, record: Record, stored: Buildable, folder: Path, board: Reading | None, stage: Announce
 ) -> Iterator[Reading]:
     """Times on processors; the C model is called as that of ``build --target c``."""
     from quant.canonical import MODEL_FILE
 
     model = stored_model(ArtifactStore(run.folder), record) if MODEL_FILE in record.artefacts else None
-    yield from processors.take(stored.name, stored.graph, model, stored.vectors(), folder, elsewhere, stage)
+    yield from processors.take(stored.name, stored.graph, model, stored.vectors(), folder, board, stage)
 
 
 def _activity(

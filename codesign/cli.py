@@ -105,7 +105,7 @@ def _parser() -> argparse.ArgumentParser:
         "--via", default="rtl", metavar="LIST",
         help="other instruments too, with commas: rtl,vivado,vivado-routed,nextpnr,hls,c (default: %(default)s)",
     )  # fmt: skip
-    measure.add_argument("--c-times", type=Path, metavar="FILE", help="with c: its times on another machine")
+    measure.add_argument("--host", metavar="HOST", help="with c: user@board, on whose processor it is timed too")
     measure.add_argument(
         "--submit",
         type=Path,
@@ -288,12 +288,12 @@ def _measure(options: argparse.Namespace) -> int:
 
             _require_target_of_run(options)
             result = measure_candidate(
-                options.model, via=via, out=options.out, c_times=options.c_times, submit=options.submit, stage=stage
+                options.model, via=via, out=options.out, host=options.host, submit=options.submit, stage=stage
             )
         else:
             result = measure(
                 options.model, board=options.board, part=options.part, clock_mhz=options.clock, folding=options.folding,
-                goal=_goal(options), argmax=options.argmax, out=options.out, via=via, c_times=options.c_times,
+                goal=_goal(options), argmax=options.argmax, out=options.out, via=via, host=options.host,
                 submit=options.submit, stage=stage,
             )  # fmt: skip
     measured_words.print_measured(result, options.out, as_json=options.json)

@@ -207,7 +207,7 @@ def measure(
     argmax: bool = False,
     out: str | Path | None = None,
     via: Sequence[str] = (RTL,),
-    c_times: Path | None = None,
+    host: str | None = None,
     submit: str | Path | None = None,
     stage: Announce = lambda _: nullcontext(),
 ) -> Measured:
@@ -218,15 +218,16 @@ def measure(
     ``argmax``: the hardware gives the place of the largest output, of equal ones the first, instead of the outputs.
     ``out``: a folder for RTL, golden vectors, README and report. ``via``: other instruments that shall measure it too,
     of ``rtl`` (always), ``vivado``, ``vivado-routed``, ``nextpnr``, ``hls`` and ``c``; one that fails is a reading that
-    says so. ``c_times``: what the C model printed on another machine. ``submit``: a file for what may be sent to us of
-    it (:mod:`codesign.submission`). ``stage`` is entered around each stage. Raises ToolMissingError where a tool of
-    them is not here, ModelError naming the layer that cannot be built exactly, MismatchError at a differing bit.
+    says so. ``host``: ``user@board``, on whose processor the C model is timed too. ``submit``: a file for what may be
+    sent to us of it (:mod:`codesign.submission`). ``stage`` is entered around each stage. Raises ToolMissingError where
+    a tool of them is not here, ModelError naming the layer that cannot be built exactly, MismatchError at a wrong bit.
     """
     if folding is not None and folding < 1:
         raise InputError(f"folding = {folding} is not a number of cycles: give 1 or more, or leave it out for parallel")
     hardware = Hardware("parallel") if folding is None else Hardware("folded", folding)
     target = load_target(board if board or part else BOARD, part, clock_mhz)
     require(via, target)
+    processors.require_host(host, via)
     if submit is not None:
         require_better(via)
     with stage("lowering"):
@@ -236,7 +237,7 @@ def measure(
         if goal is not None:
             subject = subject.solved(goal)
     folder, record = (None if place is None else Path(place) for place in (out, submit))
-    return measure_subject(subject, out=folder, c_simulation=True, via=via, c_times=c_times, submit=record, stage=stage)
+    return measure_subject(subject, out=folder, c_simulation=True, via=via, host=host, submit=record, stage=stage)
 
 
 def measure_subject(
@@ -245,7 +246,7 @@ def measure_subject(
     out: Path | None,
     c_simulation: bool,
     via: Sequence[str] = (RTL,),
-    c_times: Path | None = None,
+    host: str | None = None,
     submit: Path | None = None,
     stage: Announce = lambda _: nullcontext(),
 ) -> Measured:
@@ -255,9 +256,9 @@ def measure_subject(
     """
     if HLS in via and subject.model is None:
         raise InputError("--via hls: hls4ml's HLS path is only made of Keras models here; leave hls out")
-    elsewhere = processors.elsewhere(c_times, via, subject.graph)
     if out is not None:
         write_project(subject, out)  # a folder that cannot be written is noticed before the work
+    board = processors.on_board(host, subject.name, subject.graph, subject.vectors(), stage)
     with TemporaryDirectory(prefix="codesign-") as scratch:
         begun = time.monotonic()
         built = _implement(subject, Path(scratch), out, stage)
@@ -274,7 +275,7 @@ def measure_subject(
                 readings += [simulated, *take_hls(places / HLS, subject.target, stage)]
         if C in via:
             x, place = subject.vectors(), places / C
-            readings += processors.take(subject.name, subject.graph, subject.model, x, place, elsewhere, stage)
+            readings += processors.take(subject.name, subject.graph, subject.model, x, place, board, stage)
     measured = Measured(subject, built.design, figures, tuple(notes), seconds, tuple(readings))
     if out is not None:
         _write(measured.subject, built.design, out)

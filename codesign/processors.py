@@ -5,34 +5,62 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+from boards import processor
+from boards.remote import ssh_command
 from codesign.cli import version
-from codesign.errors import InputError
+from codesign.errors import InputError, ToolRunError
 from codesign.instruments import C, attempt
 from codesign.latencies import C_BOARD, C_HERE, TFLITE
 from codesign.measurement import Measurement
 from codesign.reading import Reading
+from codesign.target import is_virtual
 from hw.graph import Graph, Ints
 from hw.implement import Announce
 from hw.measure import cpu, tflite
 
 
-def elsewhere(c_times: Path | None, via: Sequence[str], graph: Graph) -> Measurement | None:
-    """What the C model took on another machine, as the file ``c_times`` says it; InputError where that is no use."""
-    if c_times is not None and C not in via:
-        raise InputError(f"--c-times {c_times} goes beside the C model's times here: add c to --via")
-    return cpu.read_times(c_times, graph) if c_times else None
+def require_host(host: str | None, via: Sequence[str]) -> None:
+    """InputError for a ``host`` on which no C model can be timed, or where none is asked for."""
+    if host is None:
+        return
+    if C not in via:
+        raise InputError(f"--host {host} is where the C model is timed, too: add c to --via")
+    if is_virtual(host):
+        raise InputError(f"--host {host}: a virtual board has no processor to time; give user@board, or leave it out")
+    ssh_command(host, ())
+
+
+def on_board(host: str | None, name: str, graph: Graph, x: Ints, stage: Announce) -> Reading | None:
+    """Compile, compare and time the C model on ``host``; before all that takes longer. None without a host.
+
+    ToolError where the board cannot be used.
+    """
+    if host is None:
+        return None
+
+    def work() -> Measurement:
+        with TemporaryDirectory(prefix="codesign-") as scratch:
+            cpu.write(graph, name, x, Path(scratch), f"codesign {version()}")
+            try:
+                return cpu.read_times(processor.make(host, Path(scratch)), graph, host)
+            except ToolRunError as error:
+                raise cpu.mismatch(error, f" on {host}") from None
+
+    with stage(f"C model on {host}"):
+        return attempt(C_BOARD, work)
 
 
 def take(
-    name: str, graph: Graph, model: Any, x: Ints, folder: Path, board: Measurement | None, stage: Announce
+    name: str, graph: Graph, model: Any, x: Ints, folder: Path, board: Reading | None, stage: Announce
 ) -> Iterator[Reading]:
-    """Time the C model, and the Keras ``model`` if there is one; ``board`` is what the C model took elsewhere."""
+    """Time the C model, and the Keras ``model`` if there is one; ``board``: what :func:`on_board` gave."""
     with stage("C model"):
         yield attempt(C_HERE, partial(cpu.measure, graph, name, x, folder, f"codesign {version()}"))
     if board is not None:
-        yield Reading(C_BOARD, "ok", board, 0.0)
+        yield board
     if model is None:
         yield Reading(TFLITE, "missing", Measurement({}), 0.0, "TensorFlow Lite runs Keras models only")
     else:

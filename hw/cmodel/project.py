@@ -136,12 +136,5 @@ def _readme(prefix: str, name: str, graph: Graph) -> str:
 integer network in `graph.json`, which is the reference. Shifts, sums and comparisons are those of C99 where it defines
 them; `int` must have 32 bits.
 
-To time it on a board, by hand, as nothing of codesign runs code that comes over a wire:
-
-```sh
-scp -r . user@board:{prefix}
-ssh user@board make -C {prefix} -s -B test time > board.txt
-```
-
-`codesign measure MODEL --via c --c-times board.txt` then shows these times beside the others.
+`codesign measure MODEL --via c --host user@board` does this on a board, over ssh, and shows the time beside the FPGA's.
 """

@@ -1,13 +1,14 @@
-"""The C model on a processor: compiled and timed here, or what its test program printed on another machine."""
+"""The C model on a processor: compiled and timed here, or what its test program printed on a board."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from codesign.errors import InputError, MismatchError, ToolRunError
+from codesign.errors import CandidateError, MismatchError, ReportError, ToolRunError
 from codesign.measurement import Figure, Measurement, Provenance
 from hw.cmodel.header import prefix_of
 from hw.cmodel.project import GOLDEN_INPUTS, GOLDEN_OUTPUTS, PROGRAM, project, write_vectors
@@ -28,8 +29,7 @@ def measure(graph: Graph, name: str, x: Ints, folder: Path, origin: str) -> Meas
     Median of 25 passes over the first 256 vectors of ``x`` (n, inputs), on one thread. Raises MismatchError where an
     output differs from the graph, ToolRunError where it cannot be compiled.
     """
-    write_files(folder, project(graph, name, origin))
-    write_vectors(folder, graph, x)
+    write(graph, name, x, folder, origin)
     compiler, prefix, figures = find_cc(), prefix_of(name), {}
     for figure, flags in FLAGS.items():
         program = (folder / f"{prefix}_{figure}").resolve()
@@ -43,25 +43,31 @@ def measure(graph: Graph, name: str, x: Ints, folder: Path, origin: str) -> Meas
     return Measurement(figures)
 
 
-def read_times(path: Path, graph: Graph) -> Measurement:
-    """What ``make test time`` of the same network printed on another machine: the last line of JSON in ``path``.
+def write(graph: Graph, name: str, x: Ints, folder: Path, origin: str) -> None:
+    """Write the project, with ``x`` (n, inputs) as its golden vectors."""
+    write_files(folder, project(graph, name, origin))
+    write_vectors(folder, graph, x)
 
-    InputError where there is none, or it is of another network.
-    """
+
+def read_times(printed: str, graph: Graph, where: str) -> Measurement:
+    """The times that ``make test time`` of the C model printed on the board ``where``; ReportError for other words."""
+    line = next((line for line in reversed(printed.splitlines()) if line[:1] == "{"), "no line of JSON")
     try:
-        lines = [line for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if line[:1] == "{"]
-        found = json.loads(lines[-1])
-        figure = _figure(found)
-    except OSError as error:
-        raise InputError(f"--c-times {path} cannot be read: {error.strerror}") from None
-    except (IndexError, KeyError, ValueError, TypeError):
-        raise InputError(f"--c-times {path} holds no line as `make time` of the C model prints it") from None
-    if found["graph"] != graph.digest():
-        raise InputError(
-            f"--c-times {path} is of the network {str(found['graph'])[:8]}, but this one is {graph.digest()[:8]}; "
-            "time the C model that was built of this model"
-        )
+        found = json.loads(line)
+        figure, network = _figure(found), found["graph"]
+    except (KeyError, ValueError, TypeError):
+        network = None
+    if network != graph.digest():
+        problem = f"make on {where} printed no times of this C model, {graph.digest()[:8]}, but {line[:300]}"
+        raise ReportError(f"{problem}; log in there and see what its make and gcc are", printed)
     return Measurement({"c_board": figure})
+
+
+def mismatch(error: ToolRunError, where: str = "") -> CandidateError:
+    """MismatchError if the program failed because an output differs, otherwise the error itself."""
+    if found := re.search(r"^vector \d+, output \d+: .*, expected .*$", error.log, re.MULTILINE):
+        return MismatchError(f"the C model{where} differs from the graph: {found.group()}")
+    return error
 
 
 def _hold(folder: Path, program: Path) -> None:
@@ -70,9 +76,7 @@ def _hold(folder: Path, program: Path) -> None:
     try:
         run_tool(command, cwd=folder, timeout_s=SECONDS, log=folder / "test.log", name=program.name)
     except ToolRunError as error:
-        if ", expected " in error.log:
-            raise MismatchError(f"the C model differs from the graph: {error.log.strip()}") from None
-        raise
+        raise mismatch(error) from None
 
 
 def _figure(found: Mapping[str, Any]) -> Figure:

@@ -86,6 +86,12 @@ class Board:
         """What goes wrong in the next agent; names without spaces only in the launcher's words."""
         (self.root / "faults").write_text(" ".join(name.replace(" ", "_") for name in names))
 
+    def program(self, name: str, text: str) -> None:
+        """A program on the board; ``bin/NAME`` stands in front of this computer's."""
+        path = self.root / name
+        path.write_text(text)
+        path.chmod(0o755)
+
     def paste(self, block: str) -> subprocess.CompletedProcess[str]:
         """Run a block in a shell of the board."""
         environment = {**os.environ, "PATH": f"{self.root / 'bin'}{os.pathsep}{os.environ['PATH']}"}
@@ -103,6 +109,4 @@ class Board:
     def _program(self, name: str, text: str) -> None:
         path = os.pathsep.join([str(ROOT), str(ROOT / "tests"), str(HERE)])
         values = {"root": self.root, "here": HERE, "python": sys.executable, "path": path}
-        program = self.root / name
-        program.write_text(text.format(**values, prefixes=PREFIXES.format(root=self.root)))
-        program.chmod(0o755)
+        self.program(name, text.format(**values, prefixes=PREFIXES.format(root=self.root)))

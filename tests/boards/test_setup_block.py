@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from board_over_ssh import Board
 
-from boards import setup
+from boards import processor, setup
 from boards.remote import Remote, ssh_command
 from boards.setup import COMMAND, Agent, require_agent
 from codesign.errors import ToolError, ToolMissingError, ToolRunError
@@ -96,6 +96,7 @@ def test_the_scripts_are_scripts(user):
         ("bash", AGENT.launcher),
         ("sh", setup._LOOK),
         ("sh", setup._COPY),
+        ("sh", processor._MAKE),
     ):
         done = subprocess.run([shell, "-n"], input=text, capture_output=True, text=True, check=False)
         assert (done.returncode, done.stderr) == (0, "")

@@ -8,10 +8,10 @@ import json
 import re
 import shutil
 import socket
-import subprocess
 from pathlib import Path
 
 import pytest
+from board_over_ssh import Board
 from test_build import store_run
 from user_models import saved, small
 
@@ -121,11 +121,12 @@ def test_a_candidate_beside_processors(candidate, capsys, tmp_path, monkeypatch)
     assert "C model -O3" in capsys.readouterr().out
     (test,) = (tmp_path / "instruments" / "c").glob("*_test.c")
     assert test.name == f"small_{candidate.digest[:8]}_test.c"
-    made = subprocess.run(["make", "-s", "time"], cwd=test.parent, capture_output=True, text=True, check=True)
-    elsewhere = tmp_path / "board.txt"
-    elsewhere.write_text(made.stdout)
-    assert main(["measure", name, "--via", "c", "--c-times", str(elsewhere)]) == 0
-    capsys.readouterr()
+    board = Board(tmp_path / "board")
+    monkeypatch.setenv("PATH", board.path)
+    assert main(["measure", name, "--via", "c", "--host", "xilinx@pynq"]) == 0
+    board.ssh_says("ssh: connect to host pynq port 22: Connection refused")
+    assert main(["measure", name, "--via", "c", "--host", "xilinx@pynq"]) == 2
+    assert capsys.readouterr().err.endswith("Connection refused; the board runs no ssh server: is it booted?\n")
     assert main(["show", "synthesized", candidate.digest, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)["latencies"]
     assert [line["on"] for line in found] == [
@@ -144,7 +145,7 @@ def test_a_candidate_beside_processors(candidate, capsys, tmp_path, monkeypatch)
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (["--via", "c", "--c-times", "none.txt"], "--c-times none.txt cannot be read"),
+        (["--via", "c", "--host", "virtual:pynq-z1"], "--host virtual:pynq-z1: a virtual board has no processor"),
         (["--via", "rtl"], "--via rtl says nothing new of synthesized:"),
         (["--via", "rtl,vivado,hls"], "--via rtl,vivado,hls says nothing new of synthesized:"),
         (["--via", "vivado", "--fit", "30", "--clock", "125"], "--fit, --clock: synthesized:"),

@@ -1,16 +1,20 @@
-"""``codesign measure --via c``: the C model timed here, TensorFlow Lite beside it, and times of another machine."""
+"""``codesign measure --via c``: the C model timed here and on a board, and TensorFlow Lite beside it."""
 
 from __future__ import annotations
 
 import json
-import subprocess
+import re
+import shutil
+from contextlib import nullcontext
 
 import pytest
+from board_over_ssh import Board
 from networks import random_graph, random_inputs
 from user_models import saved, small
 
+from codesign import processors
 from codesign.cli import main
-from codesign.errors import InputError, MismatchError
+from codesign.errors import MismatchError
 from codesign.instruments import Reading
 from codesign.latencies import latencies
 from codesign.measurement import Figure, Measurement, Provenance
@@ -18,16 +22,28 @@ from codesign.target import Part, Target
 from hw.cmodel.project import project
 from hw.measure import cpu
 
+HOST = "xilinx@pynq"
 
-def test_the_model_is_timed_on_this_processor(tmp_path, capsys):
+
+@pytest.fixture
+def board(tmp_path, monkeypatch):
+    made = Board(tmp_path / "board")
+    monkeypatch.setenv("PATH", made.path)
+    return made
+
+
+def test_the_model_is_timed_on_this_processor_and_a_board(tmp_path, capsys, board):
     path, out = saved(small(), tmp_path / "mine.h5"), tmp_path / "out"
-    assert main(["measure", str(path), "--via", "rtl,c", "--out", str(out)]) == 0
+    assert main(["measure", str(path), "--via", "rtl,c", "--host", HOST, "--out", str(out)]) == 0
     text = capsys.readouterr().out
     report = json.loads((out / "report.json").read_text())
-    c, tflite = report["instruments"]
-    assert (c["instrument"], c["status"], tflite["instrument"], tflite["status"]) == ("c", "ok", "tflite", "ok")
+    assert [(one["instrument"], one["status"]) for one in report["instruments"]] == [
+        ("c", "ok"), ("c on the board", "ok"), ("tflite", "ok"),
+    ]  # fmt: skip
+    c, there, tflite = report["instruments"]
+    assert list(there["figures"]) == ["c_board"]
     assert list(c["figures"]) == ["c_o2", "c_o3", "c_native"]
-    for figure in (*c["figures"].values(), *tflite["figures"].values()):
+    for figure in (*c["figures"].values(), *there["figures"].values(), *tflite["figures"].values()):
         assert (figure["provenance"], figure["unit"]) == ("timed", "us")
         assert figure["value"] > 0
         assert figure["details"]["machine"]
@@ -38,39 +54,51 @@ def test_the_model_is_timed_on_this_processor(tmp_path, capsys):
     assert fpga["us"] == pytest.approx(cycles / clock)
     assert [line["times_fpga"] for line in others] == pytest.approx([line["us"] / fpga["us"] for line in others])
     assert [line["on"] for line in others] == [
-        *("C model -O2", "C model -O3", "C model -O3 -march=native", "TensorFlow Lite"),
+        *("C model -O2", "C model -O3", "C model -O3 -march=native", "C model -O3", "TensorFlow Lite"),
     ]  # fmt: skip
     assert "energy: - where it was not measured" in text
     assert (out / "instruments" / "c" / "mine.h").is_file()
 
 
-def program_says(graph, folder):
-    """What ``make -s test time`` prints."""
-    cpu.measure(graph, "net", random_inputs(graph, 40), folder, "a test")
-    made = subprocess.run(["make", "-s", "test", "time"], cwd=folder, capture_output=True, text=True, check=True)
-    return made.stdout
+def timed_there(graph):
+    return processors.on_board(HOST, "net", graph, random_inputs(graph, 40), lambda _: nullcontext())
 
 
-def test_times_of_another_machine_are_those_of_the_same_network(tmp_path):
-    graph, other = random_graph(0, [8, 4, 2], "ternary"), random_graph(1, [8, 4, 2], "ternary")
-    said = program_says(graph, tmp_path / "c")
-    kept = tmp_path / "board.txt"
-    kept.write_text(said)
-    figure = cpu.read_times(kept, graph).figures["c_board"]
-    assert (figure.provenance, figure.unit) == (Provenance.TIMED, "us")
-    assert figure.value == pytest.approx(json.loads(said.splitlines()[-1])["ns"] / 1000)
-    with pytest.raises(
-        InputError, match=f"is of the network {graph.digest()[:8]}, but this one is {other.digest()[:8]}"
-    ):
-        cpu.read_times(kept, other)
-    kept.write_text("make: no such file\n")
-    with pytest.raises(InputError, match="holds no line as `make time` of the C model prints it"):
-        cpu.read_times(kept, graph)
-    kept.write_text('{"ns": 3}\n')
-    with pytest.raises(InputError, match="holds no line as"):
-        cpu.read_times(kept, graph)
-    with pytest.raises(InputError, match="cannot be read: No such file"):
-        cpu.read_times(tmp_path / "none", graph)
+def test_a_model_that_its_board_computes_otherwise(board):
+    graph = random_graph(0, [8, 4, 2], "ternary")
+    board.program("bin/gcc", f"#!/bin/sh\nsed -i 's/y.o. = /y[o] = 1 + /' net.h; exec {shutil.which('gcc')} \"$@\"")
+    reading = timed_there(graph)
+    assert (reading.instrument, reading.status, reading.figures.figures) == ("c on the board", "failed", {})
+    assert re.match(
+        r"the C model on xilinx@pynq differs from the graph: vector 0, output 0: -?\d+, expected -?\d+$", reading.reason
+    )
+
+
+@pytest.mark.parametrize(
+    "printed",
+    ["no line of JSON", '{"ns": 3}', '{"graph": "0", "ns": 1, "lowest_ns": 1, "highest_ns": 1, "repeats": 1, '
+     '"vectors": 1, "compiler": "gcc", "flags": "-O3", "machine": "a CPU"}'],
+)  # fmt: skip
+def test_a_board_that_prints_something_else(board, printed):
+    graph = random_graph(0, [8, 4, 2], "ternary")
+    board.program("bin/make", f"#!/bin/sh\necho '{printed}'")
+    reading = timed_there(graph)
+    said = f"make on xilinx@pynq printed no times of this C model, {graph.digest()[:8]}, but {printed}; log in there"
+    assert reading.status == "failed"
+    assert reading.reason.startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("via", "host", "message"),
+    [
+        ("rtl", HOST, f"--host {HOST} is where the C model is timed, too: add c to --via"),
+        ("c", "virtual:pynq-z1", "--host virtual:pynq-z1: a virtual board has no processor to time; give user@board"),
+        ("c", "a b", "'a b' is no host for ssh; give it as board or user@board"),
+    ],
+)
+def test_where_no_c_model_can_be_timed(capsys, via, host, message):
+    assert main(["measure", "none.h5", "--via", via, "--host", host]) == 2
+    assert capsys.readouterr().err.startswith(f"codesign: error: {message}")
 
 
 def test_a_c_model_that_differs_is_no_figure(tmp_path, monkeypatch):
@@ -96,12 +124,6 @@ def test_a_slower_clock_than_asked_for_counts():
     assert (fpga["us"], c["times_fpga"]) == (0.2, pytest.approx(15))
     assert "simulated cycles at 50 MHz" in fpga["source"]
     assert c["source"] == "timed on a CPU (gcc 12)"
-
-
-def test_times_of_a_board_need_those_of_here(tmp_path, capsys):
-    path = saved(small(), tmp_path / "mine.h5")
-    assert main(["measure", str(path), "--c-times", "x.txt"]) == 2
-    assert "--c-times x.txt goes beside the C model's times here: add c to --via" in capsys.readouterr().err
 
 
 def test_boards_that_ran_it_stand_beside_with_their_energy():
