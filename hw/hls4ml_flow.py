@@ -271,7 +271,7 @@ def _folded_convolution(layer: Mapping[str, Any], hardware: Hardware) -> dict[st
     of more than a window's inputs, and then reads past the window; depthwise ones with strategy Resource end its
     C simulation.
     """
-    if hardware.mode == "parallel" or "n_filt" not in layer:
+    if hardware.mode == "parallel" or "Conv" not in layer["class_name"]:
         return {}
     if "Depthwise" in layer["class_name"]:
         return {"Strategy": "Latency", "ReuseFactor": 1}

@@ -81,9 +81,10 @@ def test_folded_convolutions_agree_with_the_c_simulation(folding: int, tmp_path:
     from quant.tf import qkeras
 
     depthwise = qkeras.QDepthwiseConv2D(2, depthwise_quantizer=q("ternary(alpha=1)"), use_bias=False, name="d")
-    network = drawn(
-        model((6, 6, 2), conv("c", 3), relu("a"), depthwise, relu("b"), layer("Flatten", name="flat"), dense("e", 4))
-    )
+    network = drawn(model(
+        (10, 10, 2), conv("c", 3), relu("a"), layer("MaxPooling2D", name="p"), depthwise, relu("b"),
+        layer("Flatten", name="flat"), dense("e", 4), norm("n", 0.5, 0.25), relu("z"),
+    ))  # fmt: skip
     graph = lowered(network)
     target, x = Target(Part("xc7z020clg400-1", "xc7", "-1", {}), 100.0), random_vectors(graph, 16, 1)
     assert hold_c_simulation(network, graph, x, tmp_path, target, Hardware("folded", folding)).value == 0
