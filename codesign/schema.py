@@ -352,7 +352,9 @@ class SpaceSection(_Section):
         'a list of "width", "activation_bits"',
     )
     genes: dict[GeneKey, tuple[str | int | bool | float, ...]] = _key(
-        {}, "choices of the genes of a space of your own, by key", "a table of lists, such as {taper = [1, 2]}"
+        {},
+        "choices of the genes of a space, by key or, for one layer, by name",
+        "a table of lists, such as {taper = [1, 2]}",
     )
 
     @model_validator(mode="after")

@@ -127,10 +127,14 @@ class Space:
         )
 
     def with_choices(self, choices: Mapping[str, Sequence[Choice]]) -> Space:
-        """This space with other choices for some keys; genes that can then never be active are dropped."""
+        """This space with other choices for some keys, or for single genes by name, which come before their key's.
+
+        Genes that can then never be active are dropped.
+        """
         keys = {gene.key for gene in self.genes}
+        names = {gene.name for gene in self.genes}
         for key, values in choices.items():
-            if key not in keys:
+            if key not in keys | names:
                 raise StudyError(f"the space {self.name} has no gene {key!r}; {nearest(key, keys)}")
             if not values or len(set(values)) < len(values):
                 wrong = "has the same choice twice" if values else "has no choices"
@@ -139,7 +143,8 @@ class Space:
         for gene in self.genes:
             when = gene.when
             if when is None or (when.gene in genes and when.choices.intersection(genes[when.gene].choices)):
-                genes[gene.name] = replace(gene, choices=tuple(choices.get(gene.key, gene.choices)))
+                given = choices.get(gene.name, choices.get(gene.key, gene.choices))
+                genes[gene.name] = replace(gene, choices=tuple(given))
         return replace(self, genes=tuple(genes.values()))
 
     def with_genes(
@@ -210,8 +215,14 @@ class Space:
 
     def with_tied(self, keys: Sequence[str]) -> Space:
         """This space with one gene for each of ``keys``, which all genes of that key then follow."""
-        first = {gene.key: gene.name for gene in reversed(self.genes)}
-        followers = [gene for gene in self.genes if gene.key in keys and gene.name != first[gene.key]]
+        first = {gene.key: gene for gene in reversed(self.genes)}
+        followers = [gene for gene in self.genes if gene.key in keys and gene is not first[gene.key]]
+        for gene in followers:
+            if gene.choices != first[gene.key].choices:
+                raise StudyError(
+                    f"the genes {first[gene.key].name!r} and {gene.name!r} of the space {self.name} have different "
+                    "choices, but all layers have one in common: let space.per_layer have it, or give them the same"
+                )
         kept = tuple(gene for gene in self.genes if gene not in followers)
         return replace(self, genes=kept, tied=(*self.tied, *followers))
 

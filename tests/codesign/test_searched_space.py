@@ -17,7 +17,9 @@ from codesign.run import read_run
 from codesign.searched_space import searched_space
 from codesign.study import load_study, parse_study
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "extending.md"
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLES = ROOT / "examples"
+PAGE = ROOT / "docs" / "extending.md"
 EXAMPLE = re.search(r"<!-- funnel.py -->\n```python\n(.*?)```\n\n```toml\n(.*?)```", PAGE.read_text(), re.DOTALL)
 
 
@@ -48,6 +50,20 @@ def test_the_documented_space_is_searched(module, tmp_path, behave):
     assert len(run.records) == 64
     assert widths == {(16, 16, 16), (16, 8, 4), (32, 32, 32), (32, 16, 8), (64, 64, 64), (64, 32, 16)}
     assert search(example, run.folder, workers=1, evaluation="analytic_evaluation") == run
+
+
+@pytest.mark.parametrize(
+    ("name", "network"),
+    [
+        ("small", "28x28x1x2b-8c3q3/2-16c3q3/2-10 bn interval 4000"),
+        ("accurate", "28x28x1x3b-8c5q4/2-24c5q4/2-10 bn interval 4000"),
+        ("parallel", "784x1b-80q3-80q3-10 bn parallel threshold 1.1 sparsity 0.5"),
+    ],
+)
+def test_the_examples_of_mnist_have_one_network_each(name, network):
+    space = searched_space(load_study(EXAMPLES / f"mnist-{name}.toml"), 784, 10, (28, 28, 1))
+    assert space.size() == 1
+    assert space.decode([0] * len(space.genes)).words() == network
 
 
 def test_the_module_is_found_beside_the_study(tmp_path, monkeypatch):

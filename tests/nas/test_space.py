@@ -73,6 +73,18 @@ def test_genes_that_can_never_be_active_are_dropped():
     assert {"width_3", "width_4", "folding"}.isdisjoint(gene.name for gene in space.genes)
 
 
+def test_choices_of_a_single_gene_come_before_those_of_its_key():
+    space = MLP.with_choices({"width_2": (7,), "width": (16, 24)})
+    choices = {gene.name: gene.choices for gene in space.genes if gene.key == "width"}
+    assert choices == {"width_1": (16, 24), "width_2": (7,), "width_3": (16, 24), "width_4": (16, 24)}
+
+
+def test_a_layer_with_choices_of_its_own_cannot_follow_another():
+    space = MLP.with_choices({"width_2": (7,)})
+    with pytest.raises(StudyError, match=r"^the genes 'width_1' and 'width_2' of the space mlp have different choices"):
+        space.with_tied(["width"])
+
+
 def test_samples_are_repaired_and_reach_every_choice():
     rng = np.random.default_rng(1)
     samples = [SMALL.sample(rng) for _ in range(3000)]
