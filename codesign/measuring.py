@@ -224,6 +224,8 @@ def measure(
     """
     if folding is not None and folding < 1:
         raise InputError(f"folding = {folding} is not a number of cycles: give 1 or more, or leave it out for parallel")
+    if folding is not None and goal is not None:
+        raise InputError(f"folding = {folding} and a goal: give one of them")
     hardware = Hardware("parallel") if folding is None else Hardware("folded", folding)
     target = load_target(board if board or part else BOARD, part, clock_mhz)
     require(via, target)
@@ -267,7 +269,7 @@ def measure_subject(
         readings = list(take(via, built, subject.target, places, stage))
         if submit is not None:
             write_submission(submit, built, subject.target, readings)
-        figures, notes = built.measurement, _predicted(subject)
+        figures, notes = built.measurement, _predicted(subject, built.design)
         if c_simulation or HLS in via:
             simulated, said = _c_simulation(subject, places / HLS if HLS in via else Path(scratch, HLS), via, stage)
             figures, notes = figures.merged([simulated.figures]), notes + said
@@ -325,13 +327,21 @@ def _write(subject: Subject, built: Design, folder: Path) -> None:
     write_files(folder, project(subject.name, built, subject.graph, subject.vectors()))
 
 
-def _predicted(subject: Subject) -> list[str]:
-    """What the folding was chosen by."""
+def _predicted(subject: Subject, built: Design) -> list[str]:
+    """What the folding was chosen by, and whether the registers that the clock took cost the goal."""
     if subject.goal is None or subject.solution is None:
         return []
     lut, bram = (subject.solution.total(name) for name in ("lut", "bram"))
     binds = f"; {subject.solution.binds} binds" if subject.solution.binds else ""
-    return [f"{subject.goal.words()}: predicted {lut:.0f} LUT, {bram:g} BRAM36{binds}"]
+    found = [f"{subject.goal.words()}: predicted {lut:.0f} LUT, {bram:g} BRAM36{binds}"]
+    wanted = {"interval": (subject.goal.interval, built.interval_cycles)}
+    wanted["latency"] = (subject.goal.latency, built.latency_cycles)
+    return found + [
+        f"with the registers that the clock takes the {name} is {cycles} cycles, more than the {most} asked for: ask "
+        "for fewer, or for a slower clock"
+        for name, (most, cycles) in wanted.items()
+        if most is not None and cycles > most
+    ]
 
 
 def _why(subject: Subject, differing: float, first: str) -> list[str]:

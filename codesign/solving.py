@@ -17,7 +17,8 @@ from hw.implement import PERIOD_SHARE
 from hw.solver import Goal
 
 SLACK = 1.33
-"""The solver's largest error in LUTs where it was fitted: less than that over the budget may still fit."""
+"""A margin above the solver's errors in LUTs (11 % at worst of folded layers; of parallel ones nothing is known): what
+is predicted to be less than that over the budget may still fit."""
 
 
 @dataclass(frozen=True)

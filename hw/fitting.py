@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from codesign.architecture import Hardware
@@ -18,34 +19,38 @@ _ATTEMPTS = 8
 def fitted(graph: Graph, goal: Goal, target: Target, period_ns: float) -> Solution:
     """The folding of every part with which ``graph`` keeps the goal's interval or latency, cycle for cycle.
 
-    Some cycles the solver does not see: those between parts, and those lost where pixels come in bursts. It is asked
-    for less, by as many as were too many, then for what lies between that and the least that was too much. Raises
-    TargetError, naming layer and resource, where the part cannot meet the goal.
+    The solver does not see the cycles between parts and those lost where pixels come in bursts, and takes parts side by
+    side for one after another. So it is asked for less, by as many cycles as were too many, or for more, by as many as
+    were left, then for what lies between. Raises TargetError, naming layer and resource, or the fastest that was found.
     """
-    delays = DelayModel.for_part(target.part)
-    name = "interval" if goal.interval else "latency"
-    asked = wanted = getattr(goal, name)
+    name = "latency" if goal.interval is None else "interval"
+    wanted = getattr(goal, name)
     if wanted is None:
         return goal.solve(graph, target.part.resources)
-    low, high, best, nearest = 0, wanted + 1, None, ""
+    delays, best, refused = DelayModel.for_part(target.part), None, None
+    asked, kept, missed, nearest = wanted, 0, 0, math.inf
     for _ in range(_ATTEMPTS):
         try:
             found = replace(goal, **{name: asked}).solve(graph, target.part.resources)
-        except TargetError:
-            if asked == wanted:
+        except TargetError as error:
+            if name == "interval" and not missed:
                 raise
-            low, asked = asked, (asked + high) // 2
+            refused = refused or error
+            kept, asked = asked, (asked + missed) // 2 if missed else 2 * asked
         else:
             built = design(graph, Hardware("folded", found.interval), delays, period_ns, found.foldings)
             cycles = getattr(built, f"{name}_cycles")
-            if cycles <= wanted:
-                best, low = found, asked
+            if cycles > wanted:
+                nearest, missed = min(nearest, cycles), asked
+                asked = (kept + missed) // 2 if kept else max(1, asked - (cycles - wanted))
+            elif found == best:
+                break
             else:
-                nearest = f"the nearest that was found takes {cycles} cycles; ask for that"
-                high = asked
-            asked = (low + high) // 2 if low else max(1, high - (cycles - wanted))
-        if high - low <= 1 + wanted // 100:
+                best, kept = found, asked
+                asked = (asked + missed) // 2 if missed else asked + wanted - cycles
+        if asked == kept or (best is not None and missed and missed - kept <= wanted // 100):
             break
     if best is None:
-        raise TargetError(f"{goal.words()}: {nearest}")
+        why = refused or TargetError(f"a{'n' * (name == 'interval')} {name} of {wanted} cycles cannot be met")
+        raise TargetError(f"{why}; the fastest that was found takes {nearest} cycles") if missed else why
     return best

@@ -77,8 +77,12 @@ def convert_keras(
 ) -> Any:
     """hls4ml's ``convert_from_keras_model`` by its Keras 2 parser, whichever Keras is installed beside it.
 
-    The two fallbacks are for Keras 3 models; as in hls4ml, they mean nothing for others.
+    The two fallbacks are for Keras 3 models; as in hls4ml, they mean nothing for others. Raises ModelError for what is
+    not built with backend ``codesign``.
     """
+    if backend.lower() == "codesign":
+        _require_keras_2(model)
+        require_supported(model)
     del allow_da_fallback, allow_v2_fallback
     from hls4ml.converters.keras_v2_to_hls import keras_v2_to_hls
     from hls4ml.utils.config import create_config

@@ -1,8 +1,8 @@
 """How far each layer is folded: mode, PE and SIMD of every part for a target, a budget, or as fast as fits.
 
-Each part alone has a list of choices, none better than another in cycles, LUTs and block RAM at once. For a rate every
-part takes its cheapest choice that keeps it, so that all are as slow as they may be; the fastest rate within a budget
-is found by bisection over the rates that choices have. A latency is shared out between the parts that work while pixels
+Each part alone has a list of choices, none better than another in cycles, LUTs and block RAM at once. For a rate those
+choices that keep it are put together as cheaply as the budget allows, exactly; the fastest rate within a budget is
+found by bisection over the rates that choices have. A latency is shared out between the parts that work while pixels
 arrive, at one pace, and those that begin when all are there, one after another.
 """
 
@@ -11,29 +11,35 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from codesign.errors import TargetError
+from codesign.errors import InputError, TargetError
 from hw.emit.folded import Folding
-from hw.emit.modules import earns_block_ram
+from hw.emit.modules import queue_earns_block_ram
 from hw.folded_cost import folded_cost
 from hw.graph import Graph
 from hw.parts import Part, beats_of
 from hw.parts import parts as parts_of
 
 Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Choice:
-    """One way to build a part; ``folding`` None: in parallel. Cycles a frame; predicted LUTs and 36 Kb block RAMs."""
+    """One way to build a part; ``folding`` None: in parallel.
+
+    ``cycles`` that it is busy with a frame, ``steps`` of them after the last beat came; predicted LUTs and block RAMs
+    of 36 Kb.
+    """
 
     folding: Folding | None
     cycles: int
+    steps: int
     lut: float
     bram: float
 
@@ -71,11 +77,21 @@ class Goal:
     latency: int | None = None
     share: float = 1.0
 
+    def __post_init__(self) -> None:
+        """InputError for what is no goal."""
+        if self.interval is not None and self.latency is not None:
+            raise InputError(f"interval = {self.interval} and latency = {self.latency}: give one of them as the goal")
+        for name, cycles in (("interval", self.interval), ("latency", self.latency)):
+            if cycles is not None and cycles < 1:
+                raise InputError(f"{name} = {cycles} is not a number of cycles: give 1 or more")
+        if not 0 < self.share <= 1:
+            raise InputError(f"share = {self.share} is not a share of the part: give more than 0, at most 1")
+
     def words(self) -> str:
         """In a few words."""
-        if self.interval:
+        if self.interval is not None:
             return f"folded for a frame every {self.interval} cycles"
-        if self.latency:
+        if self.latency is not None:
             return f"folded for a latency of {self.latency} cycles"
         return f"folded to be as fast as fits {100 * self.share:g} % of the part"
 
@@ -83,9 +99,9 @@ class Goal:
         """The folding of every part of ``graph`` within ``resources``; TargetError where there is none."""
         chain = parts_of(graph)
         budget = {name: self.share * resources[name] for name in _WORDS if name in resources}
-        if self.interval:
+        if self.interval is not None:
             return at_rate(chain, self.interval, budget)
-        return at_latency(chain, self.latency, budget) if self.latency else as_fast_as_fits(chain, budget)
+        return as_fast_as_fits(chain, budget) if self.latency is None else at_latency(chain, self.latency, budget)
 
 
 def at_rate(parts: Sequence[Part], interval: int, budget: Mapping[str, float]) -> Solution:
@@ -102,14 +118,12 @@ def at_rate(parts: Sequence[Part], interval: int, budget: Mapping[str, float]) -
                 f"layer {part.name!r} takes {least} cycles per frame at least, more than the {interval} asked for: the "
                 f"fastest interval of this network is {_fastest(every)} cycles"
             )
-    found = _chosen(every, interval, budget)
-    for resource, most in budget.items():
-        if found.total(resource) > most:
-            raise TargetError(
-                f"a frame every {interval} cycles takes {found.total(resource):.0f} {_WORDS[resource]}, of which "
-                f"layer {_largest(parts, found, resource)!r} takes the most; {most:g} are allowed: "
-                f"{_nearest(every, budget)}"
-            )
+    allowed = _at_pace(every, interval)
+    found = _cheapest(allowed, budget)
+    if found is None:
+        nearest = _fitting(every, budget)
+        hint = "nothing fits" if nearest is None else f"the nearest that fits is a frame every {nearest} cycles"
+        raise TargetError(f"a frame every {interval} cycles takes {_too_much(parts, allowed, budget)}: {hint}")
     return found
 
 
@@ -117,47 +131,60 @@ def as_fast_as_fits(parts: Sequence[Part], budget: Mapping[str, float]) -> Solut
     """The network of the shortest interval within the budget; TargetError where nothing fits."""
     every = [choices(part) for part in parts]
     interval = _fitting(every, budget)
-    if interval is None:
-        slowest = _chosen(every, max(choice.cycles for some in every for choice in some), budget)
-        resource = max(budget, key=lambda name: slowest.total(name) - budget[name])
-        raise TargetError(
-            f"even folded as far as possible the network takes {slowest.total(resource):.0f} {_WORDS[resource]}, of "
-            f"which layer {_largest(parts, slowest, resource)!r} takes the most; {budget[resource]:g} are allowed"
-        )
-    return _chosen(every, interval, budget)
+    found = None if interval is None else _cheapest(_at_pace(every, interval), budget)
+    if found is None:
+        raise TargetError(f"even folded as far as possible the network takes {_too_much(parts, every, budget)}")
+    return found
 
 
 def at_latency(parts: Sequence[Part], latency: int, budget: Mapping[str, float]) -> Solution:
     """The cheapest network whose steps take ``latency`` cycles a frame.
 
-    Registers and queues between parts add to that: :func:`hw.fitting.fitted` holds it against the cycle model.
-    Raises TargetError as :func:`at_rate`.
+    Registers and queues between parts add to that, and parts side by side are counted one after another:
+    :func:`hw.fitting.fitted` holds it against the cycle model. Raises TargetError as :func:`at_rate`.
     """
     every = [choices(part) for part in parts]
     late = [index for index, part in enumerate(parts) if index and part.vectors == 1 and part.weighted]
     early = [index for index in range(len(parts)) if index not in late]
-    fastest = _fastest([every[index] for index in early])
-    sums = _cheapest_sums([every[index] for index in late], latency - fastest, budget)
-    best: Solution | None = None
-    for interval in sorted({choice.cycles for index in early for choice in every[index]} - set(range(fastest))):
-        shared = int(np.searchsorted(sums.cycles, latency - interval, side="right")) - 1
-        if shared < 0:
+    pace = max(_fastest([every[index] for index in early]), *(_moves(parts[index]) for index in late), 1)
+    least = pace + sum(min(choice.steps for choice in every[index]) for index in late)
+    if latency < least:
+        raise TargetError(f"a latency of {latency} cycles cannot be met: the layers one after another take {least}")
+    sums = _cheapest_sums([every[index] for index in late], latency - pace, budget)
+    best, refused, least_cost = None, "", np.inf
+    for interval, steps, bound in _shared_out([every[index] for index in early], sums, pace, latency, budget):
+        if bound >= least_cost:
             break
-        chosen = dict(zip(early, _cheapest([every[index] for index in early], interval, budget), strict=True))
-        chosen |= {index: every[index][pick] for index, pick in zip(late, sums.picks[shared], strict=True)}
-        found = _solution([chosen[index] for index in range(len(parts))], budget)
-        if best is None or _total(found, budget) < _total(best, budget):
-            best = found
+        allowed = _at_pace(every, interval)
+        for index, most in zip(late, steps, strict=True):
+            allowed[index] = [choice for choice in every[index] if choice.steps <= most]
+        found = _cheapest(allowed, budget)
+        if found is None:
+            refused = refused or _too_much(parts, allowed, budget)
+        elif (cost := sum(_cost(choice, budget) for choice in found.choices)) < least_cost:
+            best, least_cost = found, cost
     if best is None:
-        least = fastest + sum(min(choice.cycles for choice in every[index]) for index in late)
-        raise TargetError(f"a latency of {latency} cycles cannot be met: more than {least} are needed")
-    for resource, most in budget.items():
-        if best.total(resource) > most:
-            raise TargetError(
-                f"a latency of {latency} cycles takes {best.total(resource):.0f} {_WORDS[resource]}, of which layer "
-                f"{_largest(parts, best, resource)!r} takes the most; {most:g} are allowed: ask for a longer latency"
-            )
+        raise TargetError(f"a latency of {latency} cycles takes {refused}: ask for a longer latency")
     return best
+
+
+def _shared_out(
+    early: Sequence[Sequence[Choice]], sums: _Sums, pace: int, latency: int, budget: Mapping[str, float]
+) -> Iterator[tuple[int, Sequence[int], float]]:
+    """Ways to share a latency out, the cheapest first: cycles of ``early`` parts, steps of each late one, the cost.
+
+    That is without looking at the budget, so at least what the way costs within it.
+    """
+    intervals = np.unique([pace, *(choice.cycles for some in early for choice in some if choice.cycles > pace)])
+    ways = np.searchsorted(sums.cycles, latency - intervals, side="right") - 1
+    intervals, ways = intervals[ways >= 0], ways[ways >= 0]
+    costs = sums.costs[ways]
+    for some in early:
+        ascending = sorted(some, key=lambda choice: choice.cycles)
+        cheapest = np.minimum.accumulate([_cost(choice, budget) for choice in ascending])
+        costs = costs + cheapest[np.searchsorted([choice.cycles for choice in ascending], intervals, side="right") - 1]
+    for place in np.argsort(costs, kind="stable"):
+        yield int(intervals[place]), sums.steps[ways[place]].tolist(), float(costs[place])
 
 
 _WORDS = {"lut": "LUTs", "bram": "block RAMs"}
@@ -166,12 +193,11 @@ _WORDS = {"lut": "LUTs", "bram": "block RAMs"}
 @functools.lru_cache(maxsize=64)
 def choices(part: Part) -> Sequence[Choice]:
     """All sensible ways to build a part, the slowest first; one where it has no weights to share."""
-    moves = len(part.window.moves) if part.window else beats_of(part.reads)
     around = _window_cost(part)
+    beats = max(_moves(part), part.vectors)
     if part.stage is None:
-        return [Choice(None, moves, *around)]
-    beats = max(moves, part.vectors)
-    parallel = Choice(None, beats, around[0] + parallel_lut(part), around[1])
+        return [Choice(None, _moves(part), 0, *around)]
+    parallel = Choice(None, beats, 0, around[0] + parallel_lut(part), around[1])
     if not part.weighted or part.depthwise:
         return [parallel]
     found = [parallel]
@@ -183,8 +209,14 @@ def choices(part: Part) -> Sequence[Choice]:
             stage.n_in, stage.n_out, ternary_input=stage.input_ternary, thresholded=stage.output_ternary
         )
         each = folding.interval(stage.n_in, stage.n_out, latency)
-        found.append(Choice(folding, max(moves, part.vectors * each), around[0] + lut, around[1] + bram))
+        cycles = max(_moves(part), part.vectors * each)
+        found.append(Choice(folding, cycles, each, around[0] + lut, around[1] + bram))
     return _worth(found)
+
+
+def _moves(part: Part) -> int:
+    """Beats of a frame that it reads, of the padded image where it slides a window."""
+    return len(part.window.moves) if part.window else beats_of(part.reads)
 
 
 def _shares(count: int) -> list[int]:
@@ -213,72 +245,120 @@ def parallel_lut(part: Part) -> float:
 
 def _window_cost(part: Part) -> tuple[float, float]:
     window = part.window
+    if part.argmax:
+        return _LUT_STREAM + (math.prod(part.reads) - 1) * _LUT_LARGER * part.joined.bits, 0.0
+    largest = 0
+    if window is not None and part.largest:
+        largest = (window.rows * window.columns - 1) * window.dims[2] * part.joined.bits
     if window is None or window.is_pixel or window.is_image:
-        return _LUT_STREAM, 0.0
-    lut, width = _LUT_WINDOW, (window.rows - 1) * window.dims[2] * part.joined.bits
+        return _LUT_STREAM + largest, 0.0
+    lut, width = _LUT_WINDOW + largest, (window.rows - 1) * window.dims[2] * part.joined.bits
     words = window.padding[2] + window.dims[1] + window.padding[3]
-    if part.largest:
-        lut += (window.rows * window.columns - 1) * window.dims[2] * part.joined.bits
     if width == 0:
         return lut, 0.0
-    if earns_block_ram(width, words):
+    if queue_earns_block_ram(width, words):
         return lut, math.ceil(width / 72) * math.ceil(words / 512)
     return lut + width * 4 / 3 * math.ceil(words / 64) * (0.5 if words <= 32 else 1.0), 0.0
 
 
 # Estimates.
-_LUT_WINDOW, _LUT_STREAM, _LUT_ACTIVATION, _UNSHARED = 30.0, 10.0, 6.0, 0.5
+_LUT_WINDOW, _LUT_STREAM, _LUT_ACTIVATION, _LUT_LARGER, _UNSHARED = 30.0, 10.0, 6.0, 1.5, 0.5
 
 
 def _cost(choice: Choice, budget: Mapping[str, float]) -> float:
     """The share of the budget that it takes, or LUTs with a block RAM for what it weighs on the smallest part."""
-    lut, bram = budget.get("lut", 53_200.0), budget.get("bram", 140.0)
-    return choice.lut / max(lut, 1.0) + choice.bram / max(bram, 1.0)
+    return choice.lut / _luts(budget) + choice.bram / _brams(budget)
 
 
-def _total(found: Solution, budget: Mapping[str, float]) -> float:
-    return sum(_cost(choice, budget) for choice in found.choices)
+def _luts(budget: Mapping[str, float]) -> float:
+    return max(budget.get("lut", 53_200.0), 1.0)
 
 
-def _cheapest(every: Sequence[Sequence[Choice]], most: int, budget: Mapping[str, float]) -> list[Choice]:
-    """Of each part the cheapest choice within ``most`` cycles."""
-    return [
-        min((choice for choice in some if choice.cycles <= most), key=lambda choice: _cost(choice, budget))
-        for some in every
-    ]
+def _brams(budget: Mapping[str, float]) -> float:
+    return max(budget.get("bram", 140.0), 1.0)
 
 
 @dataclass(frozen=True)
 class _Sums:
-    """Ways to choose for several parts: cycles in all, ascending, each cheaper than those before, and its choices."""
+    """Ways to choose for several parts: steps in all, ascending, each cheaper than those before, and each part's."""
 
     cycles: Ints
-    picks: Ints  # (ways, parts)
+    costs: Floats
+    steps: Ints  # (ways, parts)
 
 
 def _cheapest_sums(every: Sequence[Sequence[Choice]], most: int, budget: Mapping[str, float]) -> _Sums:
-    """All ways within ``most`` cycles that no other beats in cycles and cost; part by part, so that they stay few."""
-    cycles, costs, picks = np.zeros(1, np.int64), np.zeros(1), np.zeros((1, 0), np.int64)
+    """All ways within ``most`` steps that no other beats in steps and cost; part by part, so that they stay few."""
+    cycles, costs, steps = np.zeros(1, np.int64), np.zeros(1), np.zeros((1, 0), np.int64)
     for some in every:
-        all_cycles = np.add.outer(cycles, [choice.cycles for choice in some]).ravel()
+        own = np.array([choice.steps for choice in some])
+        all_cycles = np.add.outer(cycles, own).ravel()
         all_costs = np.add.outer(costs, [_cost(choice, budget) for choice in some]).ravel()
         order = np.lexsort((all_costs, all_cycles))
         order = order[all_cycles[order] <= most]
         before = np.concatenate([[np.inf], np.minimum.accumulate(all_costs[order])])[:-1]
         kept = order[all_costs[order] < before]
         way, pick = np.divmod(kept, len(some))
-        cycles, costs, picks = all_cycles[kept], all_costs[kept], np.column_stack([picks[way], pick])
-    return _Sums(cycles, picks)
+        cycles, costs, steps = all_cycles[kept], all_costs[kept], np.column_stack([steps[way], own[pick]])
+    return _Sums(cycles, costs, steps)
 
 
-def _solution(chosen: Sequence[Choice], budget: Mapping[str, float]) -> Solution:
-    found = Solution(tuple(chosen), None)
+def _at_pace(every: Sequence[Sequence[Choice]], interval: int) -> list[Sequence[Choice]]:
+    return [[choice for choice in some if choice.cycles <= interval] for some in every]
+
+
+def _cheapest(every: Sequence[Sequence[Choice]], budget: Mapping[str, float]) -> Solution | None:
+    """One choice of each part, together the cheapest that keep the budget; None where none do."""
+    least, picks = _least_luts(every, budget)
+    halves = np.arange(len(least))
+    keeps = least <= budget.get("lut", np.inf)
+    if not (keeps & np.isfinite(least)).any():
+        return None
+    costs = np.where(keeps, least / _luts(budget) + halves / 2 / _brams(budget), np.inf)
+    chosen = _followed(every, picks, int(np.argmin(costs)))
+    found = Solution(chosen, None)
     shares = {name: found.total(name) / most for name, most in budget.items() if most > 0}
-    return Solution(found.choices, max(shares, key=lambda name: shares[name]) if shares else None)
+    return Solution(chosen, max(shares, key=lambda name: shares[name]) if shares else None)
 
 
-def _chosen(every: Sequence[Sequence[Choice]], interval: int, budget: Mapping[str, float]) -> Solution:
-    return _solution(_cheapest(every, interval, budget), budget)
+def _least_luts(every: Sequence[Sequence[Choice]], budget: Mapping[str, float]) -> tuple[Floats, list[Ints]]:
+    """Part by part: the fewest LUTs with so many half block RAMs, 0 to the budget's, and by which choice of each."""
+    used = [[round(2 * choice.bram) for choice in some] for some in every]
+    room = int(2 * budget["bram"]) if "bram" in budget else sum(map(max, used))
+    least, picks = np.full(room + 1, np.inf), list[Ints]()
+    least[0] = 0.0
+    for some, halves in zip(every, used, strict=True):
+        ways = np.full((len(some), room + 1), np.inf)
+        for way, choice, half in zip(ways, some, halves, strict=True):
+            if half <= room:
+                way[half:] = least[: room + 1 - half] + choice.lut
+        picks.append(ways.argmin(axis=0))
+        least = ways.min(axis=0)
+    return least, picks
+
+
+def _followed(every: Sequence[Sequence[Choice]], picks: Sequence[Ints], halves: int) -> tuple[Choice, ...]:
+    """The choices that led to so many half block RAMs."""
+    found = []
+    for some, pick in zip(reversed(every), reversed(picks), strict=True):
+        found.append(some[pick[halves]])
+        halves -= round(2 * found[-1].bram)
+    return tuple(reversed(found))
+
+
+def _too_much(parts: Sequence[Part], every: Sequence[Sequence[Choice]], budget: Mapping[str, float]) -> str:
+    """Which resource does not suffice for these choices, how much of it there must be, and which layer takes most."""
+    chosen = [min(some, key=lambda choice: choice.bram) for some in every]
+    resource = "bram"
+    if sum(choice.bram for choice in chosen) <= budget.get("bram", np.inf):
+        least, picks = _least_luts(every, budget)
+        chosen, resource = list(_followed(every, picks, int(np.argmin(least)))), "lut"
+    amounts = [getattr(choice, resource) for choice in chosen]
+    amount = f"{sum(amounts):.0f}" if resource == "lut" else f"{sum(amounts):g}"
+    return (
+        f"{amount} {_WORDS[resource]} at least, of which layer {parts[amounts.index(max(amounts))].name!r} takes the "
+        f"most; {budget[resource]:g} are allowed"
+    )
 
 
 def _fastest(every: Sequence[Sequence[Choice]]) -> int:
@@ -286,23 +366,12 @@ def _fastest(every: Sequence[Sequence[Choice]]) -> int:
 
 
 def _fitting(every: Sequence[Sequence[Choice]], budget: Mapping[str, float]) -> int | None:
-    """The shortest interval whose cheapest choices fit."""
+    """The shortest interval of which some choices fit."""
     least = _fastest(every)
     intervals = sorted({choice.cycles for some in every for choice in some if choice.cycles >= least} | {least})
     low, high = 0, len(intervals)
     while low < high:
         middle = (low + high) // 2
-        found = _chosen(every, intervals[middle], budget)
-        fits = all(found.total(name) <= most for name, most in budget.items())
+        fits = _cheapest(_at_pace(every, intervals[middle]), budget) is not None
         low, high = (low, middle) if fits else (middle + 1, high)
     return intervals[low] if low < len(intervals) else None
-
-
-def _nearest(every: Sequence[Sequence[Choice]], budget: Mapping[str, float]) -> str:
-    interval = _fitting(every, budget)
-    return "nothing fits" if interval is None else f"the nearest that fits is a frame every {interval} cycles"
-
-
-def _largest(parts: Sequence[Part], found: Solution, resource: str) -> str:
-    amounts = [getattr(choice, resource) for choice in found.choices]
-    return parts[amounts.index(max(amounts))].name

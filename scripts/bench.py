@@ -111,6 +111,8 @@ def _rtl(options: argparse.Namespace) -> Found:
     if not options.only:
         values |= {"folded": judge(), **{name: bench(name, build=True) for name in ("lenet", "cnv")}}
         values["cnv_fast"] = bench("cnv_fast")
+    if not values["parallel"]["compared"]:
+        return values, "nothing was compared with da4ml"
     ratios = [values["parallel"][f"{name}_lut_ratio"] for name in ("geomean", "worst")]
     return values, f"LUTs {ratios[0]:.3f} of da4ml's in geometric mean, worst {ratios[1]:.3f}"
 

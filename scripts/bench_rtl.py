@@ -15,6 +15,8 @@ import multiprocessing
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,7 @@ import bench_da4ml
 import numpy as np
 
 from codesign.architecture import Architecture, DenseLayer, Hardware
+from codesign.errors import InputError
 from codesign.target import Part
 from hw.design import Chain, chain, design, library
 from hw.emit.top import instances
@@ -42,6 +45,9 @@ VECTORS = 64
 TOP = "bench_top"
 MNIST = Path(__file__).resolve().parents[1].parent / "shared" / "data" / "mnist" / "mnist.npz"
 
+HIDDEN = (64, 32)
+"""Units of the trained networks."""
+
 # inputs, outputs, share of zeros in %, input bits, signed
 MATRICES = [
     (16, 32, 30, 8, True),
@@ -59,7 +65,13 @@ MATRICES = [
 ]
 
 
-def matrix(index: int) -> tuple[str, Graph]:
+def name(index: int) -> str:
+    """Of one of the fixed random matrices."""
+    rows, columns, zeros, bits, is_signed = MATRICES[index]
+    return f"{rows}x{columns}, {zeros} % zero, {bits} bits{' signed' if is_signed else ''}"
+
+
+def matrix(index: int) -> Graph:
     """One of the fixed random matrices, as a network of one layer."""
     rows, columns, zeros, bits, is_signed = MATRICES[index]
     nonzero = (100 - zeros) / 200
@@ -67,11 +79,10 @@ def matrix(index: int) -> tuple[str, Graph]:
     source = Node("x", Op.INPUT, None, rows, FixedType(is_signed, bits, 0))
     kind = FixedType(True, bits + rows.bit_length() + 1, 0)
     tensors = {"trits": trits.astype(np.int64), "bias": np.zeros(columns, np.int64)}
-    name = f"{rows}x{columns}, {zeros} % zero, {bits} bits{' signed' if is_signed else ''}"
-    return name, Graph((source, Node("dense", Op.DENSE, "x", columns, kind, tensors)))
+    return Graph((source, Node("dense", Op.DENSE, "x", columns, kind, tensors)))
 
 
-def trained(data: str, hidden: tuple[int, ...], epochs: int) -> tuple[str, Graph]:
+def trained(data: str, epochs: int) -> Graph:
     """A network of ternary weights and activations trained on ``data``, the name of a set or an .npz file."""
     from hw.hls4ml_flow import parse
     from hw.lower import lower
@@ -86,16 +97,14 @@ def trained(data: str, hidden: tuple[int, ...], epochs: int) -> tuple[str, Graph
         dataset.features,
         len(dataset.class_names),
         4 if data == "digits" else 1,
-        tuple(DenseLayer(units, "ternary") for units in hidden),
+        tuple(DenseLayer(units, "ternary") for units in HIDDEN),
         True,
         Hardware("parallel"),
     )
     input_format = fit(parts.x_train, "minmax", network.input_bits, dataset.image_shape)
     model = train(network, parts, input_format, epochs=epochs, batch_size=32, seed=0)
     model = canonicalize(model, network, input_format)
-    graph = lower(parse(model, PART.name, CLOCK_MHZ))
-    name = "digits" if data == "digits" else "MNIST"
-    return f"{name}, {'-'.join(map(str, network.widths))}, ternary", graph
+    return lower(parse(model, PART.name, CLOCK_MHZ))
 
 
 def registered(made: Chain) -> str:
@@ -207,16 +216,16 @@ def compare(name: str, graph: Graph) -> dict[str, Any]:
 
 def cases(only: str) -> list[tuple[str, Graph]]:
     """Matrices and trained networks whose name contains ``only``; a missing data set is said."""
-    found = [matrix(index) for index in range(len(MATRICES))]
-    found = [case for case in found if only in case[0]]
-    if only in "digits":
-        found.append(trained("digits", (64, 32), 20))
-    if only in "MNIST":
-        if MNIST.exists():
-            found.append(trained(str(MNIST), (64, 32), 2))
-        else:
-            say(f"MNIST left out: there is no {MNIST}")
-    return found
+    every: dict[str, Callable[[], Graph]] = {name(index): partial(matrix, index) for index in range(len(MATRICES))}
+    every["digits, 64-64-32-10, ternary"] = partial(trained, "digits", 20)
+    every["MNIST, 784-64-32-10, ternary"] = partial(trained, str(MNIST), 2)
+    chosen = {text: make for text, make in every.items() if only in text}
+    if not chosen:
+        raise InputError(f"no case has {only!r} in its name; there are {'; '.join(every)}")
+    if not MNIST.exists() and any(text.startswith("MNIST") for text in chosen):
+        say(f"MNIST left out: there is no {MNIST}")
+        chosen = {text: make for text, make in chosen.items() if not text.startswith("MNIST")}
+    return [(text, make()) for text, make in chosen.items()]
 
 
 def rtl(only: str = "") -> dict[str, Any]:

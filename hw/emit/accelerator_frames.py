@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hw.design import Design
-from hw.emit.modules import earns_block_ram
+from hw.emit.modules import queue_earns_block_ram
 from hw.host_format import HostFormat
 
 
@@ -32,7 +32,7 @@ def images_in(design: Design, layout: HostFormat) -> str:
         **{"WORD_W": layout.word_bits, "PIXEL_W": bits},
         **{"PIXELS": design.input_beats, "PER_WORD": words},
     }
-    if earns_block_ram(words * bits, 2 << (design.input_beats // words - 1).bit_length()):
+    if queue_earns_block_ram(words * bits, 2 << (design.input_beats // words - 1).bit_length()):
         parameters["BLOCK_RAM"] = "1'b1"
     ports = {
         **{"frame_valid": "frame_valid", "frame_ready": "lasts_ready", "frame_last": "in_last"},

@@ -70,12 +70,13 @@ class FoldedDesign:
 
 
 def fold(n_in: int, n_out: int, interval_target: int) -> Folding:
-    """Return the cheapest folding that needs ``interval_target`` steps per vector or fewer.
+    """Return a cheap folding that needs ``interval_target`` steps per vector or fewer, by a rule of thumb.
 
     The interval is the steps, for foldings of a few steps up to half the latency (see ``emit_folded``).
 
-    The cost rule, in LUTs for ternary inputs: 5 per multiplier (its trit, product, share of the adder tree), 25 per
-    channel computed at once (accumulator, activation), 1/2 per input where inputs are taken in slices.
+    :mod:`hw.folded_cost` knows a stage better; this knows no more than its size. The rule, in LUTs for ternary inputs:
+    5 per multiplier (its trit, product, share of the adder tree), 25 per channel computed at once (accumulator,
+    activation), 1/2 per input where inputs are taken in slices.
     """
     if min(n_in, n_out, interval_target) < 1:
         raise ModelError(f"cannot fold {n_in} x {n_out} to {interval_target} cycles: all three must be at least 1")

@@ -12,13 +12,11 @@ from dataclasses import dataclass, field
 
 from hw import cycles
 from hw.cycles import Module, Stream
-from hw.emit.rom import vector
+from hw.emit.rom import LUTS_PER_BLOCK, vector
 from hw.parts import Window
 
 _DISTRIBUTED_DEPTH = 64
 """Words that one LUT of distributed RAM holds."""
-_LUTS_PER_BLOCK = 380
-"""As in :mod:`hw.emit.rom`: LUTs that weigh as much of the device as one block RAM."""
 
 
 @dataclass(frozen=True)
@@ -130,18 +128,18 @@ def slid(board: Board, source: Link, window: Window, name: str) -> Link:
     if window.fill:
         one = window.fill & ((1 << source.bits) - 1)
         parameters["PAD"] = f"{{{source.lanes}{{{source.bits}'d{one}}}}}"
-    if earns_block_ram(stored, words):
+    if queue_earns_block_ram(stored, words):
         parameters["BLOCK_RAM"] = "1'b1"
     board.instance("cdg_window", f"{name}_slide", parameters, _ports(source, sink))
     board.modules.append(cycles.window(source.stream, sink.stream, moves))
     return sink
 
 
-def earns_block_ram(width: int, words: int) -> bool:
-    """Whether a memory of ``words`` takes a smaller share of a device in block RAM than in LUTs."""
+def queue_earns_block_ram(width: int, words: int) -> bool:
+    """Whether ``words`` that wait in a memory take a smaller share of a device in block RAM than in LUT RAM."""
     luts = math.ceil(width * math.ceil(words / _DISTRIBUTED_DEPTH) * 4 / 3)
     blocks = math.ceil(width / 72) * math.ceil(words / 512)
-    return words > 1 and luts > _LUTS_PER_BLOCK * blocks
+    return words > 1 and luts > LUTS_PER_BLOCK * blocks
 
 
 def largest(board: Board, source: Link, count: int, *, is_signed: bool, name: str) -> Link:

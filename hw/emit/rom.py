@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 _PAIRED_DEPTH = 32
 """Words of which one LUT6_2 holds two bits each."""
-_LUTS_PER_BLOCK = 380
+LUTS_PER_BLOCK = 380
 """53,200 LUTs / 140 block RAMs on xc7z020: where one block RAM weighs as much of the device as its LUTs."""
 
 
@@ -93,7 +93,7 @@ def blocks(width: int, depth: int) -> float:
 
 def earns_block_ram(width: int, depth: int) -> bool:
     """Whether block RAM takes a smaller share of a device than the LUTs that a table would take."""
-    return luts(width, depth) > _LUTS_PER_BLOCK * blocks(width, depth)
+    return luts(width, depth) > LUTS_PER_BLOCK * blocks(width, depth)
 
 
 def emit_rom(rom: Rom) -> str:
