@@ -56,6 +56,9 @@ module cdg_mvu #(
   if (SIMD < 1 || SIMD > N_IN || PE < 1 || PE > N_OUT) begin : gen_check_folding
     $error("cdg_mvu: SIMD must be 1 to N_IN and PE 1 to N_OUT");
   end
+  if (IN_W < 1 || ACC_W < 1) begin : gen_check_widths
+    $error("cdg_mvu: IN_W and ACC_W must be at least 1");
+  end
   if (ADDRESSES < 1) begin : gen_check_addresses
     $error("cdg_mvu: ADDRESSES must be at least 1");
   end
