@@ -23,11 +23,12 @@ KINDS = {
     (4, "da4ml"): ("#6a4c93", "4 bits, da4ml"),
 }
 LUTS = [500, 1000, 2000, 5000, 10000, 20000]
+LOW, HIGH = 450, 26000
 
 
 def x_of(luts: float) -> float:
     """Pixels from the left, logarithmic."""
-    low, high = math.log(LUTS[0]), math.log(LUTS[-1])
+    low, high = math.log(LOW), math.log(HIGH)
     return LEFT + (WIDTH - LEFT - RIGHT) * (math.log(luts) - low) / (high - low)
 
 
