@@ -102,6 +102,8 @@ def design(
     ``foldings``: those of the parts (:func:`hw.parts.parts`), by index, instead of what ``hardware`` says of all; the
     others then are parallel. Raises ModelError where the graph cannot be built.
     """
+    if foldings is not None and not foldings and not streams(graph):  # layers that hand over take more than a chain
+        hardware, foldings = Hardware("parallel"), None
     if foldings is not None or streams(graph) or (graph.gives_class and hardware.mode == "folded"):
         return _streaming(graph, hardware, delays, period_ns, foldings)
     chain = stages(graph.logits())
