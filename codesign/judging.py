@@ -13,6 +13,9 @@ from nas.algorithm import Told, failed
 from nas.indicators import Point
 from nas.objectives import OBJECTIVES, Constraint, values, violations
 
+_BEHIND = 1e-3
+"""Of how far a dropped candidate stayed behind: to miss a budget by more than 0.1 % is worse than to be dropped."""
+
 
 @dataclass(frozen=True)
 class Judge:
@@ -59,8 +62,10 @@ class Judge:
         if record.status == "failed" or record.measurement is None:
             return failed(len(self.constraints))
         if record.status == "dropped":
-            behind = record.measurement.figures[SHORT_ERROR].details["behind"]
-            return Told(None, (behind, *(0.0 for _ in self.constraints[1:])))
+            behind = _BEHIND * record.measurement.figures[SHORT_ERROR].details["behind"]
+            seem = violations(self.constraints, record.measurement, self.clock_mhz, partial=True)
+            first, *others = (max(seem.get(limit.key, 0.0), 0.0) for limit in self.constraints)
+            return Told(None, (first + behind, *others))
         known = violations(self.constraints, record.measurement, self.clock_mhz, partial=record.status == "infeasible")
         told = Told(self.point(record), tuple(known.get(limit.key, 0.0) for limit in self.constraints))
         if record.status == "infeasible" and max(told.violations) <= 0:

@@ -160,7 +160,8 @@ class _Loop:
             else:
                 entrants.append(architecture)
         keep = partial(self._keep, generation, places)
-        passed, rungs = self.rungs.climb(entrants, self.predictor.known if self.predictor else self.bound, keep)
+        known = self.predictor.known if self.predictor else self.bound
+        passed, rungs = self.rungs.climb(entrants, known, self._before(generation), keep)
         self._measure([architecture for architecture in passed if architecture.digest() not in self.archive], keep)
         return rungs
 
@@ -168,8 +169,12 @@ class _Loop:
         """The surrogate for a generation; None where the study wants none, or all was decided before."""
         if not self.study.rungs.surrogate or generation < self.closed:
             return None
+        return Predictor(self.bound, self._before(generation))
+
+    def _before(self, generation: int) -> list[Record]:
+        """The records of earlier generations, in their order."""
         before = [record for record in self.archive.values() if record.generation < generation]
-        return Predictor(self.bound, sorted(before, key=lambda record: (record.generation, record.index)))
+        return sorted(before, key=lambda record: (record.generation, record.index))
 
     def _measure(self, candidates: Sequence[Architecture], keep: Callable[[Record], None]) -> None:
         """Train, build and measure candidates."""

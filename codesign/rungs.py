@@ -1,7 +1,8 @@
 """Rungs: short trainings that decide which candidates of a generation are trained in full and become hardware.
 
 Successive halving (Jamieson and Talwalkar, AISTATS 2016) within each generation: all candidates train for a few
-epochs, the best share of them goes on, to longer trainings and at last to the full one. A generation waits for all of
+epochs, the best share of them goes on, to longer trainings and at last to the full one and to hardware. The last rung
+may be the full training, where hardware takes longer than that. A generation waits for all of
 a rung, so who goes on depends on the study alone. A candidate that goes on is trained from the start again: that costs
 the few epochs of the last rung, and its weights are those that it would have without rungs.
 """
@@ -57,19 +58,25 @@ class Rungs:
         return (digest, 1) in self._trials
 
     def climb(
-        self, entrants: Sequence[Architecture], known: Known, keep: Callable[[Record], None]
+        self,
+        entrants: Sequence[Architecture],
+        known: Known,
+        before: Sequence[Record],
+        keep: Callable[[Record], None],
     ) -> tuple[Sequence[Architecture], list[dict[str, Any]]]:
         """Who of ``entrants`` goes on, in their order, and what each rung came to.
 
-        ``keep`` stores the records of the others, which were dropped, failed or cannot fit, and adds them to the
-        archive.
+        After a full training those come first that nothing measured in earlier generations (``before``) dominates; the
+        errors of shorter trainings cannot be compared with it. ``keep`` stores the records of the others, which were
+        dropped, failed or cannot fit, and adds them to the archive.
         """
         rungs = []
         for rung, epochs in enumerate(self._study.rungs.epochs, 1):
             self._train(entrants, rung, epochs, keep)
             ended = [one for one in entrants if (one.digest(), rung) in self._trials]
-            order = self._order(ended, rung, {one: known(one) for one in ended})
-            count = math.ceil(self._study.rungs.share * len(order))
+            rivals = before if epochs == self._study.search.epochs else ()
+            order = self._order(ended, rung, {one: known(one) for one in ended}, rivals)
+            count = math.ceil(round(self._study.rungs.share * len(order), 9))  # 0.28 of 25 are 7
             for place, one in enumerate(order[count:], count + 1):
                 if one.digest() not in self._archive:
                     keep(self._dropped(one, rung, place, len(order), order[:count], known(one)))
@@ -99,22 +106,31 @@ class Rungs:
         self._jobs.run(jobs, on_outcome, self._meanwhile)
 
     def _order(
-        self, ended: Sequence[Architecture], rung: int, known: Mapping[Architecture, Measurement]
+        self,
+        ended: Sequence[Architecture],
+        rung: int,
+        known: Mapping[Architecture, Measurement],
+        rivals: Sequence[Record],
     ) -> list[Architecture]:
-        """Best first; those that seem to miss a budget come last."""
+        """Best first, among ``rivals`` that are measured; those that seem to miss a budget come last."""
+        measured = [record.measurement for record in rivals if record.status == "ok" and record.measurement is not None]
+        figures = {one: known[one].merged([counted(one)]) for one in ended}
         order = []
         for over in (False, True):
             some = [one for one in ended if self._judge.over(known[one]) is over]
-            order += [some[place] for place in ranked([self._point(one, rung, known[one]) for one in some])]
+            if some:
+                costs = self._costs(figures[some[0]])
+                points = [(self._trials[one.digest(), rung].error.value, *costs(figures[one])) for one in some]
+                points += [(measurement.value("val_error"), *costs(measurement)) for measurement in measured]
+                order += [some[place] for place in ranked(points) if place < len(some)]
         return order
 
-    def _point(self, one: Architecture, rung: int, known: Measurement) -> Point:
-        """The study's objectives as far as they are known: the error of the short training, others by structure."""
-        figures = known.merged([counted(one)])
-        others = [OBJECTIVES[name] for name in self._study.search.objectives if name not in ERRORS]
+    def _costs(self, known: Measurement) -> Callable[[Measurement], Point]:
+        """The study's objectives beside errors, as far as they are among what is ``known``."""
         clock = self._study.target.clock_mhz
-        costs = [quantity.value(figures, clock) for quantity in others if quantity.figure in figures.figures]
-        return (self._trials[one.digest(), rung].error.value, *costs)
+        chosen = [OBJECTIVES[name] for name in self._study.search.objectives if name not in ERRORS]
+        chosen = [quantity for quantity in chosen if quantity.figure in known.figures]
+        return lambda figures: tuple(quantity.value(figures, clock) for quantity in chosen)
 
     def _dropped(
         self,

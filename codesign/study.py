@@ -51,10 +51,10 @@ class Study(BaseModel):
     @model_validator(mode="after")
     def _sections_agree(self) -> Self:
         longest, whole = max(self.rungs.epochs, default=0), self.search.epochs
-        if longest >= whole:
+        if longest > whole:
             raise ValueError(
-                f"rungs.epochs = {toml_value(self.rungs.epochs)} must stay below search.epochs = {whole}: a rung is a "
-                "shorter training"
+                f"rungs.epochs = {toml_value(self.rungs.epochs)} must not exceed search.epochs = {whole}: no rung "
+                "trains longer than in full"
             )
         if self.rungs.epochs and not set(self.search.objectives) & set(ERRORS):
             raise ValueError(

@@ -25,7 +25,8 @@ class Evaluator(bench_measured.Evaluator):
         super().__init__(study, run_folder)
         trained = read_run(beside(run_folder, TRAINED))
         self._kept = ArtifactStore(trained.folder)
-        self._networks = {record.architecture.network_digest(): record.artefacts for record in trained.stored}
+        kept = (record for record in trained.stored if record.artefacts)  # not those that were left out or lost
+        self._networks = {record.architecture.network_digest(): record.artefacts for record in kept}
 
     def _train(self, architecture: Architecture, *, until: int | None = None, again: int = 0) -> tuple[Any, Any]:
         """The network as it was trained; hardware knobs change nothing of it."""

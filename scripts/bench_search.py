@@ -48,7 +48,7 @@ GENERATIONS = 1000
 Sections = Mapping[str, Mapping[str, Any]]
 """Where a study differs from that of the others."""
 RANDOM: Sections = {"search": {"algorithm": "random"}}
-SURROGATE: Sections = {"rungs": {"epochs": (5,), "surrogate": True}}
+SURROGATE: Sections = {"rungs": {"epochs": (20,), "share": 0.2, "surrogate": True}}
 DONE = "bench.json"
 """In the folder of a contender's run once its time was over."""
 

@@ -67,9 +67,15 @@ class Evaluator(bench_measured.Evaluator):
         clock = Figure(self.target.clock_mhz, "MHz", Provenance.ESTIMATED, "supposed", "1")
         unknown = {name: Figure(0.0, "", Provenance.ESTIMATED, "supposed", "1") for name in ("ff", "bram", "dsp")}
         found = {"fmax": clock, **unknown, **self._predictor.known(architecture).figures}
-        # the prediction itself, where the search in the loop takes the better end of its uncertainty
+        # the prediction itself, where the search in the loop takes the better end of its uncertainty; as there, never
+        # what structure rules out
+        bound = lower_bound(architecture)
+        least = {name: bound.value(name) if name in bound.figures else 0.0 for name in found}
         supposed = Measurement(
-            {name: replace(one, value=one.details.get("predicted", one.value)) for name, one in found.items()}
+            {
+                name: replace(one, value=max(one.details.get("predicted", one.value), least[name]))
+                for name, one in found.items()
+            }
         )
         return supposed.merged([derived(architecture, supposed, self.target)])
 

@@ -88,6 +88,41 @@ def test_the_smallest_error_of_a_rung_goes_on(folder):
         assert not gone >= {digest for digest in members if errors[digest] == least}
 
 
+def test_after_a_full_training_those_go_on_that_nothing_measured_dominates(folder):
+    """Of what is known before hardware: the error, and the lower bound of LUTs and cycles."""
+    from analytic_evaluation import lower_bound
+
+    from codesign.derived import counted
+    from nas.objectives import OBJECTIVES
+
+    run = run_search(folder, parse_study(TEXT.replace("epochs = [2, 5]", "epochs = [20]"), "x"))
+    errors = {trial.digest: trial.error.value for trial in run.trials}
+    seen = set()
+    for generation in (1, 2):
+        members = [record for record in run.records if record.generation == generation and record.digest in errors]
+        points = {}
+        for record in members:
+            known = lower_bound(record.architecture).merged([counted(record.architecture)])
+            costs = [OBJECTIVES[name] for name in ("latency", "lut") if OBJECTIVES[name].figure in known.figures]
+            points[record.digest] = (errors[record.digest], *(cost.value(known, 100.0) for cost in costs))
+        before = [
+            record.measurement for record in run.records if record.generation < generation and record.status == "ok"
+        ]
+        others = {(one.value("val_error"), *(cost.value(one, 100.0) for cost in costs)) for one in before}
+        free = {
+            digest: not any(
+                other != own and all(a <= b for a, b in zip(other, own, strict=True))
+                for other in others | set(points.values())
+            )
+            for digest, own in points.items()
+        }
+        passed = {record.digest for record in members if record.status != "dropped"}
+        if any(free[one] for one in free.keys() - passed):  # then nobody went on who is dominated
+            assert all(free[one] for one in passed)
+        seen |= {(free[one], one in passed) for one in free}
+    assert {(True, True), (False, False)} <= seen
+
+
 def test_the_algorithm_prefers_who_came_further(folder):
     from codesign.judging import Judge
 
@@ -96,8 +131,21 @@ def test_the_algorithm_prefers_who_came_further(folder):
     told = [(record, judge.told(record)) for record in run.records]
     excess = {rung: [t.excess for r, t in told if r.reason.startswith(f"dropped at rung {rung}")] for rung in (1, 2)}
     assert all(t.excess == 0 for r, t in told if r.status == "ok")
-    assert 0 < max(excess[2]) <= 1 < min(excess[1]) <= max(excess[1]) <= 2
+    assert 0 < max(excess[2]) <= 1e-3 < min(excess[1]) <= max(excess[1]) <= 2e-3
     assert all(t.objectives is None for r, t in told if r.status == "dropped")
+
+
+def test_who_was_dropped_is_preferred_to_who_misses_a_budget(folder):
+    from codesign.judging import Judge
+
+    run = run_search(folder, parse_study(TEXT.replace('lut = "100%"', "lut = 300"), "x"))
+    judge = Judge(SMALL.search.objectives, run.constraints, 100.0)
+    told = [(record.status, judge.over(record.measurement), judge.told(record)) for record in run.records]
+    within = [one.excess for status, over, one in told if status == "dropped" and not over]
+    missing = [one.excess for status, over, one in told if status == "infeasible" or over]
+    assert within
+    assert missing
+    assert max(within) < min(missing)
 
 
 def test_who_goes_on_is_measured_as_without_rungs(folder):

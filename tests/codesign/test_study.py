@@ -93,8 +93,8 @@ BAD = {
     "[rungs]\nepochs = [4, 2]": "rungs.epochs = [4, 2] must ascend: each rung trains longer than the last",
     "[rungs]\nepochs = [2, 2]": "rungs.epochs = [2, 2] names the same value twice",
     "[rungs]\nepochs = [0]": "rungs.epochs = [0] is not a list of whole numbers from 1 to 1000, in ascending order",
-    "[rungs]\nepochs = [2, 20]": "rungs.epochs = [2, 20] must stay below search.epochs = 20: a rung is a shorter "
-    "training",
+    "[rungs]\nepochs = [2, 21]": "rungs.epochs = [2, 21] must not exceed search.epochs = 20: no rung trains longer "
+    "than in full",
     "[rungs]\nsurrogate = true": "rungs.surrogate = true ranks nobody without epochs; give them, such as epochs = [2]",
     "[rungs]\nshare = 0.3": "rungs.share = 0.3 drops nobody without epochs; give them, such as epochs = [2]",
     "[rungs]\nepochs = [2]\nshare = 1.0": "rungs.share = 1.0 is not a number from 0.05 to 0.95",
