@@ -74,6 +74,14 @@ def test_what_only_meets_its_clock_is_a_bound_and_no_error():
     assert other.better.words() == "routed by Vivado, with the accelerator around it"
 
 
+def test_a_bound_of_the_cheaper_one_is_no_error_either():
+    records = [searched(8), searched(9)]
+    seen = [(one.digest, vivado(200.0, P.SYNTHESIZED, lower_bound=place == 0)) for place, one in enumerate(records)]
+    seen += [(one.digest, vivado(250.0)) for one in records]
+    (found,) = distances(records, [], seen)
+    assert (found.designs, found.bounds, found.median) == (1, 1, pytest.approx(0.2))
+
+
 def test_every_pair_the_better_one_second_and_the_last_reading_of_each():
     one = searched(8, lut=figure(90.0, P.SYNTHESIZED, "yosys"))
     said = [
