@@ -150,6 +150,25 @@ def test_the_day_of_a_figure_is_kept_and_makes_it_no_other():
     assert Figure.from_json(old) == figure(1.0, P.ROUTED, "Vivado")
 
 
+@pytest.mark.parametrize(
+    ("slacks", "bound"),
+    [
+        ({"wns_ns": 1.0, "whs_ns": -0.1}, True),  # hold is missed: nothing is known of a faster clock
+        ({"wns_ns": 0.0, "whs_ns": 0.1}, True),
+        ({"wns_ns": -0.001, "whs_ns": 0.1}, False),
+        ({"wns_ns": None, "whs_ns": None}, None),
+    ],
+)
+def test_an_overlay_that_meets_setup_says_a_bound_of_its_clock(slacks, bound):
+    metrics = {
+        "vivado": "2024.1", "clock_mhz": 100.0, "timing_met": False, "cells": {}, "accelerator": None,
+        "timing": {"wpws_ns": 3.0, **slacks},
+        "power": {"total_w": 0.2, "dynamic_w": 0.1, "static_w": 0.1, "confidence": "Low"},
+    }  # fmt: skip
+    fmax = figures(metrics).figures.get("fmax")
+    assert (fmax and fmax.bound) is bound
+
+
 def test_figures_of_a_vivado_that_nobody_tried_are_marked():
     metrics = {
         "vivado": "2031.1", "clock_mhz": 100.0, "timing_met": True, "cells": {"lut": 5}, "accelerator": None,
