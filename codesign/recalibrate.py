@@ -24,9 +24,11 @@ from hw.design import TOP
 from hw.measure.calibrate import FEWEST, FITTED, Calibration, calibrate, sample, section, write
 from hw.measure.delays import grade_factor
 from hw.measure.net_forms import SHIPPED, Sample
+from hw.measure.nextpnr import GRADE
+from hw.measure.optional_tools import NEXTPNR, VIVADO
 from hw.measure.yosys import ARTEFACT
 
-TOOLS = ("Vivado", "nextpnr-xilinx")
+TOOLS = (VIVADO.name, NEXTPNR.name)
 """The better one first."""
 
 
@@ -68,6 +70,8 @@ def _samples(run: Run, tool: str) -> Iterator[Sample]:
 
 
 def _routed(run: Run, tool: str) -> dict[str, Figure]:
+    if tool == NEXTPNR.name and run.task.target.part.speed_grade != GRADE:
+        return {}  # what it says is of another grade than the part's
     measured = [(digest, reading.figures.figures) for digest, reading in run.readings]
     found = [(digest, figures["fmax"]) for digest, figures in measured if "fmax" in figures]
     return {digest: fmax for digest, fmax in found if fmax.provenance is Provenance.ROUTED and fmax.tool == tool}

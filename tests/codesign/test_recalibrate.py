@@ -117,13 +117,20 @@ def test_the_netlist_is_that_of_the_training_that_was_measured(tmp_path):
 
 
 def test_the_better_tool_where_it_has_enough_and_never_both(tmp_path):
-    run, true = made(tmp_path)
+    run, true = made(tmp_path, dataclasses.replace(ULTRASCALE, speed_grade="-1"))
     keep(run, [(digest, routed(0.5 * mhz, "nextpnr-xilinx")) for digest, mhz in true.items()])
     keep(run, [(digest, routed(mhz)) for digest, mhz in list(true.items())[:3]])
     found = recalibrate.refit([read_run(run)])
     assert (found.tool, found.calibration.designs) == ("nextpnr-xilinx", 6)
     keep(run, [(digest, routed(mhz)) for digest, mhz in list(true.items())[3:]])
     assert recalibrate.refit([read_run(run)]).tool == "Vivado"
+
+
+def test_nextpnr_says_nothing_of_another_speed_grade_than_its_own(tmp_path):
+    run, true = made(tmp_path)
+    keep(run, [(digest, routed(mhz, "nextpnr-xilinx")) for digest, mhz in true.items()])
+    with pytest.raises(DataError, match="nextpnr-xilinx 0, of which 0 only meet their clock"):
+        recalibrate.refit([read_run(run)])
 
 
 def test_bounds_and_figures_that_are_not_routed_are_not_enough(tmp_path):
