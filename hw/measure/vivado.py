@@ -128,7 +128,7 @@ def read(folder: Path, design: Design, target: Target, provenance: Provenance) -
     require_whole(folder / REPORTS[0], cells, target)
     return Measurement(
         {
-            **cell_figures(cells, provenance),
+            **cell_figures(cells, provenance, "out of context"),
             **_timing(folder / REPORTS[1], timing, target, provenance),
             "power": power_figure(power, provenance),
         }
@@ -151,10 +151,10 @@ def require_whole(path: Path, cells: Utilization, target: Target) -> None:
         raise ReportError(f"{path}:1: the report has no row 'URAM', but {target.part.name} has some")
 
 
-def cell_figures(cells: Utilization, provenance: Provenance) -> dict[str, Figure]:
-    """``lut, ff, bram, dsp``, and ``uram`` where the device has some."""
+def cell_figures(cells: Utilization, provenance: Provenance, context: str) -> dict[str, Figure]:
+    """``lut, ff, bram, dsp``, and ``uram`` where the device has some; ``context``: what was around the design."""
     version = cells.header.version
-    marks = {"context": "out of context", **VIVADO.marks(version)}
+    marks = {"context": context, "state": cells.header.state, **VIVADO.marks(version)}
     logic: Mapping[str, Any] = {"logic": cells.lut_logic, "memory": cells.lut_memory}
     counts = {"lut": ("LUT", cells.lut), "ff": ("FF", cells.ff), "bram": ("BRAM36", cells.bram)}
     counts["dsp"] = ("DSP", cells.dsp)
