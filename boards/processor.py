@@ -18,7 +18,7 @@ LIMIT = 900.0
 """Seconds that make may take, after which it ends there even if nobody is connected any more."""
 _LATE = "124"  # what timeout ends with
 _MAKE = f"""{SAY}
-for tool in tar timeout make gcc; do
+for tool in mktemp tar timeout make gcc; do
   command -v $tool > /dev/null || {{ say lacks $tool; exit 0; }}
 done
 umask 077
@@ -49,7 +49,7 @@ def make(host: str, folder: Path) -> str:
     if "lacks" in marks:
         raise ToolError(
             f"cannot time the C model on {host}: {marks['lacks']} is not there; install it (Debian, Ubuntu: "
-            "apt install gcc make)"
+            "apt install gcc make coreutils tar)"
         )
     if "ended" not in marks:
         raise ToolError(

@@ -61,7 +61,7 @@ class Instrument:
 class Distance:
     """Of designs that both measured: the absolute error of ``cheaper`` relative to ``better``, and how it orders them.
 
-    ``bounds``: further designs of which the better instrument only says a bound, such as an Fmax that meets the clock.
+    ``bounds``: further designs of which either instrument only says a bound, such as an Fmax that meets the clock.
     ``tau`` (Kendall's, b) is None of fewer than two designs, and where one of the two says the same of all.
     """
 
@@ -148,7 +148,7 @@ def _distance(quantity: str, pairs: Sequence[tuple[_Said, _Said]]) -> Distance:
     exact = [
         (cheaper.figure.value, better.figure.value)
         for cheaper, better in pairs
-        if not better.figure.bound and better.figure.value > 0  # of nothing, no error is relative
+        if not (cheaper.figure.bound or better.figure.bound) and better.figure.value > 0  # of 0, no error is relative
     ]
     errors = [abs(cheaper / better - 1.0) for cheaper, better in exact]
     return Distance(
@@ -156,7 +156,7 @@ def _distance(quantity: str, pairs: Sequence[tuple[_Said, _Said]]) -> Distance:
         _with_versions([cheaper for cheaper, _ in pairs]),
         _with_versions([better for _, better in pairs]),
         len(exact),
-        sum(better.figure.bound for _, better in pairs),
+        sum(cheaper.figure.bound or better.figure.bound for cheaper, better in pairs),
         median(errors) if errors else None,
         _p90(errors) if errors else None,
         _tau(exact),

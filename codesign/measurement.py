@@ -54,7 +54,10 @@ class Figure:
 
     @property
     def bound(self) -> bool:
-        """Whether the design may reach more: it met its clock, and the tool was asked for no faster one."""
+        """Whether the design may reach more: it met its clock, and the tool was asked for no faster one.
+
+        ``met`` is what figures of overlays said at first, in stores that are kept.
+        """
         return bool(self.details.get("met") or self.details.get("lower_bound"))
 
     @property

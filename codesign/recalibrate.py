@@ -1,9 +1,10 @@
 """Fits the timing model to what searches had routed: ``python -m codesign.recalibrate RUN [RUN ...]``.
 
-Takes every candidate of which a run's store has a routed Fmax (a board's build, or ``measure RUN:ID --via``) and that
-still has its netlist, fits the net delays of the family by :mod:`hw.measure.calibrate` with the form that is shipped,
-and writes them into ``hw/measure/fitted.toml``: from then on the family's Fmax, at that speed grade, has the error that
-was found. Vivado's figures are taken where there are enough of them, else nextpnr's; they are never mixed.
+Takes every candidate of which a run's store has a routed Fmax of the network alone (``measure RUN:ID --via``, not a
+board's build, whose worst path may be the overlay's) and that still has its netlist, fits the net delays of the family
+by :mod:`hw.measure.calibrate` with the form that is shipped, and writes them into ``hw/measure/fitted.toml``: from then
+on the family's Fmax, at that speed grade, has the error that was found. Vivado's figures are taken where there are
+enough of them, else nextpnr's; they are never mixed.
 """
 
 from __future__ import annotations
@@ -23,9 +24,11 @@ from hw.design import TOP
 from hw.measure.calibrate import FEWEST, FITTED, Calibration, calibrate, sample, section, write
 from hw.measure.delays import grade_factor
 from hw.measure.net_forms import SHIPPED, Sample
+from hw.measure.nextpnr import GRADE
+from hw.measure.optional_tools import NEXTPNR, VIVADO
 from hw.measure.yosys import ARTEFACT
 
-TOOLS = ("Vivado", "nextpnr-xilinx")
+TOOLS = (VIVADO.name, NEXTPNR.name)
 """The better one first."""
 
 
@@ -67,9 +70,10 @@ def _samples(run: Run, tool: str) -> Iterator[Sample]:
 
 
 def _routed(run: Run, tool: str) -> dict[str, Figure]:
-    measured = [(result.digest, result.measurement) for result in run.boards if result.measurement is not None]
-    measured += [(digest, reading.figures) for digest, reading in run.readings]
-    found = [(digest, figures.figures["fmax"]) for digest, figures in measured if "fmax" in figures.figures]
+    if tool == NEXTPNR.name and run.task.target.part.speed_grade != GRADE:
+        return {}  # what it says is of another grade than the part's
+    measured = [(digest, reading.figures.figures) for digest, reading in run.readings]
+    found = [(digest, figures["fmax"]) for digest, figures in measured if "fmax" in figures]
     return {digest: fmax for digest, fmax in found if fmax.provenance is Provenance.ROUTED and fmax.tool == tool}
 
 

@@ -11,6 +11,7 @@ from boards.vivado import METRICS, SCRIPT
 from codesign.errors import TimingError, ToolRunError
 from codesign.measurement import Figure, Measurement, Provenance
 from hw.measure.optional_tools import VIVADO
+from hw.measure.vivado import fmax_figure
 from hw.measure.vivado_run import LOG, Phase, run_script
 
 BUILD_SECONDS = 4 * 3600.0
@@ -84,10 +85,12 @@ def figures(metrics: Mapping[str, Any]) -> Measurement:
             if cells.get(name) is not None:
                 found[prefix + name] = routed(cells[name], unit)
     for name, key in (("setup_slack", "wns_ns"), ("hold_slack", "whs_ns"), ("pulse_width_slack", "wpws_ns")):
-        found[name] = routed(metrics["timing"][key], "ns")
-    asked, slack = float(metrics["clock_mhz"]), float(metrics["timing"]["wns_ns"])
-    timing = {"asked_mhz": asked, "met": metrics["timing_met"], **marks}  # where it is met, nobody asked for more
-    found["fmax"] = Figure(1000.0 / (1000.0 / asked - slack), "MHz", Provenance.ROUTED, "Vivado", version, timing)
+        if metrics["timing"][key] is not None:  # as it is of a design without paths of that kind
+            found[name] = routed(metrics["timing"][key], "ns")
+    if "setup_slack" in found:
+        asked = float(metrics["clock_mhz"])
+        timing = {"asked_mhz": asked, **marks}
+        found["fmax"] = fmax_figure(1000.0 / asked, found["setup_slack"].value, Provenance.ROUTED, version, timing)
     power = metrics["power"]
     details = {
         **{key: power[key] for key in ("dynamic_w", "static_w", "confidence")},

@@ -11,9 +11,10 @@ import contextlib
 import functools
 import io
 import json
+import math
 import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -223,7 +224,7 @@ def _convert(
         from hls4ml.backends import get_backend
         from hls4ml.converters.keras_v2_to_hls import KerasModelReader, keras_v2_to_hls, parse_keras_model
 
-        layers, *_ = parse_keras_model(json.loads(model.to_json()), KerasModelReader(model))
+        layers, _, _, shapes = parse_keras_model(json.loads(model.to_json()), KerasModelReader(model))
         config = get_backend(backend).create_initial_config(part=part, clock_period=1000.0 / clock_mhz)
         config.update(
             {
@@ -231,14 +232,19 @@ def _convert(
                 "ProjectName": "network",
                 "Backend": backend,
                 "KerasModel": model,
-                "HLSConfig": _precisions(layers, hardware or Hardware("parallel"), input_type),
+                "HLSConfig": _precisions(layers, shapes, hardware or Hardware("parallel"), input_type),
             }
         )
         return keras_v2_to_hls(config)
 
 
-def _precisions(layers: list[dict[str, Any]], hardware: Hardware, input_type: FixedType | None) -> dict[str, Any]:
-    """Per-layer types: stated where QKeras states them, inferred by hls4ml elsewhere."""
+def _precisions(
+    layers: list[dict[str, Any]],
+    shapes: Mapping[str, list[int | None]],
+    hardware: Hardware,
+    input_type: FixedType | None,
+) -> dict[str, Any]:
+    """Per-layer types: stated where QKeras states them, inferred by hls4ml elsewhere. ``shapes`` (n, ...): outputs'."""
     by_name: dict[str, Any] = {}
     for layer in layers:
         types = dict.fromkeys(("result", "weight", "bias", "scale", "accum"), "auto")
@@ -250,7 +256,7 @@ def _precisions(layers: list[dict[str, Any]], hardware: Hardware, input_type: Fi
                 raise ModelError(f"layer {layer['name']!r}: {error}") from None
         elif layer["class_name"] == "BatchNormalization":
             types["scale"], types["bias"] = _SCALE, _OFFSET
-        by_name[layer["name"]] = {"Precision": types, **_folded_convolution(layer, hardware)}
+        by_name[layer["name"]] = {"Precision": types, **_folded_convolution(layer, shapes[layer["name"]], hardware)}
     inputs, first = layers[0], layers[1] if len(layers) > 1 else layers[0]
     quantizer = _quantizer(first)
     if inputs["class_name"] != "InputLayer" or not (quantizer or input_type):
@@ -268,19 +274,20 @@ def _precisions(layers: list[dict[str, Any]], hardware: Hardware, input_type: Fi
     return {"Model": model, "LayerName": by_name}
 
 
-def _folded_convolution(layer: Mapping[str, Any], hardware: Hardware) -> dict[str, Any]:
-    """Strategy and reuse factor of a convolution, where they are not those of all layers.
+def _folded_convolution(layer: Mapping[str, Any], shape: Sequence[int | None], hardware: Hardware) -> dict[str, Any]:
+    """Strategy and reuse factor of a convolution, where they are not those of all layers; ``shape`` of its output.
 
     The folding is in cycles per image, hls4ml's reuse factor in cycles per output pixel. hls4ml 1.3 does not refuse one
     of more than a window's inputs, and then reads past the window; depthwise ones with strategy Resource end its
-    C simulation.
+    C simulation. A dense layer on images becomes a convolution of 1 x 1.
     """
-    if hardware.mode == "parallel" or "Conv" not in layer["class_name"]:
+    pixels = math.prod(extent or 1 for extent in shape[1:-1])
+    on_images = "Dense" in layer["class_name"] and len(shape) > 2
+    if hardware.mode == "parallel" or not ("Conv" in layer["class_name"] or on_images):
         return {}
     if "Depthwise" in layer["class_name"]:
         return {"Strategy": "Latency", "ReuseFactor": 1}
-    window = layer.get("filt_height", 1) * layer["filt_width"] * layer["n_chan"]
-    pixels = layer.get("out_height", 1) * layer["out_width"]
+    window = layer["n_in"] if on_images else layer.get("filt_height", 1) * layer["filt_width"] * layer["n_chan"]
     return {"ReuseFactor": min(window, max(1, hardware.folding // pixels))}
 
 

@@ -10,7 +10,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import median
-from typing import Any
 
 from codesign.deployment.figures import CLOCK_TOLERANCE
 from codesign.derived import largest_share
@@ -202,7 +201,6 @@ def _evidence(name: str, predicted: Figure, measured: Figure) -> float:
 
     A routed design that meets its clock was not asked for a faster one, so it contradicts no higher Fmax.
     """
-    details: Mapping[str, Any] = measured.details
-    if name == "fmax" and details.get("met"):
+    if name == "fmax" and measured.bound:
         return max(predicted.value, measured.value)
     return measured.value

@@ -73,19 +73,19 @@ typedef {kind["output"]} {prefix}_output_t;
 """
 
 
-def _places(graph: Graph) -> dict[str, str]:
+def _places(graph: Graph, prefix: str) -> dict[str, str]:
     """The array of each node's values: ``x``, ``y``, or one of its own; a reshaped one is that of its source."""
     owner: dict[str, str] = {}
     for node in graph:
         owner[node.name] = owner[node.sources[0]] if node.op is Op.RESHAPE else node.name
     last = owner[graph.output.name]
-    names = layer_names(graph, "v")
+    names = layer_names(graph, "w" if prefix[:1] == "v" else "v")  # no array hides the function that fills it
     named = {graph.input.name: "x"} | ({last: "y"} if last != graph.input.name else {})
     return {name: named.get(own, names[own]) for name, own in owner.items()}
 
 
 def _run(graph: Graph, context: Context) -> str:
-    places = _places(graph)
+    places = _places(graph, context.prefix)
     lines, arrays = list[str](), list[str]()
     for node in graph.nodes[1:]:
         if node.op is Op.RESHAPE:

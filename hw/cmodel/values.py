@@ -15,6 +15,13 @@ _WIDTHS = (8, 16, 32, 64)
 _PROMOTED = 16
 """Up to so many bits an unsigned operand becomes an int, so that comparing it with a negative number is right."""
 
+_OF_HEADER = (
+    *("run", "input_t", "output_t", "floor_shift32", "floor_shift64"),
+    *("H", "GRAPH", "INPUTS", "OUTPUTS", "INPUT_FRAC", "OUTPUT_FRAC", "INPUT_LOW", "INPUT_HIGH"),
+)
+_ENDS = ("", "_weights", "_bias", "_scale", "_window")
+"""What a layer's functions and tables are called after its name."""
+
 
 def identifier(text: str) -> str:
     """``text`` as part of a name in C."""
@@ -27,13 +34,15 @@ def comment(text: str) -> str:
 
 
 def layer_names(graph: Graph, prefix: str) -> dict[str, str]:
-    """The name in C of each node, all different."""
+    """The name in C of each node: with the names of its tables, no name of another's and none of the header's own."""
     names: dict[str, str] = {}
+    taken = {f"{prefix}_{name}" for name in _OF_HEADER}
     for node in graph:
         name = f"{prefix}_{identifier(node.name)}"
-        while name in names.values():
+        while not taken.isdisjoint(own := {name + end for end in _ENDS}):
             name += "_"
         names[node.name] = name
+        taken |= own
     return names
 
 

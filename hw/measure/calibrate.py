@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from codesign.errors import DataError, StorageError
+from codesign.errors import CodesignError, DataError, StorageError
 from codesign.target import Part
 from hw.measure.delays import DelayModel
 from hw.measure.net_forms import FORMS, SHIPPED, Choice, Floats, NetForm, Sample, fit
@@ -154,16 +154,25 @@ def write(changed: Mapping[str, Mapping[str, Any]], path: Path = FITTED) -> None
         raise StorageError(f"cannot write {path}: {error.strerror}; work from a checkout of codesign") from None
 
 
-def main() -> None:
+def main() -> int:
     """Fit, print the table, write the coefficients."""
     if len(sys.argv) != 2:
         sys.exit("usage: python -m hw.measure.calibrate DATA_DIR")
-    calibration = calibrate(load(Path(sys.argv[1])))
-    assert calibration.form == SHIPPED, f"write the chosen form into hw/measure/delays.py: {calibration.form}"
-    source = f"fitted to {calibration.designs} ternary adder graphs, routed by nextpnr-xilinx for xc7z010-1"
-    write({REFERENCE.family: section(calibration, 1.0, source)})
+    try:
+        calibration = calibrate(load(Path(sys.argv[1])))
+        if calibration.form != SHIPPED:
+            raise DataError(
+                f"the designs are predicted best by another form than the shipped one: {calibration.form.words()}; "
+                "write it into hw/measure/delays.py and make it SHIPPED in hw/measure/net_forms.py"
+            )
+        source = f"fitted to {calibration.designs} ternary adder graphs, routed by nextpnr-xilinx for xc7z010-1"
+        write({REFERENCE.family: section(calibration, 1.0, source)})
+    except CodesignError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return error.exit_code
     sys.stdout.write("\n".join([*calibration.table(), ""]))
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

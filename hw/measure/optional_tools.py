@@ -22,7 +22,8 @@ class OptionalTool:
     """``programs`` in the order they are taken; the environment variable ``setting`` goes before PATH.
 
     ``version`` is a pattern of what the program says when called with ``ask``: nothing, where it takes too long for
-    that. ``tested`` is a range of versions (first and last year) that what reads its output is written for.
+    that. ``tested`` is a range of versions (first and last year) that what reads its output is written for; None
+    where versions say no year, and none is marked.
     """
 
     name: str

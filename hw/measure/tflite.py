@@ -57,7 +57,7 @@ def _run(interpreter: Any, samples: NDArray[np.float32]) -> tuple[list[int], NDA
     times, outputs = list[int](), list[NDArray[Any]]()
     ends = time.monotonic() + SECONDS
     for number in range(10**9):
-        if number >= len(samples) and time.monotonic() > ends:
+        if times and number >= len(samples) and time.monotonic() > ends:
             break
         interpreter.set_tensor(given, samples[number % len(samples)])
         begun = time.perf_counter_ns()

@@ -22,7 +22,7 @@ from hw.measure.netlist_simulation import NetlistSimulation, stream
 LANES, VECTORS = 32, 8
 INFERENCES = LANES * VECTORS
 """Inputs that are streamed: so many streams side by side of so many vectors each."""
-TOOL, VERSION = "codesign netlist simulation", "1"
+TOOL, VERSION = "codesign netlist simulation", "2"
 _NOT_DATA = ("clk", "rst_n")
 
 
@@ -33,7 +33,7 @@ def toggles(module: Mapping[str, Any], design: Design, graph: Graph, x: Ints) ->
     the classes ``lut, carry, mux, ff, ram, input``. The netlist is held against the graph on the way: MismatchError at
     the first differing bit. ToolRunError for a cell without a behaviour here.
     """
-    classes = _by_class(simulate(module, design, graph, x))
+    classes = by_class(simulate(module, design, graph, x))
     per_inference = {name: count / INFERENCES for name, count in classes.items()}
     details = {
         **per_inference,
@@ -52,7 +52,8 @@ def simulate(module: Mapping[str, Any], design: Design, graph: Graph, x: Ints) -
     return stream(module, design, given.reshape(LANES, VECTORS, -1), expected.reshape(LANES, VECTORS, -1))
 
 
-def _by_class(done: NetlistSimulation) -> dict[str, int]:
+def by_class(done: NetlistSimulation) -> dict[str, int]:
+    """How often the nets of each class changed, over all lanes."""
     found: Counter[str] = Counter()
     for net, kind in _classes(done.netlist).items():
         found[kind] += int(done.toggles[net])
@@ -60,9 +61,13 @@ def _by_class(done: NetlistSimulation) -> dict[str, int]:
 
 
 def _classes(netlist: Netlist) -> dict[int, str]:
-    """The class of the cell that drives each net; nets of inputs have none."""
+    """The class of the cell that drives each net of the netlist; nets of inputs have none.
+
+    What a carry cell's tables hand on inside the cell is no net: where a chain crosses cells it would count twice.
+    """
     driven = {register.output: "ff" for register in netlist.registers}
     driven |= {table.output: table.kind for table in netlist.tables}
     driven |= {net: "ram" for memory in netlist.memories for _, _, out in memory.ports for net in out}
     given = {net for name, nets in netlist.ports.items() if name not in _NOT_DATA for net in nets}
-    return driven | dict.fromkeys(given - driven.keys(), "input")
+    real = set(netlist.numbers.values())
+    return {net: kind for net, kind in driven.items() if net in real} | dict.fromkeys(given - driven.keys(), "input")

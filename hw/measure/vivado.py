@@ -128,7 +128,7 @@ def read(folder: Path, design: Design, target: Target, provenance: Provenance) -
     require_whole(folder / REPORTS[0], cells, target)
     return Measurement(
         {
-            **cell_figures(cells, provenance),
+            **cell_figures(cells, provenance, "out of context"),
             **_timing(folder / REPORTS[1], timing, target, provenance),
             "power": power_figure(power, provenance),
         }
@@ -151,10 +151,10 @@ def require_whole(path: Path, cells: Utilization, target: Target) -> None:
         raise ReportError(f"{path}:1: the report has no row 'URAM', but {target.part.name} has some")
 
 
-def cell_figures(cells: Utilization, provenance: Provenance) -> dict[str, Figure]:
-    """``lut, ff, bram, dsp``, and ``uram`` where the device has some."""
+def cell_figures(cells: Utilization, provenance: Provenance, context: str) -> dict[str, Figure]:
+    """``lut, ff, bram, dsp``, and ``uram`` where the device has some; ``context``: what was around the design."""
     version = cells.header.version
-    marks = {"context": "out of context", **VIVADO.marks(version)}
+    marks = {"context": context, "state": cells.header.state, **VIVADO.marks(version)}
     logic: Mapping[str, Any] = {"logic": cells.lut_logic, "memory": cells.lut_memory}
     counts = {"lut": ("LUT", cells.lut), "ff": ("FF", cells.ff), "bram": ("BRAM36", cells.bram)}
     counts["dsp"] = ("DSP", cells.dsp)
@@ -175,12 +175,18 @@ def _timing(path: Path, timing: TimingSummary, target: Target, provenance: Prove
     version, slack = timing.header.version, timing.setup.worst
     nets = "routed" if provenance is Provenance.ROUTED else "estimated before placement"
     details = {"asked_mhz": target.clock_mhz, "nets": nets, **VIVADO.marks(version)}
-    fmax = 1000.0 / (period - slack)
     return {
-        # a slack of less than nothing is the end of what was tried, one of more is not: then this is a lower bound
-        "fmax": Figure(fmax, "MHz", provenance, "Vivado", version, {**details, "lower_bound": slack > 0}),
+        "fmax": fmax_figure(period, slack, provenance, version, details),
         "setup_slack": Figure(slack, "ns", provenance, "Vivado", version, details),
     }
+
+
+def fmax_figure(
+    period_ns: float, slack_ns: float, provenance: Provenance, version: str, details: Mapping[str, Any]
+) -> Figure:
+    """MHz by the worst setup slack. A lower bound where setup is met, whatever hold is: nobody asked for more."""
+    fmax = 1000.0 / (period_ns - slack_ns)
+    return Figure(fmax, "MHz", provenance, "Vivado", version, {**details, "lower_bound": slack_ns >= 0})
 
 
 def power_figure(power: Power, provenance: Provenance) -> Figure:

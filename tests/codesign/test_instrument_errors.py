@@ -74,6 +74,14 @@ def test_what_only_meets_its_clock_is_a_bound_and_no_error():
     assert other.better.words() == "routed by Vivado, with the accelerator around it"
 
 
+def test_a_bound_of_the_cheaper_one_is_no_error_either():
+    records = [searched(8), searched(9)]
+    seen = [(one.digest, vivado(200.0, P.SYNTHESIZED, lower_bound=place == 0)) for place, one in enumerate(records)]
+    seen += [(one.digest, vivado(250.0)) for one in records]
+    (found,) = distances(records, [], seen)
+    assert (found.designs, found.bounds, found.median) == (1, 1, pytest.approx(0.2))
+
+
 def test_every_pair_the_better_one_second_and_the_last_reading_of_each():
     one = searched(8, lut=figure(90.0, P.SYNTHESIZED, "yosys"))
     said = [
@@ -140,6 +148,25 @@ def test_the_day_of_a_figure_is_kept_and_makes_it_no_other():
     del old["date"]
     assert Figure.from_json(old).date == ""
     assert Figure.from_json(old) == figure(1.0, P.ROUTED, "Vivado")
+
+
+@pytest.mark.parametrize(
+    ("slacks", "bound"),
+    [
+        ({"wns_ns": 1.0, "whs_ns": -0.1}, True),  # hold is missed: nothing is known of a faster clock
+        ({"wns_ns": 0.0, "whs_ns": 0.1}, True),
+        ({"wns_ns": -0.001, "whs_ns": 0.1}, False),
+        ({"wns_ns": None, "whs_ns": None}, None),
+    ],
+)
+def test_an_overlay_that_meets_setup_says_a_bound_of_its_clock(slacks, bound):
+    metrics = {
+        "vivado": "2024.1", "clock_mhz": 100.0, "timing_met": False, "cells": {}, "accelerator": None,
+        "timing": {"wpws_ns": 3.0, **slacks},
+        "power": {"total_w": 0.2, "dynamic_w": 0.1, "static_w": 0.1, "confidence": "Low"},
+    }  # fmt: skip
+    fmax = figures(metrics).figures.get("fmax")
+    assert (fmax and fmax.bound) is bound
 
 
 def test_figures_of_a_vivado_that_nobody_tried_are_marked():

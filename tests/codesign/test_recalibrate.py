@@ -75,12 +75,12 @@ def keep(run, readings, boards=()):
 
 
 def test_a_family_is_calibrated_by_what_a_search_had_routed(tmp_path, monkeypatch):
-    """From readings and from boards' builds alike; from then on its figures say their error, at that grade only."""
+    """The networks alone, not in their overlays; from then on its figures say their error, at that grade only."""
     run, true = made(tmp_path)
     *most, last = true
-    keep(run, [(digest, routed(true[digest])) for digest in most], [(last, routed(true[last], met=False))])
+    keep(run, [(digest, routed(true[digest])) for digest in most], [(last, routed(0.5 * true[last]))])
     found = recalibrate.refit([read_run(run)])
-    assert (found.tool, found.calibration.designs) == ("Vivado", 6)
+    assert (found.tool, found.calibration.designs) == ("Vivado", 5)
     assert found.calibration.coefficients == pytest.approx(list(KNOWN.values()), rel=0.03)
     assert found.calibration.error()["median"] < 0.01
     fitted = tmp_path / "fitted.toml"
@@ -88,7 +88,7 @@ def test_a_family_is_calibrated_by_what_a_search_had_routed(tmp_path, monkeypatc
     calibrate.write({"xcup": calibrate.section(found.calibration, grade_factor(found.part), "a test")}, fitted)
     after = tomllib.loads(fitted.read_text())["xcup"]
     assert after["net"]["base_ns"] == pytest.approx(KNOWN["net_base"] / 0.85, rel=0.03)
-    assert (after["error"]["grade"], after["error"]["designs"]) == ("-2", 6)
+    assert (after["error"]["grade"], after["error"]["designs"]) == ("-2", 5)
     from hw.measure import delays
 
     table = {name: delays._table(name) for name in ("delays.toml",)} | {
@@ -117,13 +117,20 @@ def test_the_netlist_is_that_of_the_training_that_was_measured(tmp_path):
 
 
 def test_the_better_tool_where_it_has_enough_and_never_both(tmp_path):
-    run, true = made(tmp_path)
+    run, true = made(tmp_path, dataclasses.replace(ULTRASCALE, speed_grade="-1"))
     keep(run, [(digest, routed(0.5 * mhz, "nextpnr-xilinx")) for digest, mhz in true.items()])
     keep(run, [(digest, routed(mhz)) for digest, mhz in list(true.items())[:3]])
     found = recalibrate.refit([read_run(run)])
     assert (found.tool, found.calibration.designs) == ("nextpnr-xilinx", 6)
     keep(run, [(digest, routed(mhz)) for digest, mhz in list(true.items())[3:]])
     assert recalibrate.refit([read_run(run)]).tool == "Vivado"
+
+
+def test_nextpnr_says_nothing_of_another_speed_grade_than_its_own(tmp_path):
+    run, true = made(tmp_path)
+    keep(run, [(digest, routed(mhz, "nextpnr-xilinx")) for digest, mhz in true.items()])
+    with pytest.raises(DataError, match="nextpnr-xilinx 0, of which 0 only meet their clock"):
+        recalibrate.refit([read_run(run)])
 
 
 def test_bounds_and_figures_that_are_not_routed_are_not_enough(tmp_path):

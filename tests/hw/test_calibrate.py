@@ -124,6 +124,18 @@ def test_too_few_designs():
         calibrate.calibrate([bound, *samples[1:]])
 
 
+def test_command_where_another_form_predicts_better(monkeypatch, capsys):
+    other = next(form for form in FORMS if form != SHIPPED)
+    fitted, written = calibrate.calibrate(made_by(SHIPPED, np.array([0.4, 0.08]))[:4], [other]), []
+    monkeypatch.setattr(calibrate, "load", lambda folder: [])
+    monkeypatch.setattr(calibrate, "calibrate", lambda samples: fitted)
+    monkeypatch.setattr(calibrate, "write", written.append)
+    monkeypatch.setattr(calibrate.sys, "argv", ["calibrate", "folder"])
+    assert calibrate.main() == 2
+    assert "by another form than the shipped one: " + other.words() in capsys.readouterr().err
+    assert written == []
+
+
 @pytest.mark.parametrize("form", FORMS, ids=lambda form: form.words())
 def test_every_form_is_monotone_and_bounded_outside_what_was_fitted(form):
     pins = np.arange(0, 5000, dtype=float)

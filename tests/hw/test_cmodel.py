@@ -107,6 +107,36 @@ def test_a_maximum_of_values_that_its_own_type_does_not_hold(tmp_path):
     assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
+@pytest.mark.parametrize("name", ["net", "v"])
+def test_layers_may_be_called_as_the_header_calls_its_own(name, tmp_path):
+    """Each name of the header's, and each that a table or a window of layer a or of a convolution has."""
+    rng, wide = np.random.default_rng(0), FixedType(True, 30, 0)
+    nodes = [Node("input_t", Op.INPUT, None, (2, 2, 1), FixedType(True, 3, 0))]
+
+    def then(called, op, dims, kind=wide, **tensors):
+        nodes.append(Node(called, op, nodes[-1].name, dims, kind, tensors))
+
+    def conv(called):
+        geometry = {"stride": np.ones(2, np.int64), "padding": np.zeros(4, np.int64)}
+        channels = nodes[-1].dims[-1]
+        trits = rng.integers(-1, 2, (1, 1, channels, 2))
+        then(called, Op.CONV, (2, 2, 2), trits=trits, bias=rng.integers(-3, 3, 2), **geometry)
+
+    conv("a")
+    conv("a_window")
+    then("a_scale", Op.AFFINE, (2, 2, 2), shift=np.ones(2, np.int64), bias=np.ones(2, np.int64))
+    then("flat", Op.RESHAPE, 8)
+    others = ("a_weights", "a_bias", "run", "output_t", "floor_shift32", "H", "GRAPH", "INPUTS", "OUTPUT_FRAC")
+    for called in others:
+        size = nodes[-1].size
+        then(called, Op.DENSE, 4, trits=rng.integers(-1, 2, (size, 4)), bias=np.zeros(4, np.int64))
+    then("q", Op.QUANTIZE, 4, FixedType(True, 8, -2), shift=np.array(2), low=np.array(-128), high=np.array(127))
+    graph = Graph(tuple(nodes))
+    program = compiled(written(graph, tmp_path, vectors(graph), name), name=name)
+    ran = run([program, "golden/inputs.npy", "golden/outputs.npy"], tmp_path)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
 def test_sums_beyond_32_bits(tmp_path):
     wide = FixedType(True, 32, 0)
     x = Node("x", Op.INPUT, None, 6, wide)

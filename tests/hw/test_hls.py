@@ -68,6 +68,8 @@ def test_every_step_with_its_provenance(behave, tmp_path):
     assert found["latency_cycles"].provenance is Provenance.SIMULATED
     found = hls.vsynth(tmp_path, ZYNQ).figures
     assert (found["lut"].value, found["lut"].provenance, found["lut"].tool) == (120, Provenance.SYNTHESIZED, "Vivado")
+    assert found["lut"].details["context"] == "with input and output buffers"
+    assert found["lut"].details["state"] == "Synthesized"
 
 
 def test_a_latency_that_cannot_be_told_is_left_out(behave, tmp_path):
@@ -110,6 +112,12 @@ def test_what_goes_wrong_is_told(behave, tmp_path, behaviour, step, error, messa
     behave(**behaviour)
     with pytest.raises(error, match=re.escape(message)):
         step(tmp_path, ZYNQ)
+
+
+def test_a_report_of_another_clock(behave, tmp_path):
+    message = f"{hls.SYNTHESIS}:1: the report is of a clock of 10 ns, not of 8 ns"
+    with pytest.raises(ReportError, match=re.escape(message)):
+        hls.csynth(tmp_path, load_target(None, "xc7z020clg400-1", 125.0))
 
 
 def test_reports_of_an_earlier_run_do_not_pass_for_this_one(behave, tmp_path):

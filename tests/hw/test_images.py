@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from qkeras_images import CONSTRUCTS, conv, dense, drawn, layer, lenet, model, relu
+from qkeras_images import CONSTRUCTS, conv, dense, depthwise, drawn, layer, lenet, model, relu
 from qkeras_layers import lowered, norm, q, tools
 
 from codesign.architecture import Hardware
@@ -76,18 +76,33 @@ def test_depthwise_kernels_of_any_power_of_two_are_exact() -> None:
     assert all(np.abs(node.tensors["trits"]).max() == 1 for node in graph if node.op is Op.DEPTHWISE)
 
 
-@pytest.mark.parametrize("folding", [30, 1000])  # fewer and more cycles than the pixels times a window's inputs
+@pytest.mark.parametrize("folding", [30, 5000])  # fewer and more cycles than the pixels times a window's inputs
 def test_folded_convolutions_agree_with_the_c_simulation(folding: int, tmp_path: Path) -> None:
     from quant.tf import qkeras
 
     depthwise = qkeras.QDepthwiseConv2D(2, depthwise_quantizer=q("ternary(alpha=1)"), use_bias=False, name="d")
     network = drawn(model(
-        (10, 10, 2), conv("c", 3), relu("a"), layer("MaxPooling2D", name="p"), depthwise, relu("b"),
+        (10, 10, 2), conv("c", 3), relu("a"), layer("MaxPooling2D", name="p"), dense("m", 2), relu("o"), depthwise,
+        relu("b"),
         layer("Flatten", name="flat"), dense("e", 4), norm("n", 0.5, 0.25), relu("z"),
     ))  # fmt: skip
     graph = lowered(network)
     target, x = Target(Part("xc7z020clg400-1", "xc7", "-1", {}), 100.0), random_vectors(graph, 16, 1)
     assert hold_c_simulation(network, graph, x, tmp_path, target, Hardware("folded", folding)).value == 0
+
+
+@pytest.mark.parametrize(("folding", "reuse"), [(30, (1, 1)), (150, (2, 2)), (5000, (18, 3))])
+def test_reuse_factors_of_what_walks_over_images(folding: int, reuse: tuple[int, int], tmp_path: Path) -> None:
+    """64 pixels of windows of 18 inputs, then of 3; depthwise layers and vectors have none of their own."""
+    flow = tools()[0]
+    network = drawn(model(
+        (10, 10, 2), conv("c", 3), relu("a"), dense("m", 4), relu("o"), depthwise("d"), relu("b"),
+        layer("Flatten", name="f"), dense("e", 2),
+    ))  # fmt: skip
+    hardware = Hardware("folded", folding)
+    converted = flow._convert(network, flow.VITIS, "xc7z020clg400-1", 100.0, tmp_path, hardware)
+    of = converted.config.layer_name_rf
+    assert {name: of.get(name) for name in "cmde"} == {"c": reuse[0], "m": reuse[1], "d": 1, "e": None}
 
 
 def test_a_dense_layer_on_images_has_its_quantized_weights() -> None:

@@ -20,7 +20,7 @@ from hw.measure import yosys
 from hw.measure.delays import DelayModel
 from hw.measure.netlist_simulation import NetlistSimulation
 from hw.measure.saif import saif
-from hw.measure.toggles import INFERENCES, simulate, toggles
+from hw.measure.toggles import INFERENCES, by_class, simulate, toggles
 
 IN = range(10, 30)
 
@@ -117,6 +117,21 @@ def test_registers_with_enable_and_reset_and_their_toggles():
     assert "(i11 (T0 40000) (T1 20000) (TX 0) (TC 4))" in text
     assert "(y\\[0\\] (T0 50000) (T1 10000) (TX 0) (TC 2))" in text
     assert text.count("(") == text.count(")")
+
+
+def test_a_carry_counts_once_where_its_chain_crosses_cells():
+    """S = 1 everywhere: the carry that begins to be 1 runs through both cells, and every sum becomes 0."""
+    one = {"S": ["1"] * 4, "DI": ["0"] * 4}
+    cells = {
+        "a": cell("CARRY4", CI="0", CYINIT=10, **one, O=[20, 21, 22, 23], CO=[40, 41, 42, 43]),
+        "b": cell("CARRY4", CI=43, CYINIT="0", **one, O=[24, 25, 26, 27], CO=[44, 45, 46, 47]),
+    }
+    found = NetlistSimulation(flat(cells, [10], range(20, 28)), 1)
+    for carry in (0, 1):
+        found.give("i10", np.array([carry], np.uint8))
+        found.settle()
+        found.clock(count=carry == 1)
+    assert by_class(found) == {"carry": 16, "input": 1}
 
 
 def test_lut_ram_reads_at_once_and_writes_at_the_edge_of_each_lane():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import dataclasses
 import json
 import os
 import re
@@ -81,6 +82,14 @@ def test_the_median_of_the_seeds_with_their_spread(behave, mapped, wrapped, tmp_
     assert (figure.tool, figure.version) == ("nextpnr-xilinx", "0.8.2-39-gc5a8b2f")
     assert figure.details["seeds"] == {"1": 90.0, "2": 130.0, "3": 100.0}
     assert (figure.details["lowest"], figure.details["highest"], figure.details["spread"]) == (90.0, 130.0, 0.4)
+
+
+@pytest.mark.parametrize(("part", "untested"), [("xc7z020clg400-1", False), ("xc7z020clg400-2", True)])
+def test_a_figure_for_a_part_of_another_speed_grade_is_marked(part, untested):
+    target = dataclasses.replace(ZYNQ, part=dataclasses.replace(ZYNQ.part, name=part, speed_grade=part[-2:]))
+    figure = nextpnr._figure({1: 90.0}, "0.8.2", target)
+    assert figure.details["speed_grade"] == "-1"
+    assert figure.marks == "routed" + untested * ", untested"
 
 
 def test_what_is_routed_is_what_was_counted_with_registers_at_its_ports(behave, mapped, tmp_path):

@@ -93,6 +93,12 @@ def test_a_routed_design(behave, network, tmp_path):
     assert found["fmax"].details["lower_bound"] is False
 
 
+def test_a_clock_that_is_met_by_nothing_to_spare_is_a_bound(behave, network, tmp_path):
+    behave(reports={"timing.rpt": Source().timing(wns=0.0)})
+    fmax = vivado.measure(network, ZYNQ, tmp_path / "x").figures["fmax"]
+    assert (fmax.value, fmax.bound) == (100.0, True)
+
+
 def test_the_plan_is_of_these_files_this_version_and_this_part(network):
     build = vivado.plan(network, ZYNQ, "2024.1", route=False)
     assert build.digest() == vivado.plan(network, ZYNQ, "2024.1", route=False).digest()
