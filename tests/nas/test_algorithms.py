@@ -23,6 +23,15 @@ TINY = SPACE.with_choices(
         "weights": ("ternary",),
     }
 )
+LARGER = SPACE.with_choices(
+    {
+        "depth": (1, 2),
+        "width": (8, 12),
+        "activation": ("ternary", "2"),
+        "mode": ("parallel",),
+        "threshold": (0.3, 0.7),
+    }
+)
 NAMES = sorted(ALGORITHMS)
 
 
@@ -83,6 +92,17 @@ def test_a_small_space_is_exhausted_and_then_nothing_is_asked(name, population):
     found = [genome for genomes in asked for genome in genomes]
     assert asked[-1] == []
     assert len(found) == len(set(found)) == TINY.size() == 12
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_mating_no_longer_finds_is_asked_before_a_search_ends(name):
+    """Mating gives up long before the last of hundreds of genomes is found."""
+    asked, results = run(name, LARGER, population=16, generations=80, seed=5)
+    found = [genome for genomes in asked for genome in genomes]
+    assert asked[-1] == []
+    assert len(found) == len(set(found)) == LARGER.size() == 480
+    late = len(results) - 2
+    assert run(name, LARGER, population=16, generations=80, seed=5, told=results[:late])[0] == asked
 
 
 @pytest.mark.parametrize("name", NAMES)
