@@ -53,6 +53,15 @@ def test_the_documented_space_is_searched(module, tmp_path, behave):
     assert search(example, run.folder, workers=1, evaluation="analytic_evaluation") == run
 
 
+def test_poolings_that_can_leave_nothing_are_refused_before_the_search():
+    text = '[search]\nspace = "convnet"\n[space]\ngenes = '
+    refused = r"^the choices of 'pool' in the space convnet can leave nothing of the image \(pool must be 1 to 1, the "
+    with pytest.raises(StudyError, match=refused):
+        searched_space(study(text + "{pool = [2, 3]}"), 784, 10, (28, 28, 1))
+    layers = "{pool = [1, 2, 3], pool_3 = [3], pool_4 = [1]}"
+    assert searched_space(study(text + layers), 784, 10, (28, 28, 1)).name == "convnet"
+
+
 def test_two_genomes_of_one_network_are_one_candidate(module, tmp_path, behave):
     """Of width 2 both tapers leave one unit, which no choice alone shows."""
     module(EXAMPLE[1])
