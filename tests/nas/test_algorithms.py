@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -111,6 +113,32 @@ def test_an_unmeasured_candidate_cannot_pass_as_feasible(name):
     algorithm.ask()
     with pytest.raises(AssertionError, match="an unmeasured candidate would rank as feasible"):
         algorithm.tell([Told(None, (0.0, 0.0))] * 2)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("changed", [False, True])
+def test_revising_asks_of_what_was_asked_and_decides_nothing_where_nothing_changed(name, changed):
+    """Boards that answer change what is known; after the same answers a new search asks for the same."""
+
+    def revised(how):
+        algorithm = ALGORITHMS[name](SPACE, Settings(3, 2, 8, 6, 1))
+        asked, known = [], {}
+
+        def told(genome):
+            return replace(known[genome], violations=(0.5, 0.0)) if how == "changed" else known[genome]
+
+        for _ in range(6):
+            genomes = algorithm.ask()
+            asked.append(genomes)
+            known |= {genome: judged(SPACE, genome) for genome in genomes}
+            if how:
+                algorithm.revise(told)
+            algorithm.tell([known[genome] for genome in genomes])
+        return asked
+
+    found = revised("changed" if changed else "unchanged")
+    assert found == revised("changed" if changed else "")
+    assert not changed or (found == revised("")) is (name == "random")
 
 
 def distances(genome):
