@@ -142,6 +142,7 @@ class _Loop:
 
     def _evaluate(self, generation: int, asked: Sequence[Architecture]) -> list[dict[str, Any]]:
         """Bring every architecture into the archive, with as little work as possible; what the rungs came to."""
+        asked = list(dict.fromkeys(asked))  # genomes of a user's space may stand for one network
         places = {architecture.digest(): index for index, architecture in enumerate(asked)}
         entrants = []
         for architecture in asked:
@@ -302,20 +303,25 @@ def _require_front(run: Run) -> None:
     if run.front:
         return
     show = f"see them with: {PROGRAM} show {run.folder.name}"
+    advice = f"Raise the budget, restrict [space], or lower target.clock_mhz; all candidates are kept, {show}"
     nearest = nearest_miss(run.constraints, run.records, run.study.target.clock_mhz)
     counts = run.counts
-    if nearest is not None and not counts["ok"] and counts["failed"] <= counts["infeasible"]:
+    unfit = [record.reason for record in run.records if record.status == "infeasible"]
+    none_fits = bool(unfit) and not counts["ok"]
+    if none_fits and counts["failed"] <= counts["infeasible"]:
+        if nearest is None:  # not one was measured, or bounded
+            raise TargetError(f"none of {len(run.records)} candidates fits; the first reason: {unfit[0]}. {advice}")
         record, missed = nearest
         raise TargetError(
             f"none of {len(run.records)} candidates keeps every budget; {run.binding} binds most often. The best one, "
-            f"{record.architecture.words()}, misses by: {'; '.join(miss.words() for miss in missed)}. "
-            f"Raise the budget, restrict [space], or lower target.clock_mhz; all candidates are kept, {show}"
+            f"{record.architecture.words()}, misses by: {'; '.join(miss.words() for miss in missed)}. {advice}"
         )
     reasons = [record.reason for record in run.records if record.status == "failed"]
     reasons += [final.reason for final in run.finals.values() if final.measurement is None]
-    if nearest is not None and not counts["ok"]:
+    if none_fits:
+        others = f"miss a budget, most often {run.binding}" if nearest else f"do not fit; the first reason: {unfit[0]}"
         raise CodesignError(
             f"{counts['failed']} of {len(run.records)} candidates failed; the first reason: {reasons[0]}; the other "
-            f"{counts['infeasible']} miss a budget, most often {run.binding}; {show}"
+            f"{counts['infeasible']} {others}; {show}"
         )
     raise CodesignError(f"no candidate could be measured; the first of {len(reasons)} reasons: {reasons[0]}; {show}")

@@ -12,7 +12,7 @@ from codesign.architecture import Architecture
 from codesign.errors import StudyError, nearest
 from codesign.schema import SpaceSection
 from codesign.study import Study
-from nas.image_spaces import IMAGE_SPACES
+from nas.image_spaces import IMAGE_SPACES, require_room
 from nas.space import Choice, Space
 from nas.spaces import SPACES
 
@@ -37,6 +37,8 @@ def searched_space(study: Study, inputs: int, outputs: int, image: tuple[int, in
         tied = tied if tied != usual.tied() else ()
     space = space.with_choices({**choices, **given.genes}).with_tied(tied)
     space.check()
+    if name in IMAGE_SPACES:
+        require_room(space)
     return replace(space, build=partial(_network, name, space.build)) if name not in SPACES else space
 
 

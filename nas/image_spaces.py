@@ -8,6 +8,7 @@ from math import prod
 from typing import Any
 
 from codesign.architecture import ACTIVATIONS, Activation, Architecture, ConvLayer, DenseLayer, Mode
+from codesign.errors import StudyError
 from nas.space import Choice, Condition, Gene, Space
 from nas.spaces import INPUT_BITS, built_shared, described_shared, shared
 
@@ -71,6 +72,22 @@ def densenet(image: Image, outputs: int) -> Space:
 
 
 IMAGE_SPACES: Mapping[str, Callable[[Image, int], Space]] = {"convnet": convnet, "densenet": densenet}
+
+
+def require_room(space: Space) -> None:
+    """StudyError where the largest poolings leave nothing of the image; smaller ones then always leave something.
+
+    ``space`` is one of :data:`IMAGE_SPACES` of which every single choice gives a network.
+    """
+    keys = ("convolutions", "pool")
+    most = [gene.choices.index(max(gene.choices)) if gene.key in keys else 0 for gene in space.genes]
+    try:
+        space.decode(most)
+    except ValueError as error:
+        raise StudyError(
+            f"the choices of 'pool' in the space {space.name} can leave nothing of the image ({error}); allow smaller "
+            "ones or fewer convolutions, or give single layers their own: genes = {pool_1 = [2, 3], pool_2 = [1]}"
+        ) from None
 
 
 def _per(count: str, most: int, key: str, choices: tuple[Choice, ...]) -> Iterator[Gene]:

@@ -19,7 +19,7 @@ from pymoo.core.selection import Selection
 from pymoo.core.termination import NoTermination
 
 from nas.algorithm import Settings, Told, checked
-from nas.operators import crossed, mutated, stratified
+from nas.operators import crossed, mutated, stratified, unseen
 from nas.space import Genome, Space
 
 Matrix = NDArray[Any]
@@ -34,7 +34,8 @@ class Search:
     def __init__(
         self, space: Space, objectives: int, constraints: int, population: int, seed: int, **mating: Any
     ) -> None:
-        self._objectives = objectives
+        self._space, self._objectives = space, objectives
+        self._rng = np.random.default_rng(seed)
         self._seen: set[Genome] = set()
         self._asked: Any = None
         highest = np.array([len(gene.choices) - 1 for gene in space.genes])
@@ -55,8 +56,12 @@ class Search:
         """The next generation's repaired genomes, never one asked before; fewer or none when the space runs out."""
         assert self._asked is None, "tell the last generation before asking for the next"
         population = self._algorithm.ask()
-        if population is None or len(population) == 0:
-            return []
+        if population is None or len(population) == 0:  # mating found nothing new; there may still be something
+            left = unseen(self._space, self._algorithm.pop_size, self._seen, self._rng)
+            if not left:
+                return []
+            population = Population.new("X", np.array(left, dtype=int))
+            self._algorithm.termination.force_termination = False
         self._asked = population
         genomes = [tuple(int(index) for index in row) for row in population.get("X")]
         self._seen.update(genomes)

@@ -13,7 +13,7 @@ from collections import Counter
 import pytest
 from search_entry import result
 
-from codesign.errors import StorageError
+from codesign.errors import CodesignError, StorageError, TargetError
 from codesign.listener import Listener
 from codesign.loop import search
 from codesign.report.page import page
@@ -184,6 +184,29 @@ def test_what_cannot_fit_is_recorded_on_the_first_rung_and_not_trained(folder, b
         rf"<td[^>]*>does not fit</td><td[^>]*>{len(unfit)}</td><td[^>]*>one of them: not trained: no folding fits</td>"
     )
     assert re.search(row, page(run))
+
+
+def test_when_nothing_fits_or_is_measured_the_first_reason_is_shown(folder, behave):
+    behave(unfit=1.1)
+    with pytest.raises(TargetError) as caught:
+        run_search(folder)
+    assert str(caught.value) == (
+        "none of 24 candidates fits; the first reason: not trained: no folding fits. Raise the budget, restrict "
+        "[space], or lower target.clock_mhz; all candidates are kept, see them with: python -m codesign show small"
+    )
+    assert caught.value.exit_code == 2
+
+
+def test_when_most_fail_and_the_others_do_not_fit_both_reasons_are_shown(folder, behave):
+    behave(unfit=0.3, fail_short=1.1)
+    with pytest.raises(CodesignError) as caught:
+        run_search(folder)
+    counts = read_run(folder).counts
+    assert counts["ok"] == 0 < counts["infeasible"] < counts["failed"]
+    assert str(caught.value) == (
+        f"{counts['failed']} of 24 candidates failed; the first reason: no number; the other {counts['infeasible']} "
+        "do not fit; the first reason: not trained: no folding fits; see them with: python -m codesign show small"
+    )
 
 
 @pytest.mark.parametrize("workers", [1, 3])

@@ -16,6 +16,7 @@ from codesign.loop import search
 from codesign.run import read_run
 from codesign.searched_space import searched_space
 from codesign.study import load_study, parse_study
+from nas.operators import every
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
@@ -49,6 +50,33 @@ def test_the_documented_space_is_searched(module, tmp_path, behave):
     widths = {tuple(layer.units for layer in record.architecture.hidden) for record in run.records}
     assert len(run.records) == 64
     assert widths == {(16, 16, 16), (16, 8, 4), (32, 32, 32), (32, 16, 8), (64, 64, 64), (64, 32, 16)}
+    assert search(example, run.folder, workers=1, evaluation="analytic_evaluation") == run
+
+
+def test_poolings_that_can_leave_nothing_are_refused_before_the_search():
+    text = '[search]\nspace = "convnet"\n[space]\ngenes = '
+    refused = r"^the choices of 'pool' in the space convnet can leave nothing of the image \(pool must be 1 to 1, the "
+    with pytest.raises(StudyError, match=refused):
+        searched_space(study(text + "{pool = [2, 3]}"), 784, 10, (28, 28, 1))
+    layers = "{pool = [1, 2, 3], pool_3 = [3], pool_4 = [1]}"
+    assert searched_space(study(text + layers), 784, 10, (28, 28, 1)).name == "convnet"
+
+
+def test_two_genomes_of_one_network_are_one_candidate(module, tmp_path, behave):
+    """Of width 2 both tapers leave one unit, which no choice alone shows."""
+    module(EXAMPLE[1])
+    example = study(
+        '[study]\nname = "twice"\n[search]\nspace = "funnel:funnel"\npopulation = 4\ngenerations = 1\n'
+        '[space]\ndepth = [2, 2]\nwidth = [16, 2]\ninput_bits = [1]\nactivation_bits = ["ternary"]\n'
+        'mode = ["parallel"]\nbatch_norm = [true]\ngenes = {taper = [2, 4]}\n[budget]\nlut = "100%"\n'
+        "[rungs]\nepochs = [2]\nshare = 0.5"
+    )
+    space = searched_space(example, 64, 10)
+    assert space.size() == 4
+    assert len({space.decode(genome) for genome in every(space)}) == 3
+    run = search(example, tmp_path / "runs" / "twice", workers=1, evaluation="analytic_evaluation")
+    assert run.generations[0]["rungs"] == [{"epochs": 2, "entered": 3, "passed": 2}]
+    assert [record.index for record in run.records] == [0, 1, 2]
     assert search(example, run.folder, workers=1, evaluation="analytic_evaluation") == run
 
 

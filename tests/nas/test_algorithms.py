@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -21,6 +23,15 @@ TINY = SPACE.with_choices(
         "activation": ("ternary",),
         "mode": ("parallel",),
         "weights": ("ternary",),
+    }
+)
+LARGER = SPACE.with_choices(
+    {
+        "depth": (1, 2),
+        "width": (8, 12),
+        "activation": ("ternary", "2"),
+        "mode": ("parallel",),
+        "threshold": (0.3, 0.7),
     }
 )
 NAMES = sorted(ALGORITHMS)
@@ -86,11 +97,48 @@ def test_a_small_space_is_exhausted_and_then_nothing_is_asked(name, population):
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_what_mating_no_longer_finds_is_asked_before_a_search_ends(name):
+    """Mating gives up long before the last of hundreds of genomes is found."""
+    asked, results = run(name, LARGER, population=16, generations=80, seed=5)
+    found = [genome for genomes in asked for genome in genomes]
+    assert asked[-1] == []
+    assert len(found) == len(set(found)) == LARGER.size() == 480
+    late = len(results) - 2
+    assert run(name, LARGER, population=16, generations=80, seed=5, told=results[:late])[0] == asked
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_an_unmeasured_candidate_cannot_pass_as_feasible(name):
     algorithm = ALGORITHMS[name](SPACE, Settings(3, 2, 2, 3, 1))
     algorithm.ask()
     with pytest.raises(AssertionError, match="an unmeasured candidate would rank as feasible"):
         algorithm.tell([Told(None, (0.0, 0.0))] * 2)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("changed", [False, True])
+def test_revising_asks_of_what_was_asked_and_decides_nothing_where_nothing_changed(name, changed):
+    """Boards that answer change what is known; after the same answers a new search asks for the same."""
+
+    def revised(how):
+        algorithm = ALGORITHMS[name](SPACE, Settings(3, 2, 8, 6, 1))
+        asked, known = [], {}
+
+        def told(genome):
+            return replace(known[genome], violations=(0.5, 0.0)) if how == "changed" else known[genome]
+
+        for _ in range(6):
+            genomes = algorithm.ask()
+            asked.append(genomes)
+            known |= {genome: judged(SPACE, genome) for genome in genomes}
+            if how:
+                algorithm.revise(told)
+            algorithm.tell([known[genome] for genome in genomes])
+        return asked
+
+    found = revised("changed" if changed else "unchanged")
+    assert found == revised("changed" if changed else "")
+    assert not changed or (found == revised("")) is (name == "random")
 
 
 def distances(genome):

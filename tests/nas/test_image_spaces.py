@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codesign.architecture import Architecture, ConvLayer
+from codesign.errors import StudyError
 from hw.bounds import lower_bound
-from nas.image_spaces import IMAGE_SPACES, convnet, densenet
+from nas.image_spaces import IMAGE_SPACES, convnet, densenet, require_room
 from nas.operators import crossed, mutated, stratified, unseen
 from nas.spaces import SPACES
 
@@ -53,6 +54,27 @@ def test_every_genome_is_valid(make, image, seed):
 @pytest.mark.parametrize("image", [(1, 1, 1), (8, 8, 1), (28, 28, 1), (32, 5, 3)])
 def test_every_choice_makes_a_network_that_is_found_again(make, image):
     make(image, 10).with_choices(CHOICES).check()
+
+
+@settings(deadline=None)  # imports come with the first
+@given(image=IMAGES, pools=st.sets(st.integers(1, 5), min_size=1), data=st.data())
+def test_poolings_that_can_leave_nothing_are_refused_and_others_never_do(image, pools, data):
+    space = convnet(image, 10)
+    if not _pooled(space):
+        return
+    space = space.with_choices({**CHOICES, "pool": data.draw(st.permutations(sorted(pools)))})
+    left = min(image[:2]) // max(pools) ** len(_pooled(space))
+    if left < 1:
+        with pytest.raises(StudyError, match="the choices of 'pool' in the space convnet can leave nothing of the"):
+            require_room(space)
+        return
+    require_room(space)
+    for genome in unseen(space, 6, set(), np.random.default_rng(1)):
+        assert_valid(space, genome)
+
+
+def _pooled(space):
+    return [gene.name for gene in space.genes if gene.key == "pool"]
 
 
 def test_names_differ_from_those_of_vectors():
