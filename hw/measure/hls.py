@@ -128,7 +128,8 @@ def _estimates(found: Synthesis) -> Iterator[tuple[str, Figure]]:
     yield "bram", figure(used.bram_18k / 2, "BRAM36")
     yield "dsp", figure(used.dsp, "DSP")
     yield "uram", figure(used.uram, "URAM")
-    yield "fmax", figure(1000.0 / found.clock_estimated, "MHz", asked_mhz=1000.0 / found.clock_target)
+    if found.clock_estimated > 0:  # else there is no logic between its registers
+        yield "fmax", figure(1000.0 / found.clock_estimated, "MHz", asked_mhz=1000.0 / found.clock_target)
     for name, cycles in (("latency_cycles", found.latency), ("interval_cycles", found.interval)):
         if cycles is not None:
             yield name, figure(cycles[1], "cycles", Provenance.SCHEDULED, least=cycles[0])

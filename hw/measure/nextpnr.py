@@ -170,7 +170,10 @@ def routed_clock(log: str) -> float:
     names = {name for name, _ in clocks}
     if len(names) > 1:
         raise ToolRunError(f"nextpnr-xilinx says clocks of {len(names)} nets, where the design has one", log)
-    return float(clocks[-1][1])
+    fmax = float(clocks[-1][1])
+    if fmax <= 0:
+        raise ToolRunError(f"nextpnr-xilinx says a clock of {fmax:g} MHz", log[-tools.LOG_TAIL :])
+    return fmax
 
 
 def _figure(found: Mapping[int, float], version: str, target: Target) -> Figure:

@@ -173,6 +173,8 @@ def _timing(path: Path, timing: TimingSummary, target: Target, provenance: Prove
     if timing.setup is None:
         raise ReportError(f"{path}:1: nothing in the design is timed")
     version, slack = timing.header.version, timing.setup.worst
+    if slack >= period:
+        raise ReportError(f"{path}:1: a setup slack of {slack:g} ns is not less than the clock period, {period:g} ns")
     nets = "routed" if provenance is Provenance.ROUTED else "estimated before placement"
     details = {"asked_mhz": target.clock_mhz, "nets": nets, **VIVADO.marks(version)}
     return {

@@ -114,6 +114,15 @@ def test_what_goes_wrong_is_told(behave, tmp_path, behaviour, step, error, messa
         step(tmp_path, ZYNQ)
 
 
+def test_a_design_without_logic_between_registers_has_no_fmax(behave, tmp_path):
+    hls.csynth(tmp_path, ZYNQ)
+    report = tmp_path / hls.SYNTHESIS
+    report.write_text(report.read_text().replace("<EstimatedClockPeriod>6.500<", "<EstimatedClockPeriod>0.000<"))
+    found = dict(hls._estimates(hls.read_csynth_xml(report)))
+    assert "fmax" not in found
+    assert found["lut"].value == 700
+
+
 def test_a_report_of_another_clock(behave, tmp_path):
     message = f"{hls.SYNTHESIS}:1: the report is of a clock of 10 ns, not of 8 ns"
     with pytest.raises(ReportError, match=re.escape(message)):

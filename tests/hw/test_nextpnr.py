@@ -189,6 +189,12 @@ def test_without_the_program_or_its_database(behave, mapped, tmp_path, monkeypat
         nextpnr.measure(*mapped, ZYNQ, tmp_path)
 
 
+def test_a_clock_of_nothing_is_no_figure():
+    log = "Info: Running router2..\nInfo: Max frequency for clock 'clk': 0.00 MHz (FAIL at 100.00 MHz)\n"
+    with pytest.raises(ToolRunError, match="nextpnr-xilinx says a clock of 0 MHz"):
+        nextpnr.routed_clock(log)
+
+
 def test_other_families_are_refused(behave, mapped, tmp_path):
     with pytest.raises(
         TargetError, match=r"routes 7-series parts only, not 'xczu7ev-ffvc1156-2-e'; measure without it"

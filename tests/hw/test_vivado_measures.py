@@ -180,6 +180,10 @@ def test_what_goes_wrong_is_told_with_its_log(behave, network, behaviour, messag
         ),
         ({"reports": {"timing.rpt": Source().timing(wns=None)}}, "nothing in the design is timed"),
         (
+            {"reports": {"timing.rpt": Source().timing(wns=10.0)}},
+            "a setup slack of 10 ns is not less than the clock per",
+        ),
+        (
             {"reports": {"timing.rpt": Source().timing(period=8.0)}},
             "the clocks are {'clk': 8.0} ns, not clk of 10.0 ns",
         ),
