@@ -10,8 +10,8 @@ import io
 import tarfile
 from pathlib import Path
 
+from boards.plain_ssh import SAY, over_ssh, told
 from boards.remote import BYTES_PER_SECOND
-from boards.setup import SAY, over_ssh, told
 from codesign.errors import ToolError, ToolRunError
 
 LIMIT = 900.0

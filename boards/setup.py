@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import io
 import re
-import subprocess
 import zipfile
 from dataclasses import dataclass
 from importlib import resources
@@ -18,16 +17,11 @@ from string import Template
 
 from boards.agent.archive import sha256
 from boards.driver import driver_files
-from boards.remote import ssh_command, unusable
-from codesign.errors import ToolError, ToolMissingError, ToolRunError
+from boards.plain_ssh import SAY, over_ssh, told
+from codesign.errors import ToolError, ToolMissingError
 
 LAUNCHER = "/usr/local/sbin/codesign-board"
 COMMAND = ("sudo", "-n", LAUNCHER)
-SECONDS = 60.0
-"""Limit of each command on a board that is not the agent."""
-_MARK = "codesign-board"
-SAY = f"""say() {{ printf '{_MARK} %s %s\\n' "$1" "$2"; }}"""
-"""For scripts: ``say WORD VALUE`` prints what :func:`told` finds among all that a login prints."""
 _USER = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
 _LOOK = f"""
 {SAY}
@@ -129,31 +123,6 @@ def look(host: str) -> Found | None:
 def copy(host: str, agent: Agent) -> None:
     """Send the archive to the user's home, whole or not at all."""
     over_ssh(host, f"digest={agent.digest}\n{_COPY}", agent.archive)
-
-
-def told(printed: str) -> dict[str, str]:
-    """The values that a script with :data:`SAY` said, by their words."""
-    return dict(re.findall(rf"^{_MARK} (\w+) (\S+)$", printed, re.MULTILINE))
-
-
-def over_ssh(host: str, script: str, data: bytes = b"", more: float = 0.0) -> str:
-    """What the script prints on the board; an error where it or the connection fails.
-
-    ``data``: its stdin. ``more``: seconds that it may take beyond :data:`SECONDS`.
-    """
-    seconds = SECONDS + more
-    command = ssh_command(host, ["sh", "-c", script])
-    try:
-        done = subprocess.run(command, input=data, capture_output=True, timeout=seconds, check=False)
-    except OSError as error:
-        raise ToolError(f"cannot start {command[0]!r} for board {host}: {error.strerror}; install it") from None
-    except subprocess.TimeoutExpired:
-        raise ToolRunError(f"board {host} did not answer within {seconds:g} s; is it still up?") from None
-    if done.returncode:
-        said = done.stderr.decode("utf-8", "replace").strip()
-        last = said.splitlines()[-1][:500] if said else f"exit code {done.returncode}"
-        raise unusable(host, said, last) or ToolError(f"cannot use board {host}: {last}")
-    return done.stdout.decode("utf-8", "replace")
 
 
 def _text(name: str) -> str:

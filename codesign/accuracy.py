@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from codesign.counting import number_of
 from codesign.measurement import Figure
 from codesign.task import Task
 
@@ -42,7 +43,7 @@ def output_words(task: Task, most: int = 12) -> str:
     """What comes out, on one line: ``3 classes: cat, dog, owl``, or ``2 predicted values``."""
     names = task.class_names
     if not names:
-        return f"{task.targets} predicted value{'s' if task.targets > 1 else ''}"
+        return number_of(task.targets, "predicted value")
     more = f", ... and {len(names) - most} more" if len(names) > most else ""
     return f"{len(names)} classes: {', '.join(names[:most])}{more}"
 

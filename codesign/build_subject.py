@@ -14,6 +14,7 @@ from boards.vivado import Core
 from codesign.accuracy import OUTPUT_FILE
 from codesign.artifacts import ArtifactStore
 from codesign.cli import version
+from codesign.counting import number_of
 from codesign.errors import InputError, RunError
 from codesign.measurement import Measurement
 from codesign.measuring import REPORT
@@ -103,12 +104,12 @@ class Buildable:
         kind, size = graph.input.type, graph.input.size
         exact = InputFormat(kind.bits, kind.signed, kind.frac, (0.0,) * size, (2.0**kind.frac,) * size)
         names = [str(output) for output in range(graph.logits().output.size)]
-        gives = f"one of {len(names)} classes" if graph.gives_class else f"{len(names)} outputs"
+        gives = f"one of {len(names)} classes" if graph.gives_class else number_of(len(names), "output")
         shape = " x ".join(map(str, graph.input.dims))
         return cls(
             place=folder,
             name=name,
-            words=f"{name}: {shape} inputs of {kind.bits} bits, {gives}",
+            words=f"{name}: {shape} inputs of {number_of(kind.bits, 'bit')}, {gives}",
             digest=design.digest(),
             board=target.board,
             target=target,

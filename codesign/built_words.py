@@ -14,6 +14,7 @@ from rich.text import Text
 from boards.vivado import SCRIPT
 from codesign.build import VIVADO, Built
 from codesign.build_subject import Buildable
+from codesign.counting import number_of
 from codesign.exporting import Exported
 from codesign.show import figure_table
 
@@ -57,18 +58,21 @@ def print_exported(exported: Exported) -> None:
     """Print where the C model or hls4ml's project is, how exact it is, and of a rounded model each layer's error."""
     console = Console()
     if exported.conversion is not None:
-        console.print(_conversion_table(exported.conversion))
+        console.print(_conversion_table(exported.conversion, exported.data))
     for note in exported.notes:
         console.print(Text(f"note: {note}"), soft_wrap=True)
     console.print(Text(f"wrote {exported.folder}"), soft_wrap=True)
 
 
-def _conversion_table(found: Conversion) -> Table:
+def _conversion_table(found: Conversion, data: str) -> Table:
     """Each layer's format and error, and what the model decides with all layers up to it in integers."""
     before = "" if found.accuracy is None else f"; accuracy in floating point {found.accuracy:.2%}"
     table = Table(
-        title=f"{found.samples} samples{before}", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False
-    )  # fmt: skip
+        title=f"{number_of(found.samples, 'sample')} of {data}{before}",
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+    )
     for heading in ("layer", "format", "largest error", "signal to noise (dB)", "same decisions", "accuracy"):
         table.add_column(heading, justify="left" if heading in ("layer", "format") else "right")
     for one in found.layers:

@@ -297,6 +297,10 @@ def _measure(options: argparse.Namespace) -> int:
                 submit=options.submit, stage=stage,
             )  # fmt: skip
     measured_words.print_measured(result, options.out, as_json=options.json)
+    if options.submit is not None:
+        from codesign.submission import require_written
+
+        require_written(options.submit, result.readings)
     return 1 if result.failed else 0
 
 
@@ -364,10 +368,12 @@ def _deploy(options: argparse.Namespace) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     from codesign.deployment import words as deployed_words
-    from codesign.deployment.running import read_samples, require_place, run_on_board, write_outputs
+    from codesign.deployment.running import read_samples, run_on_board, write_outputs
     from codesign.deployment.subject import find_subject
+    from codesign.files import require_place
 
-    require_place(options.output)
+    if options.output is not None:
+        require_place(options.output, "--output")
     subject = find_subject(options.subject, options.pick, options.host)
     samples = read_samples(options.input, subject.bundle.manifest)
     deployed_words.print_opening(subject, options.host)

@@ -13,16 +13,18 @@ import logging
 import pickle
 import queue
 import re
+import threading
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from codesign.artifacts import ArtifactStore
-from codesign.cluster_worker import Code, Parcel, Session, do, greet, pack, this_code, unpack
+from codesign.cluster_worker import Parcel, Session, do, fingerprint, greet, pack, unpack
 from codesign.errors import CodesignError, InputError, ToolError
 from codesign.listener import GONE
 from codesign.worker_process import Handler
@@ -32,6 +34,7 @@ _ADDRESS = re.compile(r"(tcp|tls)://[^/\s]+:\d+")
 _CONNECT_SECONDS = 5
 _LOOK_SECONDS = 1.0  # between two looks at who is in the cluster
 _FETCH_SECONDS = 60  # for an answer to arrive from a worker that says it has one
+_WITHOUT_WORKERS_SECONDS = 1800.0  # a batch system takes its time; the search goes on where it ended at any time
 _GRACE_SECONDS = 180.0  # over the limit of a candidate, which the worker itself keeps: its process may have to start
 
 
@@ -45,6 +48,7 @@ class _Member:
     refused: str = ""
     future: Any = None
     key: str | None = None
+    job: object = None
     stage: str = "starting"
     since: float = field(default_factory=time.monotonic)
 
@@ -52,9 +56,10 @@ class _Member:
 class ClusterPool:
     """All workers of the cluster at ``address``, with the interface of :class:`codesign.workers.WorkerPool`.
 
-    Workers may come and go. One with other code than ours is refused, and ``message`` says so. Raises InputError or
-    ToolError where nobody answers at the address; :meth:`wait` raises ToolError when the scheduler is gone and when
-    all workers are refused.
+    Workers may come and go. Refused, with a ``message``, are those with other code, packages, tools or data than ours,
+    those on whose machine nothing can be evaluated (no room), and those that do not answer; where that is no fault of
+    the job's, it goes to another one. Raises InputError or ToolError where nobody answers at the address; :meth:`wait`
+    raises ToolError when the scheduler is gone, when all workers are refused, and when there were none for too long.
     """
 
     def __init__(
@@ -73,30 +78,30 @@ class ClusterPool:
         self._members: dict[str, _Member] = {}
         self._numbers = itertools.count()
         self._tried: defaultdict[str, set[str]] = defaultdict(set)
+        self._returned: dict[str, object] = {}
         self._events: queue.SimpleQueue[tuple[str, Any, Any]] = queue.SimpleQueue()
         self._looked = float("-inf")
         self._fatal: list[CodesignError] = []
         self._client = _connect(address)
         self._client.subscribe_topic(self._session.name, lambda event: self._events.put(("", None, event[1])))
+        self._deserted: float | None = None  # since when there is no worker
         self._look()
-        if not self._members:
-            message(f"{address} answers, but has no workers yet; waiting for them")
+        self._await_workers()
 
     def idle(self) -> int:
         """Number of workers that take a job now."""
-        return sum(member.ready and member.key is None for member in self._members.values())
+        return max(0, len(self._idle()) - len(self._returned))
 
     def running(self) -> list[str]:
         """Keys of the jobs under way."""
-        return [member.key for member in self._members.values() if member.key is not None]
+        return [*self._returned, *(member.key for member in self._members.values() if member.key is not None)]
 
     def submit(self, key: str, job: object) -> None:
         """Give a job to an idle worker; one that was tried before to another one, if there is another."""
-        idle = [member for member in self._members.values() if member.ready and member.key is None]
-        member = min(idle, key=lambda member: (member.address in self._tried[key], member.number))
+        member = min(self._idle(), key=lambda member: (member.address in self._tried[key], member.number))
         self._tried[key].add(member.address)
-        member.key = key
-        parcel = pack(job, [getattr(job, "record", None)], self._store)  # what is measured further needs its files
+        member.key, member.job = key, job
+        parcel = pack(job, [job, getattr(job, "record", None)], self._store)  # networks, and what is measured further
         self._ask(member, do, self._session, key, parcel)
         self._set_stage(member, "preparing")
 
@@ -105,9 +110,14 @@ class ClusterPool:
         outcomes: list[Outcome] = []
         if not self._fatal:
             self._look(outcomes)
-            for address, future, value in self._arrived(timeout):
-                self._receive(address, future, value, outcomes)
+            while self._returned and self._idle():
+                key = next(iter(self._returned))
+                self.submit(key, self._returned.pop(key))
+        for address, future, value in self._arrived(0 if self._fatal else timeout):
+            self._receive(address, future, value, outcomes)
+        if not self._fatal:
             self._end_overdue(outcomes)
+            self._await_workers()
         if self._fatal and not outcomes:
             raise self._fatal[0]
         return outcomes
@@ -116,23 +126,31 @@ class ClusterPool:
         """Give up what runs; the workers notice, and stay for the next search."""
         futures = [member.future for member in self._members.values() if member.future is not None]
         self._members.clear()
-        try:
-            self._client.cancel(futures)
+        self._cancel(futures)
+        with suppress(Exception):  # the scheduler may be gone
             self._client.close(timeout=_CONNECT_SECONDS)
-        except (OSError, TimeoutError, RuntimeError):  # the scheduler is gone already
-            self._client.close(timeout=0)
+
+    def _idle(self) -> list[_Member]:
+        return [member for member in self._members.values() if member.ready and member.key is None]
 
     def _ask(self, member: _Member, function: Callable[..., Any], *arguments: Any) -> None:
         """Start ``function`` on that worker and no other."""
         member.since = time.monotonic()
         name = f"codesign-{uuid.uuid4().hex}"
-        member.future = self._client.submit(
-            function, *arguments, key=name, workers=[member.address], allow_other_workers=False, pure=False
+        try:
+            member.future = self._client.submit(
+                function, *arguments, key=name, workers=[member.address], allow_other_workers=False, pure=False
+            )
+        except Exception as error:  # noqa: BLE001  # a client that lost its scheduler has many ways to say so
+            self._lost(error)
+            return
+        # dask has one thread for all callbacks, and the answer of a worker that is gone comes late or never
+        member.future.add_done_callback(
+            lambda future: threading.Thread(target=self._fetch, args=(member.address, future), daemon=True).start()
         )
-        member.future.add_done_callback(lambda future: self._fetch(member.address, future))
 
     def _fetch(self, address: str, future: Any) -> None:
-        """Called in a thread of dask's."""
+        """Called in a thread of its own."""
         try:
             value = future.result(timeout=_FETCH_SECONDS)
         except BaseException as error:  # noqa: BLE001  # whatever a foreign machine raised is judged in our own thread
@@ -165,10 +183,11 @@ class ClusterPool:
         if outcome is not None:
             outcomes.append(outcome)
         member.key = None
-        self._set_stage(member, "idle")
+        if not member.refused:
+            self._set_stage(member, "idle")
 
     def _outcome(self, member: _Member, value: Any) -> Outcome | None:
-        """What a worker's answer says; None where it makes all work pointless."""
+        """What a worker's answer says; None where it makes all work on that worker, or in the cluster, pointless."""
         key, seconds = member.key, time.monotonic() - member.since
         assert key is not None
         try:
@@ -178,25 +197,39 @@ class ClusterPool:
         if isinstance(content, Outcome) and content.key == key:
             return content
         if isinstance(content, CodesignError):
-            self._fatal.append(ToolError(f"worker {member.address}: {content}"))
+            self._returned[key] = member.job
+            self._refuse(member, str(content), "Mend that")
+            return None
+        if isinstance(content, BaseException) and self._present() is None:
+            self._returned[key] = member.job  # the scheduler's end, which is neither the worker's fault nor the job's
             return None
         what = f"{type(content).__name__}: {content}" if isinstance(content, BaseException) else f"{content!r:.100}"
         return Outcome(key, reason=f"worker {member.address} gave no answer ({what})", retry=True, seconds=seconds)
 
     def _greeted(self, member: _Member, value: Any) -> None:
-        ours = this_code()
+        ours = fingerprint()
         if value == ours:
             member.ready = True
             self._set_stage(member, "idle")
             return
-        theirs = value.words() if isinstance(value, Code) else f"{type(value).__name__}: {value}"
-        member.refused = f"it has {theirs}, this is {ours.words()}"
-        self._message(f"worker {member.address} is refused: {member.refused}")
+        advice = "Install the same codesign, packages and tools on every machine"
+        if not isinstance(value, dict):  # another version of codesign, which may answer anything
+            self._refuse(member, f"it does not say what it has ({type(value).__name__}: {value})", advice)
+            return
+        differing = [name for name in {**ours, **value} if ours.get(name) != value.get(name)]
+        theirs, here = (", ".join(f"{name} {of.get(name, '?')}" for name in differing) for of in (value, ours))
+        self._refuse(member, f"it has {theirs}; this machine has {here}", advice)
+
+    def _refuse(self, member: _Member, why: str, advice: str) -> None:
+        """Give that worker no more jobs; where no other is left, the search ends."""
+        member.ready, member.refused = False, why
+        self._set_stage(member, "refused")
+        self._message(f"worker {member.address} is refused: {why}")
         if all(other.refused for other in self._members.values()):
             self._fatal.append(
                 ToolError(
-                    f"all workers of {self._address} are refused; {member.address}: {member.refused}. "
-                    "Install the same codesign on every machine and start the workers anew"
+                    f"all workers of {self._address} are refused; {member.address}: {why}. "
+                    f"{advice} and start the workers anew"
                 )
             )
 
@@ -205,41 +238,79 @@ class ClusterPool:
         if time.monotonic() - self._looked < _LOOK_SECONDS:
             return
         self._looked = time.monotonic()
-        try:
-            # not scheduler_info(), whose answer the client's own thread may replace by one without workers
-            identity = self._client.sync(
-                self._client.scheduler.identity, n_workers=-1, callback_timeout=_CONNECT_SECONDS
-            )
-        except (OSError, TimeoutError, RuntimeError) as error:
-            self._fatal.append(
-                ToolError(
-                    f"the cluster at {self._address} does not answer any more ({error}); what ended before is stored: "
-                    "start the cluster and run the same command again to continue"
-                )
-            )
+        present = self._present()
+        if present is None:
             return
-        present = set(identity["workers"])
         for address in present - set(self._members):
             member = self._members[address] = _Member(next(self._numbers), address)
             self._ask(member, greet)
+        for event in self._arrived(0):  # what a worker answered before it left counts
+            self._receive(*event, outcomes if outcomes is not None else [])
         for address in set(self._members) - present:
             member = self._members.pop(address)
             if member.key is not None and outcomes is not None:
                 outcomes.append(self._given_up(member, "left the cluster"))
             self._set_stage(member, GONE)
 
+    def _present(self) -> set[str] | None:
+        """Addresses of the workers in the cluster; None where the scheduler is gone, which ends the search."""
+        if self._fatal:
+            return None
+        try:
+            # not scheduler_info(), whose answer the client's own thread may replace by one without workers
+            identity = self._client.sync(
+                self._client.scheduler.identity, n_workers=-1, callback_timeout=_CONNECT_SECONDS
+            )
+        except Exception as error:  # noqa: BLE001  # as in _ask; the client drops `scheduler` when it gives up
+            self._lost(error)
+            return None
+        return set(identity["workers"])
+
+    def _lost(self, error: Exception) -> None:
+        """Dask's client cannot reach its scheduler: the search ends, and can be continued."""
+        self._fatal.append(
+            ToolError(
+                f"the cluster at {self._address} does not answer any more ({type(error).__name__}: {error}); what "
+                "ended before is stored: start the cluster and run the same command again to continue"
+            )
+        )
+
+    def _cancel(self, futures: list[Any]) -> None:
+        with suppress(Exception):  # without a scheduler there is nothing left to cancel
+            self._client.cancel(futures)
+
+    def _await_workers(self) -> None:
+        """Say once that there is no worker to wait for; end the search where none came for long."""
+        if self._fatal or not all(member.refused for member in self._members.values()):
+            self._deserted = None
+            return
+        if self._deserted is None:
+            self._deserted = time.monotonic()
+            minutes = _WITHOUT_WORKERS_SECONDS / 60
+            self._message(f"{self._address} answers, but has no workers; waiting for them, {minutes:g} minutes at most")
+        elif time.monotonic() - self._deserted > _WITHOUT_WORKERS_SECONDS:
+            self._fatal.append(
+                ToolError(
+                    f"{self._address} had no workers for {_WITHOUT_WORKERS_SECONDS / 60:g} minutes; what ended before "
+                    "is stored: start workers and run the same command again to continue"
+                )
+            )
+
     def _end_overdue(self, outcomes: list[Outcome]) -> None:
         """Give up workers that do not answer although their own limit is long over."""
         for member in self._members.values():
             seconds = time.monotonic() - member.since
-            if member.key is not None and seconds > self._session.limit_seconds + _GRACE_SECONDS:
-                member.ready, member.refused = False, "it did not answer in time"
+            limit = _GRACE_SECONDS + (self._session.limit_seconds if member.key is not None else 0.0)
+            if member.future is None or seconds <= limit:
+                continue
+            if member.key is not None:
                 outcomes.append(self._given_up(member, f"did not answer within {seconds:.0f} s"))
-                member.key = None
+            member.future = member.key = None  # a late answer is nobody's
+            self._refuse(member, "it did not answer in time", "See what keeps it")
 
     def _given_up(self, member: _Member, what: str) -> Outcome:
         if member.future is not None:
-            member.future.cancel()
+            self._cancel([member.future])
         assert member.key is not None
         seconds = time.monotonic() - member.since
         reason = f"worker {member.address} {what} in stage {member.stage}"
@@ -256,12 +327,20 @@ def _connect(address: str) -> Any:
         raise InputError(f"--cluster {address} is not the address of a dask scheduler; give e.g. tcp://10.0.0.1:8786")
     import dask
     from distributed import Client
+    from distributed.security import Security
+
+    arguments = Security().get_connection_args("client")
+    if address.startswith("tls://") and arguments["ssl_context"] is None:
+        raise InputError(
+            f"--cluster {address} needs certificates: name them in dask's configuration (distributed.comm.tls: "
+            "ca-file, client.cert, client.key), or give the tcp:// address of a cluster without encryption"
+        )
 
     for name in ("distributed.client", "distributed.core", "distributed.comm.tcp", "distributed.batched"):
         logging.getLogger(name).setLevel(logging.CRITICAL)  # what matters of it is said here
     dask.config.set({"distributed.comm.timeouts.connect": f"{_CONNECT_SECONDS}s"})
     try:
-        asyncio.run(_greet(address))
+        asyncio.run(_greet(address, arguments))
         return Client(address, timeout=_CONNECT_SECONDS, set_as_default=False)
     except (OSError, TimeoutError, ValueError, RuntimeError) as error:
         raise ToolError(
@@ -270,11 +349,11 @@ def _connect(address: str) -> Any:
         ) from None
 
 
-async def _greet(address: str) -> None:
+async def _greet(address: str, arguments: Mapping[str, Any]) -> None:
     """A client would wait without end for what listens but never says a word."""
     from distributed.comm import connect
 
     async def greet() -> None:
-        await (await connect(address)).close()
+        await (await connect(address, **arguments)).close()
 
     await asyncio.wait_for(greet(), _CONNECT_SECONDS)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import importlib.metadata
 import pickle
 import platform
 import shutil
@@ -23,33 +24,26 @@ from typing import Any
 
 from codesign.artifacts import FOLDER, ArtifactStore
 from codesign.cli import version
-from codesign.errors import CodesignError
+from codesign.errors import CodesignError, ToolError
 from codesign.place import PACKAGES
 from codesign.worker_process import Handler
 from codesign.workers import Outcome, WorkerEnded, WorkerPool
+from hw.measure.tools import Tool, find_verilator, find_yosys
 
 _IDLE_SECONDS = 300.0  # after so long without a job its process ends: the search may be over, or its coordinator gone
 _POLL_SECONDS = 0.2
 _SHOWN_AFTER = 0.5  # stages shorter than this (seconds) are not reported
 _CODE = (".py", ".sv", ".cpp", ".toml", ".tcl", ".vlt", ".sh")
-
-
-@dataclass(frozen=True)
-class Code:
-    """What two machines must have in common to give the same answers."""
-
-    version: str
-    digest: str
-    python: str
-
-    def words(self) -> str:
-        """In one clause."""
-        return f"codesign {self.version} (code {self.digest[:12]}, Python {self.python})"
+_DECISIVE = ("tensorflow-cpu", "tf_keras", "QKeras", "hls4ml", "numpy", "scipy", "scikit-learn")
+"""Packages that training, conversion or the data of a candidate go through."""
 
 
 @functools.cache
-def this_code() -> Code:
-    """That of this process: every source file of our packages goes into the digest."""
+def fingerprint() -> dict[str, str]:
+    """By name, the versions of all that two machines must have in common to give the same figures.
+
+    Every source file of our packages goes into ``code``. Plain text, so that any version can read that of any other.
+    """
     sha = hashlib.sha256()
     for package in PACKAGES:
         spec = find_spec(package)
@@ -59,7 +53,24 @@ def this_code() -> Code:
         for path in sorted(path for path in root.rglob("*") if path.suffix in _CODE):
             content = path.read_bytes()
             sha.update(f"{package}/{path.relative_to(root)} {len(content)}\n".encode() + content)
-    return Code(version(), sha.hexdigest(), ".".join(platform.python_version_tuple()[:2]))
+    found = {"codesign": version(), "code": sha.hexdigest()[:12]}
+    found["Python"] = ".".join(platform.python_version_tuple()[:2])
+    found |= {name: _installed(name) for name in _DECISIVE}
+    return found | {name: _tool(find) for name, find in (("yosys", find_yosys), ("verilator", find_verilator))}
+
+
+def _installed(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "missing"
+
+
+def _tool(find: Callable[[], Tool]) -> str:
+    try:
+        return find().version
+    except ToolError:
+        return "missing"
 
 
 @dataclass(frozen=True)
@@ -177,9 +188,9 @@ class _Place:
 _PLACE = _Place()
 
 
-def greet() -> Code:
-    """The worker's code; asked before its first job."""
-    return this_code()
+def greet() -> dict[str, str]:
+    """The worker's fingerprint; asked before its first job."""
+    return fingerprint()
 
 
 def do(session: Session, key: str, parcel: Parcel) -> Parcel:

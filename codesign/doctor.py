@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from codesign.counting import number_of
 from codesign.errors import StorageError, ToolError, ToolMissingError, ToolRunError
 from codesign.machine import Machine, this_machine
 from codesign.place import PROGRAM
@@ -254,9 +255,8 @@ def _print(findings: list[Finding], machine: Machine, able: bool) -> None:
         mark = Text("ok", "green") if not found.problem else Text("MISSING" if found.required else "-", "bold red")
         table.add_row(mark, found.name, found.version, found.gives)
     console.print(table)
-    console.print(
-        Text(f"\n{machine.system}, {machine.cores} cores, {machine.memory_mib / 1024:.0f} GiB: {machine.cpu}")
-    )
+    cores, gib = number_of(machine.cores, "core"), machine.memory_mib / 1024
+    console.print(Text(f"\n{machine.system}, {cores}, {gib:.0f} GiB: {machine.cpu}"))
     for found in findings:
         if found.place and found.required:
             console.print(Text(f"{found.name}: {found.place}", "dim"), soft_wrap=True)

@@ -23,6 +23,9 @@ from codesign.artifacts import ArtifactStore
 from codesign.cli import version
 from codesign.derived import derived
 from codesign.errors import CandidateError, MismatchError, ModelError, TargetError
+from codesign.jobs import UNTRAINED
+from codesign.kept_networks import keep
+from codesign.kept_networks import load as load_network
 from codesign.measurement import Figure, Measurement, Provenance
 from codesign.record import Final, Record
 from codesign.robustness import Subject, asked, robustness
@@ -30,6 +33,7 @@ from codesign.scoring import baseline, model_error
 from codesign.study import Study
 from codesign.target import Target
 from codesign.task import Task
+from codesign.trial import Trained
 from codesign.worker_process import StageReport
 from hw.bounds import lower_bound
 from hw.design import Design
@@ -109,10 +113,13 @@ class Evaluator:
         self.artefacts = ArtifactStore(run_folder)
         self.room = solving.room(study, self.target)
 
-    def evaluate(self, architecture: Architecture, report: StageReport, again: int = 0) -> Record:
+    def evaluate(
+        self, architecture: Architecture, report: StageReport, network: Mapping[str, str] = UNTRAINED, again: int = 0
+    ) -> Record:
         """Train, build and measure one candidate; what fails is a failed record with reason and log.
 
-        ``again``: after the search for the so-many-th time, from another seed and in full.
+        ``network``: artefacts of what training gives, where that was done before. ``again``: after the search for the
+        so-many-th time, from another seed and in full.
         """
         with tempfile.TemporaryDirectory(prefix="codesign-") as scratch:
             work = _Work(Path(scratch), report)
@@ -121,7 +128,7 @@ class Evaluator:
                     unfit = self._unfit(architecture, work)
                     if unfit is not None:
                         return unfit
-                measurement = self._measure(architecture, work, again)
+                measurement = self._measure(architecture, work, network, again)
             except TargetError as error:
                 reason = f"cannot be folded with the weights that it was trained to: {error}"
                 return Record(architecture, "infeasible", reason, artefacts=work.artefacts, seconds=work.seconds)
@@ -131,26 +138,31 @@ class Evaluator:
                 return Record(architecture, "failed", str(error), log, artefacts=work.artefacts, seconds=work.seconds)
             return Record(architecture, "ok", measurement=measurement, artefacts=work.artefacts, seconds=work.seconds)
 
-    def try_out(self, architecture: Architecture, epochs: int, report: StageReport) -> Figure | Record:
+    def try_out(
+        self, architecture: Architecture, epochs: int, report: StageReport, network: Mapping[str, str] = UNTRAINED
+    ) -> Trained | Record:
         """The validation error after the first ``epochs`` epochs of training; CandidateError where there is none.
 
-        On the first rung what cannot fit is not trained: that is its record.
+        On the first rung what cannot fit is not trained: that is its record. A training in full gives its network;
+        one that was done before (``network``) is not done again.
         """
         try:
-            if epochs == self.study.rungs.epochs[0]:
-                with tempfile.TemporaryDirectory(prefix="codesign-") as scratch:
-                    unfit = self._unfit(architecture, _Work(Path(scratch), report))
+            with tempfile.TemporaryDirectory(prefix="codesign-") as scratch:
+                work = _Work(Path(scratch), report)
+                unfit = self._unfit(architecture, work) if epochs == self.study.rungs.epochs[0] else None
                 if unfit is not None:
                     return unfit
-            report("short training")
-            model, input_format = self._train(architecture, until=epochs)
-            return self._error(model, input_format, self._outputs(model, input_format))
+                whole = epochs == self.study.search.epochs
+                report("training" if whole else "short training")
+                model, input_format = self._trained(architecture, network, work.folder, until=epochs)
+                error = self._error(model, input_format, self._outputs(model, input_format))
+                return Trained(error, keep(self.artefacts, model, input_format, work.folder) if whole else {})
         except ModelError as error:
             raise CandidateError(str(error)) from None
 
     def retrain(self, architecture: Architecture, number: int, report: StageReport) -> tuple[Record, Final | None]:
         """Train in full from another seed (``number`` from 1), build, measure, and finalize what could be measured."""
-        record = self.evaluate(architecture, report, number)
+        record = self.evaluate(architecture, report, again=number)
         return record, self.finalize(record, report) if record.status == "ok" else None
 
     def finalize(self, record: Record, report: StageReport) -> Final:
@@ -178,11 +190,8 @@ class Evaluator:
 
     def _measure_further(self, record: Record, work: _Work) -> Measurement:
         from hw.implement import hold_c_simulation
-        from quant import canonical
 
-        for name in (canonical.MODEL_FILE, canonical.FORMAT_FILE):
-            (work.folder / name).write_bytes(self.artefacts.get(record.artefacts[name]))
-        model, input_format = canonical.load(work.folder)
+        model, input_format = load_network(self.artefacts, record.artefacts, work.folder)
         graph = Graph.from_json(json.loads(self.artefacts.get(record.artefacts["graph.json"])))
         with work.stage("test set"):
             x_test = input_format.quantized_real(self.dataset.x_test)
@@ -195,21 +204,18 @@ class Evaluator:
             raise MismatchError(f"hls4ml's C simulation differs from the graph at {differing.details['first']}")
         return Measurement({"test_error": error, "csim_mismatches": differing})
 
-    def _measure(self, architecture: Architecture, work: _Work, again: int) -> Measurement:
+    def _measure(self, architecture: Architecture, work: _Work, network: Mapping[str, str], again: int) -> Measurement:
         from hw.hls4ml_flow import parse
         from hw.implement import implement
         from hw.lower import lower, self_check
-        from quant import canonical
 
         with work.stage("training"):
-            model, input_format = self._train(architecture, again=again)
+            model, input_format = self._trained(architecture, network, work.folder / "model", again=again)
             outputs = self._outputs(model, input_format)
             if outputs is not None:
                 work.artefacts[OUTPUT_FILE] = self._put_json(outputs.to_json())
             error = self._error(model, input_format, outputs)
-            canonical.save(model, input_format, work.folder / "model")
-            for name in (canonical.MODEL_FILE, canonical.FORMAT_FILE):
-                work.artefacts[name] = self.artefacts.put((work.folder / "model" / name).read_bytes())
+            work.artefacts |= network or keep(self.artefacts, model, input_format, work.folder / "model")
         with work.stage("conversion"):
             graph = lower(parse(model, self.target.part.name, self.target.clock_mhz))
             work.artefacts["graph.json"] = self._put_json(graph.to_json())
@@ -248,6 +254,17 @@ class Evaluator:
         spread = self.split.x_train.std(axis=0, dtype=np.float64)
         parts = (self.split.x_val, self.split.y_val, spread, architecture.weights == "binary")
         return Subject(graph, input_format, outputs, *parts)
+
+    def _trained(
+        self, architecture: Architecture, network: Mapping[str, str], folder: Path, **training: Any
+    ) -> tuple[Any, InputFormat]:
+        """From the artefacts of the ``network``, by way of ``folder``, if it has some."""
+        from quant.tf import forget_models
+
+        if not network:
+            return self._train(architecture, **training)
+        forget_models()
+        return load_network(self.artefacts, network, folder)
 
     def _train(
         self, architecture: Architecture, *, until: int | None = None, again: int = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,33 +19,40 @@ from codesign.artifacts import ArtifactStore
 from codesign.build_subject import Buildable, measured_folder
 from codesign.cli import version
 from codesign.errors import DataError, InputError, ToolRunError
+from codesign.kept_networks import load
 from codesign.measuring import SEED, VECTORS, Subject
 from codesign.picking import KNEE, pick
 from codesign.record import Record
 from codesign.run import Run, find_run, read_run
 from codesign.solving import as_built
 from codesign.target import BOARD, CLOCK_MHZ
-from hw.cmodel.project import project, read_vectors, write_vectors
+from hw.cmodel.project import write_project
 from hw.graph import Graph
 from hw.hls4ml_flow import VITIS, VIVADO
 from hw.implement import hold_c_simulation, random_vectors
 from hw.measure.plan import write_files
+from hw.samples import finite, read_archive, read_array, require_samples
 
 C, HLS = "c", "hls"
 TARGETS = (C, HLS)
 SUFFIXES = (".keras", ".h5", ".onnx")
 """Of files that hold a model, where a run could be named as well."""
 CONVERSION = "conversion.json"
+_X, _Y = "x_test", "y_test"
 _SAMPLES = 10_000
 
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written to ``folder``; ``notes`` say how exact it is. ``conversion``: of a model that was rounded."""
+    """What was written to ``folder``; ``notes`` say how exact it is.
+
+    ``conversion``: of a model that was rounded, on the samples of ``data``.
+    """
 
     folder: Path
     notes: tuple[str, ...] = ()
     conversion: Any = None
+    data: str = ""
 
 
 def is_model(named: str | None) -> bool:
@@ -155,40 +163,48 @@ def _export_rounded(
     if path.suffix == ".onnx":
         raise InputError(f"--format is for Keras models, not {path}: what is in an ONNX model has its formats already")
     model = load_model(path)
-    formats.require_layers([layer.name for layer in model.layers])
+    averaging = [layer.name for layer in model.layers if "AveragePooling" in type(layer).__name__]
+    formats.require_layers([layer.name for layer in model.layers if layer.weights], averaging)
     graph = lower(parse(model, place.part.name, place.clock_mhz, formats.input), formats)
-    x, labels = _samples(data, graph)
+    x, labels = judged_on(data, graph)
     found = convert(model, graph, x, labels)
     written = _write_c(path.stem, graph, folder, vectors)
-    report = {"formats": list(texts), "data": str(data) if data else "random inputs", **found.to_json()}
+    source = str(data) if data else "random inputs"
+    report = {"formats": list(texts), "data": source, **found.to_json()}
     write_files(folder, {CONVERSION: json.dumps(report, indent=2) + "\n"})
-    return Exported(folder, written.notes, found)
+    return Exported(folder, written.notes, found, source)
 
 
-def _samples(path: Path | None, graph: Graph) -> tuple[NDArray[np.float32], NDArray[np.int64] | None]:
-    """Real inputs, and labels where known; random ones without a file."""
+def judged_on(path: Path | None, graph: Graph) -> tuple[NDArray[np.float32], NDArray[np.int64] | None]:
+    """Real inputs that formats are judged on, and labels where known; random ones without a file."""
     if path is None:
         return graph.input.type.to_real(random_vectors(graph, VECTORS, SEED)).astype(np.float32), None
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            found = {key: arrays[key][:_SAMPLES] for key in ("x_test", "y_test") if key in arrays}
-    except FileNotFoundError:
-        raise DataError(f"no such file: {path}") from None
-    except (OSError, ValueError, AttributeError) as error:
-        raise DataError(f"{path} cannot be read: {error}; write it with numpy.savez(x_test=..., y_test=...)") from None
-    x, labels = found.get("x_test"), found.get("y_test")
-    if x is None or x[0].size != graph.input.size:
-        has = "no x_test" if x is None else f"x_test of shape {x.shape}"
-        raise DataError(f"{path} has {has}; the model takes (n, ...) with {graph.input.size} values each")
-    if labels is not None and (labels.shape != (len(x),) or not np.issubdtype(labels.dtype, np.integer)):
-        raise DataError(f"{path} has y_test of {labels.dtype} {labels.shape}; give ({len(x)},) indices of outputs")
-    return x.astype(np.float32), labels
+    found = read_archive(path, (_X, _Y), f"{_X}=..., {_Y}=...")
+    if _X not in found:
+        raise DataError(f"{path} lacks {_X}, the samples; present: {', '.join(found) or 'nothing'}")
+    require_samples(f"{_X} of {path}", found[_X], graph.input.size)
+    x, labels = finite(f"{_X} of {path}", found[_X][:_SAMPLES], np.float32), found.get(_Y)
+    if labels is not None:
+        _require_labels(f"{_Y} of {path}", labels, len(found[_X]), max(2, graph.output.size))
+        labels = labels[:_SAMPLES]
+    return x, labels
+
+
+def _require_labels(where: str, labels: NDArray[Any], count: int, outputs: int) -> None:
+    """DataError unless they are ``count`` indices of ``outputs``; a model of one output decides 0 or 1 by its sign."""
+    if labels.shape != (count,) or not np.issubdtype(labels.dtype, np.integer):
+        raise DataError(f"{where} is {labels.dtype} of shape {labels.shape}; give ({count},) indices of outputs")
+    wrong = labels[(labels < 0) | (labels >= outputs)]
+    if len(wrong):
+        raise DataError(
+            f"{where} has the label {wrong[0]}, {len(wrong)} such in all: give indices of outputs, 0 to {outputs - 1}"
+        )
 
 
 def _write_c(name: str, graph: Graph, folder: Path, vectors: Path | None) -> Exported:
-    write_files(folder, project(graph, name, f"codesign {version()}"))
-    write_vectors(folder, graph, random_vectors(graph, VECTORS, SEED) if vectors is None else read_vectors(vectors))
-    return Exported(folder, (f"compile and compare with the golden vectors: make -C {folder}",))
+    x = random_vectors(graph, VECTORS, SEED) if vectors is None else read_array(vectors)
+    write_project(graph, name, x, folder, f"codesign {version()}", str(vectors or "random vectors"))
+    return Exported(folder, (f"compile and compare with the golden vectors: make -C {shlex.quote(str(folder))}",))
 
 
 def _write_hls(subject: Subject, folder: Path) -> Exported:
@@ -226,10 +242,6 @@ both; neither tool was run here. What was run is the C simulation of each, compi
 
 def stored_model(store: ArtifactStore, record: Record) -> Any:
     """The canonical QKeras model of a stored candidate."""
-    from quant import canonical
-
-    with tempfile.TemporaryDirectory(prefix="codesign-") as folder:
-        for name in (canonical.MODEL_FILE, canonical.FORMAT_FILE):
-            Path(folder, name).write_bytes(store.get(record.artefacts[name]))
-        model, _ = canonical.load(Path(folder))
+    with tempfile.TemporaryDirectory(prefix="codesign-") as scratch:
+        model, _ = load(store, record.artefacts, Path(scratch))
     return model

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from codesign.errors import RunError, StorageError
+from codesign.errors import InputError, RunError, StorageError
 
 
 @contextmanager
@@ -27,6 +27,20 @@ def alone_in(folder: Path, what: str) -> Iterator[None]:
         yield
     finally:
         os.close(lock)  # lets go of it
+
+
+def require_place(path: Path, option: str) -> None:
+    """InputError where no file could be written at ``path``, which the ``option`` gave: said before the work."""
+    folder = path.absolute().parent
+    if path.is_dir():
+        what = "it is a folder"
+    elif not folder.is_dir():
+        what = f"there is no folder {folder}"
+    elif not os.access(folder, os.W_OK):
+        what = f"no file can be written in {folder}"
+    else:
+        return
+    raise InputError(f"cannot write {path}: {what}; give another {option}")
 
 
 def write_whole(path: Path, content: str | bytes, then: str) -> None:

@@ -9,6 +9,7 @@ from statistics import median, quantiles
 from typing import Any
 
 from codesign.board_loop.result import BoardResult
+from codesign.designs import Designs
 from codesign.measurement import Figure, Measurement, Provenance
 from codesign.reading import Reading
 from codesign.record import Record
@@ -100,14 +101,15 @@ class _Said:
 def distances(
     records: Iterable[Record], boards: Iterable[BoardResult], readings: Iterable[tuple[str, Reading]]
 ) -> list[Distance]:
-    """Every pair of instruments that measured the same quantity of the same designs; ``records`` as they are stored.
+    """Every pair of instruments that measured the same quantity of the same designs.
 
+    ``records``: all that are stored, as they are stored; of a candidate that was trained again each is another design.
     Of a design that one instrument measured several times the last counts.
     """
-    said: dict[tuple[str, str], dict[Instrument, _Said]] = {}
-    for digest, quantity, one in _all(records, boards, readings):
-        if quantity in QUANTITIES and one.figure.provenance in _RANK:
-            said.setdefault((quantity, digest), {})[one.instrument] = one
+    records, said = list(records), dict[tuple[str, str], dict[Instrument, _Said]]()
+    for design, quantity, one in _all(records, boards, readings, Designs(records)):
+        if design is not None and quantity in QUANTITIES and one.figure.provenance in _RANK:
+            said.setdefault((quantity, design), {})[one.instrument] = one
     pairs: dict[tuple[str, Instrument, Instrument], list[tuple[_Said, _Said]]] = {}
     for (quantity, _), found in said.items():
         for one, other in combinations(found.values(), 2):
@@ -119,20 +121,21 @@ def distances(
 
 
 def _all(
-    records: Iterable[Record], boards: Iterable[BoardResult], readings: Iterable[tuple[str, Reading]]
-) -> Iterable[tuple[str, str, _Said]]:
+    records: Iterable[Record], boards: Iterable[BoardResult], readings: Iterable[tuple[str, Reading]], designs: Designs
+) -> Iterable[tuple[str | None, str, _Said]]:
+    """Of which design, which quantity, and what was said; the design is None where nobody knows it."""
     for record in records:
         if record.status != "failed" and record.measurement is not None:
-            yield from ((record.digest, name, one) for name, one in _own(record.measurement))
+            yield from ((record.design, name, one) for name, one in _own(record.measurement))
     for digest, reading in readings:
         for name, figure in reading.figures.figures.items():
-            yield digest, name, _Said(figure)
+            yield designs.of(digest, reading.design), name, _Said(figure)
     for result in boards:
         figures = result.measurement.figures if result.measurement is not None else {}
         for name, quantity in _OF_BOARDS.items():
             if name in figures and result.failed_at != "mismatch":
                 around = "" if name.startswith("board_") else "with the accelerator around it"
-                yield result.digest, quantity, _Said(figures[name], around)
+                yield designs.of(result.digest, result.design), quantity, _Said(figures[name], around)
 
 
 def _own(measurement: Measurement) -> Iterable[tuple[str, _Said]]:

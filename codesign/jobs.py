@@ -8,22 +8,27 @@ import resource
 import signal
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import FrameType, MappingProxyType, TracebackType
 from typing import Any, Protocol, Self
 
 from codesign.architecture import Architecture
-from codesign.errors import CodesignError
+from codesign.at_work import AtWork
+from codesign.counting import number_of
+from codesign.errors import CodesignError, DataError
 from codesign.listener import Listener
-from codesign.measurement import Figure
 from codesign.record import Final, Record
+from codesign.store import Store
 from codesign.study import Study
 from codesign.task import Task
+from codesign.trial import Trained
 from codesign.worker_process import Handler, StageReport
 from codesign.workers import Outcome, WorkerPool, default_workers
 
+UNTRAINED: Mapping[str, str] = MappingProxyType({})
+"""The artefacts of a network that nobody has trained yet."""
 _POLL_SECONDS = 0.2
 
 
@@ -50,11 +55,15 @@ class Evaluation(Protocol):
     ``lower_bound(architecture) -> Measurement`` (structural, cheap, called in the coordinator).
     """
 
-    def evaluate(self, architecture: Architecture, report: StageReport) -> Record:
-        """Train, build and measure one candidate."""
+    def evaluate(
+        self, architecture: Architecture, report: StageReport, network: Mapping[str, str] = UNTRAINED
+    ) -> Record:
+        """Train, build and measure one candidate; not trained where artefacts have its ``network``."""
 
-    def try_out(self, architecture: Architecture, epochs: int, report: StageReport) -> Figure | Record:
-        """The validation error after the first ``epochs`` epochs of training; CandidateError where there is none.
+    def try_out(
+        self, architecture: Architecture, epochs: int, report: StageReport, network: Mapping[str, str] = UNTRAINED
+    ) -> Trained | Record:
+        """The first ``epochs`` epochs of training, or what artefacts have of them; CandidateError where they fail.
 
         The record of a candidate that is infeasible before any training.
         """
@@ -68,17 +77,22 @@ class Evaluation(Protocol):
 
 @dataclass(frozen=True)
 class EvaluateJob:
-    """Evaluate a new candidate; gives a Record."""
+    """Evaluate a new candidate; gives a Record. ``artefacts``: its network, where that was trained in full before."""
 
     architecture: Architecture
+    artefacts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class TrialJob:
-    """Train a new candidate shortly; gives the Figure of its error, or the Record of one that is not trained."""
+    """Train a new candidate on a rung; gives a Trained, or the Record of one that is not trained.
+
+    ``artefacts`` as for :class:`EvaluateJob`, where the rung's training is the full one.
+    """
 
     architecture: Architecture
     epochs: int
+    artefacts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -99,9 +113,24 @@ class FinalizeJob:
 Job = EvaluateJob | TrialJob | RetrainJob | FinalizeJob
 
 
-def make_handler(module: str, study: Study, run_folder: Path) -> Handler:
-    """Build the evaluator, once per worker."""
-    evaluator: Evaluation = importlib.import_module(module).Evaluator(study, run_folder)
+class HandlerFactory(Protocol):
+    """Gives the handler of jobs for a folder in which artefacts are kept; :func:`make_handler` with a study."""
+
+    def __call__(self, run_folder: Path, *, data_digest: str | None = None) -> Handler:
+        """``data_digest``: the search's, where the data of this machine may be others."""
+
+
+def make_handler(module: str, study: Study, run_folder: Path, *, data_digest: str | None = None) -> Handler:
+    """Build the evaluator, once per worker; DataError where its data are not those of ``data_digest``."""
+    evaluation = importlib.import_module(module)
+    if data_digest is not None:
+        found = evaluation.describe(study).data_digest
+        if found != data_digest:
+            raise DataError(
+                f"the data here have the SHA-256 {found[:12]}, those of the search {data_digest[:12]}; bring the same "
+                "data to every machine"
+            )
+    evaluator: Evaluation = evaluation.Evaluator(study, run_folder)
     return partial(_handle, evaluator)
 
 
@@ -109,10 +138,10 @@ def _handle(evaluator: Evaluation, job: Job, report: StageReport) -> Any:
     if isinstance(job, FinalizeJob):
         return evaluator.finalize(job.record, report)
     if isinstance(job, TrialJob):
-        return evaluator.try_out(job.architecture, job.epochs, report)
+        return evaluator.try_out(job.architecture, job.epochs, report, job.artefacts)
     if isinstance(job, RetrainJob):
         return evaluator.retrain(job.architecture, job.number, report)
-    record = evaluator.evaluate(job.architecture, report)
+    record = evaluator.evaluate(job.architecture, report, job.artefacts)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0  # Linux counts KiB
     return record if record.peak_memory_mib is not None else replace(record, peak_memory_mib=peak)
 
@@ -151,13 +180,13 @@ class Crew:
 class Jobs:
     """Runs jobs in workers that start when first needed; a context manager that ends them.
 
-    ``factory`` gives the handler of jobs for a folder in which artefacts are kept: ``run_folder``, except on a cluster.
+    Artefacts are kept in ``run_folder``, except on a cluster, whose workers have folders of their own.
     """
 
     def __init__(
         self,
         crew: Crew,
-        factory: Callable[[Path], Handler],
+        factory: HandlerFactory,
         run_folder: Path,
         limit_seconds: float,
         listener: Listener,
@@ -169,6 +198,7 @@ class Jobs:
         self.listener = listener
         self._pool: Pool | None = None
         self._words: dict[str, str] = {}
+        self._at_work = AtWork(run_folder)
         self._interrupts = _Interrupts()
 
     def run(
@@ -195,7 +225,8 @@ class Jobs:
             if self._interrupts.count and (self._interrupts.count > 1 or not running):
                 raise SearchInterrupted("stopped by Ctrl-C")
             if self._interrupts.count and not warned:
-                self.listener.message(f"Ctrl-C: finishing {running} running candidates; once more stops at once")
+                what = number_of(running, "running candidate")
+                self.listener.message(f"Ctrl-C: finishing {what}; once more stops at once")
                 warned = True
             for ended in pool.wait(_POLL_SECONDS):
                 outcome = _sound(jobs[ended.key], ended)
@@ -206,6 +237,7 @@ class Jobs:
                     continue
                 on_outcome(replace(outcome, reason=f"tried twice: {outcome.reason}") if outcome.retry else outcome)
             meanwhile()
+            self._at_work.write()
             self.listener.tick()
 
     def check(self) -> None:
@@ -230,9 +262,11 @@ class Jobs:
             return WorkerPool(count, factory, limit_seconds=self._limit, on_stage=self._on_stage)
         from codesign.cluster import ClusterPool
 
+        with Store.read(self._run_folder) as store:
+            data_digest = Task.from_json(store.meta("task")).data_digest
         return ClusterPool(
             self._crew.cluster,
-            self._factory,
+            partial(self._factory, data_digest=data_digest),
             self._run_folder,
             limit_seconds=self._limit,
             on_stage=self._on_stage,
@@ -240,7 +274,9 @@ class Jobs:
         )
 
     def _on_stage(self, worker: int, stage: str, key: str | None) -> None:
-        self.listener.stage(worker, stage, self._words.get(key, "") if key else "")
+        words = self._words.get(key, "") if key else ""
+        self._at_work.stage(worker, stage, words)
+        self.listener.stage(worker, stage, words)
 
     def __enter__(self) -> Self:
         self._interrupts.install()
@@ -251,6 +287,7 @@ class Jobs:
     ) -> None:
         if self._pool is not None:
             self._pool.terminate()
+        self._at_work.remove()
         self._interrupts.remove()
 
 
@@ -294,7 +331,7 @@ def _answers(job: Job, result: Any) -> bool:
             return bool(result.digest == _architecture(job).digest())
         case RetrainJob(), (Record() as record, Final() | None as final):
             return all(one.digest == job.architecture.digest() for one in (record, final) if one is not None)
-        case TrialJob(), Figure():
+        case TrialJob(), Trained():
             return True
         case TrialJob(), Record():  # what fits no folding is not trained
             return bool(result.digest == job.architecture.digest())

@@ -58,15 +58,19 @@ class Judge:
             return None
 
     def told(self, record: Record) -> Told:
-        """What the search algorithm learns of a candidate."""
+        """What the search algorithm learns of a candidate.
+
+        Of a dropped one that was trained in full its error and the hardware that is predicted of it, where all is.
+        """
         if record.status == "failed" or record.measurement is None:
             return failed(len(self.constraints))
-        if record.status == "dropped":
+        supposed = record.status == "dropped" and self.point(record) is not None
+        if record.status == "dropped" and not supposed:
             behind = _BEHIND * record.measurement.figures[SHORT_ERROR].details["behind"]
             seem = violations(self.constraints, record.measurement, self.clock_mhz, partial=True)
             first, *others = (max(seem.get(limit.key, 0.0), 0.0) for limit in self.constraints)
             return Told(None, (first + behind, *others))
-        known = violations(self.constraints, record.measurement, self.clock_mhz, partial=record.status == "infeasible")
+        known = violations(self.constraints, record.measurement, self.clock_mhz, partial=record.status != "ok")
         told = Told(self.point(record), tuple(known.get(limit.key, 0.0) for limit in self.constraints))
         if record.status == "infeasible" and max(told.violations) <= 0:
             return failed(len(self.constraints))  # infeasible for a reason that no budget expresses

@@ -22,7 +22,8 @@ def latencies(
     Microseconds, how often the FPGA's, and microjoules or None. The FPGA's are simulated cycles at the clock asked for,
     or at the Fmax where that is lower. Energy is only known of boards whose power was measured.
     """
-    timed = [figure for one in readings if one.instrument in PROCESSORS for figure in one.figures.figures.values()]
+    taken = [one for one in readings if one.instrument in PROCESSORS]
+    timed = [(one.host, figure) for one in taken for figure in one.figures.figures.values()]
     if not timed:
         return []
     clock = min(target.clock_mhz, design.value("fmax"))
@@ -36,8 +37,8 @@ def latencies(
             f"; energy of all that {power.details['measures']} carries, in batches" if power and energy else ""
         )
         found.append(_line(f"FPGA on {where}", time.value, fpga, words, energy))
-    for figure in timed:
-        what = " ".join(filter(None, (figure.tool, figure.details.get("flags"))))
+    for host, figure in timed:
+        what = " ".join(filter(None, (figure.tool, figure.details.get("flags"), host and f"on {host}")))
         words = f"{figure.provenance.value} on {figure.details['machine']} ({figure.version})"
         found.append(_line(what, figure.value, fpga, words))
     return found

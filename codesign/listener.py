@@ -34,8 +34,8 @@ class Listener:
     def trial(self, trial: Trial, error: str) -> None:
         """A short training ended with ``error``, in words, and is stored."""
 
-    def rung(self, rung: int, passed: int, entered: int) -> None:
-        """All trainings of a rung (from 1) ended; ``passed`` of ``entered`` candidates go on."""
+    def rung(self, rung: int, passed: int, entered: int, others: int) -> None:
+        """All trainings of a rung (from 1) ended; ``passed`` of ``entered`` go on, and ``others`` trained before."""
 
     def generation(self, number: int, front_size: int, hypervolume: float) -> None:
         """Generation ``number`` (from 0) is complete."""

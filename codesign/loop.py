@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import itertools
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,15 +15,25 @@ from typing import Any
 from codesign.architecture import Architecture
 from codesign.board_loop.stage import Boards
 from codesign.board_loop.tools import BoardTools, require_hosts
-from codesign.budget import nearest_miss
-from codesign.errors import CodesignError, TargetError
-from codesign.jobs import Crew, EvaluateJob, FinalizeJob, Jobs, SearchInterrupted, candidate_seconds, make_handler
+from codesign.choosing import Chooser, chooses, supposed_now
+from codesign.counting import number_of
+from codesign.jobs import (
+    Crew,
+    EvaluateJob,
+    FinalizeJob,
+    Jobs,
+    SearchInterrupted,
+    candidate_seconds,
+    make_handler,
+)
 from codesign.judging import Judge
+from codesign.kept_networks import network_in
 from codesign.listener import Listener
 from codesign.measurement import Measurement
-from codesign.place import PROGRAM
+from codesign.no_front import require_front
 from codesign.predicting import Predictor
 from codesign.record import Final, Record
+from codesign.reference import reference_point
 from codesign.replay import require_replay
 from codesign.retraining import Retrainings, reported, reported_finals
 from codesign.run import Run, archive_front, open_for_search, snapshot, study_constraints
@@ -40,7 +52,6 @@ from nas.space import Genome, Space
 
 EVALUATION = "codesign.evaluate"
 """The module that describes, bounds and evaluates candidates: see :class:`codesign.jobs.Evaluation`."""
-_MARGIN = 1.1  # reference point over the worst of the first generation, for objectives without a limit
 LowerBound = Callable[[Architecture], Measurement]
 
 
@@ -80,12 +91,12 @@ def search(
             loop.explore()
             loop.finalize()
         except SearchInterrupted:
-            done = len(loop.archive)
+            done = number_of(len(loop.archive), "candidate")
             raise SearchInterrupted(
-                f"stopped by Ctrl-C; {done} candidates are stored in {run_folder}; the same command continues there"
+                f"stopped by Ctrl-C; {done} stored in {run_folder}; the same command continues there"
             ) from None
         run = snapshot(run_folder, store)
-    _require_front(run)
+    require_front(run)
     return run
 
 
@@ -103,7 +114,8 @@ class _Loop:
         jobs: Jobs,
         boards: Boards,
     ) -> None:
-        self.study, self.task, self.space, self.judge, self.bound = study, task, space, judge, bound
+        self.study, self.task, self.space, self.judge = study, task, space, judge
+        self.bound = functools.cache(bound)
         self.store, self.jobs, self.boards = store, jobs, boards
         self.listener = jobs.listener
         self.archive = boards.archive  # as it is stored; what is known of it now is in ``known``
@@ -115,7 +127,11 @@ class _Loop:
         self.closed = len(store.generations())  # before this search was continued
         self.retrainings = Retrainings.of(study.final.seeds, store.retrainings())
         self.predictor: Predictor | None = None
-        self.rungs = Rungs(study, task, judge, store, jobs, self.archive, boards.collect)
+        self.networks: dict[str, Mapping[str, str]] = {}  # artefacts of those trained in full, by the network's digest
+        for record in self.archive.values():
+            self._remember(record)
+        self.rungs = Rungs(study, task, judge, store, jobs, self.archive, self.networks, boards.collect)
+        self.chooser = Chooser(space, judge)
 
     def explore(self) -> None:
         """All generations; those already in the store are replayed."""
@@ -124,7 +140,7 @@ class _Loop:
         for number in range(settings.generations):
             genomes = self.algorithm.ask()
             if not genomes:
-                self.listener.message(f"all {len(self.archive)} candidates of the space are evaluated")
+                self.listener.message(f"the whole space is evaluated: {number_of(len(self.archive), 'candidate')}")
                 return
             asked = [self.space.decode(genome) for genome in genomes]
             require_replay(self.store.path.parent, self.archive.values(), number, asked, settings.space)
@@ -132,8 +148,9 @@ class _Loop:
             rungs = self._evaluate(number, asked)
             self.boards.settle()
             self.known = self.boards.known(tuple(self.archive.values()), number)
-            self.algorithm.revise(self._told)
-            self.algorithm.tell([self._told(genome) for genome in genomes])
+            told = partial(self._told, number)
+            self.algorithm.revise(told)
+            self.algorithm.tell([told(genome) for genome in genomes], self._others(number, len(set(asked))))
             self._close_generation(number, rungs)
             reason = self.stopping.after(number, self._ordered(number))
             if reason is not None:
@@ -149,7 +166,8 @@ class _Loop:
             before = self.archive.get(architecture.digest())
             if before is not None:
                 # the rungs of a generation that was interrupted are decided among all that were on them
-                if before.generation == generation and self.rungs.entered(before.digest):
+                now = before.generation == generation and before.dropped is None
+                if now and self.rungs.entered(before.digest):
                     entrants.append(architecture)
                 continue
             self.jobs.check()
@@ -160,25 +178,56 @@ class _Loop:
                 self._keep(generation, places, self.judge.judged(record, "structural lower bound: "))
             else:
                 entrants.append(architecture)
+        if generation < self.closed:
+            return []
         keep = partial(self._keep, generation, places)
-        known = self.predictor.known if self.predictor else self.bound
-        passed, rungs = self.rungs.climb(entrants, known, self._before(generation), keep)
-        self._measure([architecture for architecture in passed if architecture.digest() not in self.archive], keep)
+        choose = partial(self._choose, generation, places)
+        fewest = self.predictor.lacking if self.predictor else 0
+        passed, rungs = self.rungs.climb(entrants, self._known, choose, fewest, keep)
+        self._measure([one for one in passed if not self._is_done(generation, one)], keep)
         return rungs
 
+    def _is_done(self, generation: int, architecture: Architecture) -> bool:
+        """Whether nothing is left to do in ``generation`` for one that goes on: what was dropped before it may."""
+        before = self.archive.get(architecture.digest())
+        return before is not None and (before.status != "dropped" or before.generation == generation)
+
+    def _known(self, architectures: Sequence[Architecture]) -> Sequence[Measurement]:
+        """What is known of candidates without hardware."""
+        return self.predictor.known(architectures) if self.predictor else [self.bound(one) for one in architectures]
+
+    def _choose(
+        self, generation: int, places: dict[str, int], entrants: Sequence[Architecture], count: int
+    ) -> Sequence[Architecture] | None:
+        """Of all networks that were trained in full those that promise most; None where that cannot be predicted.
+
+        Others than ``entrants`` get ``places``.
+        """
+        reference = self.store.meta("reference")
+        if self.predictor is None or self.predictor.lacking or reference is None or not chooses(self.study):
+            return None
+        before = {one.digest: one for one in self._before(generation)}
+        decided = places.keys() - {one.digest() for one in entrants}
+        trained = self.rungs.trained(entrants)
+        chosen = self.chooser.choose(trained, before, decided, self.predictor, tuple(reference), count)
+        for one in chosen:
+            places.setdefault(one.digest(), len(places))
+        return chosen
+
     def _new_predictor(self, generation: int) -> Predictor | None:
-        """The surrogate for a generation; None where the study wants none, or all was decided before."""
-        if not self.study.rungs.surrogate or generation < self.closed:
+        """The surrogate for a generation; None where the study wants none."""
+        if not self.study.rungs.surrogate:
             return None
         return Predictor(self.bound, self._before(generation))
 
     def _before(self, generation: int) -> list[Record]:
         """The records of earlier generations, in their order."""
-        before = [record for record in self.archive.values() if record.generation < generation]
-        return sorted(before, key=lambda record: (record.generation, record.index))
+        before = (record.as_of(generation - 1) for record in self.archive.values())
+        return sorted(filter(None, before), key=lambda record: (record.generation, record.index))
 
     def _measure(self, candidates: Sequence[Architecture], keep: Callable[[Record], None]) -> None:
-        """Train, build and measure candidates."""
+        """Train, build and measure candidates: those that seem largest first, so that no worker waits for them last."""
+        candidates = sorted(candidates, key=self._size, reverse=True)
         architectures = {architecture.digest(): architecture for architecture in candidates}
 
         def on_outcome(outcome: Outcome) -> None:
@@ -189,17 +238,45 @@ class _Loop:
             assert record.digest == outcome.key, "the evaluator answered for another architecture"
             keep(self.judge.judged(record))
 
-        jobs = {key: EvaluateJob(architecture) for key, architecture in architectures.items()}
+        jobs = {
+            key: EvaluateJob(architecture, self.networks.get(architecture.network_digest(), {}))
+            for key, architecture in architectures.items()
+        }
         self.jobs.run(jobs, on_outcome, self.boards.collect)
 
+    def _size(self, architecture: Architecture) -> float:
+        figures = self.bound(architecture).figures
+        return figures["lut"].value if "lut" in figures else 0.0
+
     def _keep(self, generation: int, places: Mapping[str, int], record: Record) -> None:
-        record = replace(record, generation=generation, index=places[record.digest])
+        dropped = self.archive.get(record.digest)
+        record = replace(record, generation=generation, index=places[record.digest], dropped=dropped)
         self.store.put(record)
         self.archive[record.digest] = record
+        self._remember(record)
         self.listener.candidate(self.known.record(record))
 
-    def _told(self, genome: Genome) -> Told:
-        return self.judge.told(self.known.record(self.archive[self.space.decode(genome).digest()]))
+    def _remember(self, record: Record) -> None:
+        if network := network_in(record.artefacts):
+            self.networks[record.architecture.network_digest()] = network
+
+    def _told(self, generation: int, genome: Genome) -> Told:
+        """Of a candidate as it was known once ``generation`` had ended; its surrogate says what else was supposed."""
+        record = self.archive[self.space.decode(genome).digest()].as_of(generation)
+        assert record is not None, "it was asked for, so it was decided"
+        if self.predictor:
+            record = supposed_now(record, self.predictor)
+        return self.judge.told(self.known.record(record))
+
+    def _others(self, generation: int, asked: int) -> dict[Genome, Told]:
+        """Those measured in ``generation`` that nobody asked for: their places are behind the ``asked``."""
+        others = {}
+        for record in self._measured_in(generation):
+            with suppress(ValueError):  # the describe of a user's space may not find every network again
+                if record.index >= asked:
+                    genome = self.space.encode(record.architecture)
+                    others[genome] = self._told(generation, genome)
+        return others
 
     def _close_generation(self, number: int, rungs: list[dict[str, Any]]) -> None:
         records = self._ordered(number)
@@ -215,7 +292,7 @@ class _Loop:
         }
         if rungs:
             summary["rungs"] = rungs
-        if self.predictor and (errors := self.predictor.errors(self._measured_in(number))):
+        if number >= self.closed and self.predictor and (errors := self.predictor.errors(self._measured_in(number))):
             summary["surrogate"] = errors
         self.store.put_generation(number, summary)
         self.listener.generation(number, len(front), volume)
@@ -224,8 +301,7 @@ class _Loop:
 
     def _ordered(self, last: int) -> tuple[Record, ...]:
         """The archive up to a generation as it is known, in the order asked: nothing depends on who ended first."""
-        records = (record for record in self.archive.values() if record.generation <= last)
-        return self.known.records(sorted(records, key=lambda record: (record.generation, record.index)))
+        return self.known.records(self._before(last + 1))
 
     def _measured_in(self, generation: int) -> list[Record]:
         """A generation's records as they are stored, in the order asked."""
@@ -233,29 +309,13 @@ class _Loop:
         return sorted(records, key=lambda record: record.index)
 
     def _reference(self, records: Sequence[Record]) -> Point | None:
-        """The hypervolume's reference point, fixed by the first generation with a measured candidate.
-
-        Error: the majority class's. Limited objectives: the limit. Others: 1.1 times the worst measured so far.
-        """
+        """The hypervolume's reference point, fixed by the first generation with a measured candidate."""
         stored = self.store.meta("reference")
         if stored is not None:
             return tuple(stored)
-        measured = [record for record in records if record.measurement and "val_error" in record.measurement.figures]
-        sound = [record for record in measured if record.status != "failed"]  # a failed one may hold what is no number
-        points = [point for record in sound if (point := self.judge.point(record)) is not None]
-        if not points:
-            return None
-        known = {limit.key: limit.limit for limit in self.judge.constraints}
-        known["error"] = self.task.majority_error
-        if "latency_us" in known:
-            known["latency"] = known["latency_us"]
-        if "fps" in known:
-            known["interval"] = 1e6 / known["fps"]
-        worst = [_MARGIN * max(column) for column in zip(*points, strict=True)]
-        reference = tuple(
-            known.get(name, bad) or 1.0 for name, bad in zip(self.study.search.objectives, worst, strict=True)
-        )
-        self.store.set_meta("reference", reference)
+        reference = reference_point(self.judge, self.task, records)
+        if reference is not None:
+            self.store.set_meta("reference", reference)
         return reference
 
     def finalize(self) -> None:
@@ -296,32 +356,3 @@ class _Loop:
         if final.measurement is None:
             words = self.archive[outcome.key].architecture.words()
             self.listener.message(f"{words} leaves the front: {final.reason}")
-
-
-def _require_front(run: Run) -> None:
-    """Say why there is no front, when there is none."""
-    if run.front:
-        return
-    show = f"see them with: {PROGRAM} show {run.folder.name}"
-    advice = f"Raise the budget, restrict [space], or lower target.clock_mhz; all candidates are kept, {show}"
-    nearest = nearest_miss(run.constraints, run.records, run.study.target.clock_mhz)
-    counts = run.counts
-    unfit = [record.reason for record in run.records if record.status == "infeasible"]
-    none_fits = bool(unfit) and not counts["ok"]
-    if none_fits and counts["failed"] <= counts["infeasible"]:
-        if nearest is None:  # not one was measured, or bounded
-            raise TargetError(f"none of {len(run.records)} candidates fits; the first reason: {unfit[0]}. {advice}")
-        record, missed = nearest
-        raise TargetError(
-            f"none of {len(run.records)} candidates keeps every budget; {run.binding} binds most often. The best one, "
-            f"{record.architecture.words()}, misses by: {'; '.join(miss.words() for miss in missed)}. {advice}"
-        )
-    reasons = [record.reason for record in run.records if record.status == "failed"]
-    reasons += [final.reason for final in run.finals.values() if final.measurement is None]
-    if none_fits:
-        others = f"miss a budget, most often {run.binding}" if nearest else f"do not fit; the first reason: {unfit[0]}"
-        raise CodesignError(
-            f"{counts['failed']} of {len(run.records)} candidates failed; the first reason: {reasons[0]}; the other "
-            f"{counts['infeasible']} {others}; {show}"
-        )
-    raise CodesignError(f"no candidate could be measured; the first of {len(reasons)} reasons: {reasons[0]}; {show}")

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from codesign.counting import number_of
 from codesign.instruments import HLS, best
 from codesign.latencies import PROCESSORS
 from codesign.measurement import Figure
@@ -48,7 +49,7 @@ def print_measured(measured: Measured, out: Path | None, *, as_json: bool) -> No
         return
     console, subject = Console(), measured.subject
     target, hardware = subject.target, subject.hardware
-    mode = "parallel" if hardware.mode == "parallel" else f"folded to {hardware.folding} cycles"
+    mode = "parallel" if hardware.mode == "parallel" else f"folded to {number_of(hardware.folding, 'cycle')}"
     mode = subject.goal.words() if subject.goal else mode
     console.print(f"{subject.name} on {target.words()} at {target.clock_mhz:g} MHz, {mode}", highlight=False)
     console.print(figure_table(dict(measured.measurement.figures), hardware.mode))
@@ -57,7 +58,7 @@ def print_measured(measured: Measured, out: Path | None, *, as_json: bool) -> No
     for reading in measured.readings:
         for text in [reading.reason, *reading.log.strip().splitlines()[-LOG_LINES:], *reading.warnings]:
             if text:
-                console.print(Text(f"{reading.instrument}: {text}"), soft_wrap=True)
+                console.print(Text(f"{reading.source}: {text}"), soft_wrap=True)
     if latencies := measured.latencies():
         console.print(beside_processors(latencies))
     for note in measured.notes:

@@ -77,6 +77,10 @@ class Figure:
             "date": self.date,
         }
 
+    def brief_json(self) -> dict[str, Any]:
+        """The same without details, for where there are many."""
+        return {name: value for name, value in self.to_json().items() if name != "details"}
+
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Figure:
         """Inverse of :meth:`to_json`."""

@@ -25,7 +25,7 @@ from codesign.instruments import CSIM, HLS, RTL, C, attempt, require, take, take
 from codesign.latencies import latencies
 from codesign.measurement import Measurement
 from codesign.reading import Reading
-from codesign.submission import require_better, write_submission
+from codesign.submission import require_submission, write_submission
 from codesign.target import BOARD, CLOCK_MHZ, Target
 from hw.design import Design, design
 from hw.emit.folded import Folding
@@ -219,8 +219,9 @@ def measure(
     ``out``: a folder for RTL, golden vectors, README and report. ``via``: other instruments that shall measure it too,
     of ``rtl`` (always), ``vivado``, ``vivado-routed``, ``nextpnr``, ``hls`` and ``c``; one that fails is a reading that
     says so. ``host``: ``user@board``, on whose processor the C model is timed too. ``submit``: a file for what may be
-    sent to us of it (:mod:`codesign.submission`). ``stage`` is entered around each stage. Raises ToolMissingError where
-    a tool of them is not here, ModelError naming the layer that cannot be built exactly, MismatchError at a wrong bit.
+    sent to us of it (:mod:`codesign.submission`), not written where no tool gave figures to compare with. ``stage`` is
+    entered around each stage. Raises ToolMissingError where a tool of them is not here, ModelError naming the layer
+    that cannot be built exactly, MismatchError at a wrong bit.
     """
     if folding is not None and folding < 1:
         raise InputError(f"folding = {folding} is not a number of cycles: give 1 or more, or leave it out for parallel")
@@ -231,7 +232,7 @@ def measure(
     require(via, target)
     processors.require_host(host, via)
     if submit is not None:
-        require_better(via)
+        require_submission(Path(submit), via)
     with stage("lowering"):
         subject = Subject.of(model, hardware, target)
         if argmax:
@@ -278,11 +279,21 @@ def measure_subject(
         if C in via:
             x, place = subject.vectors(), places / C
             readings += processors.take(subject.name, subject.graph, subject.model, x, place, board, stage)
+        if out is None:
+            readings = [_without(Path(scratch), reading) for reading in readings]
+    readings = [replace(reading, design=built.design.digest()) for reading in readings]
     measured = Measured(subject, built.design, figures, tuple(notes), seconds, tuple(readings))
     if out is not None:
         _write(measured.subject, built.design, out)
         write_files(out, {REPORT: json.dumps(measured.to_json(), indent=2) + "\n"})
     return measured
+
+
+def _without(folder: Path, reading: Reading) -> Reading:
+    """The reading without the path of a folder that is removed."""
+    reason, log = (text.replace(f"{folder}{os.sep}", "") for text in (reading.reason, reading.log))
+    reason += "" if reason == reading.reason else "; --out DIR keeps that file"
+    return replace(reading, reason=reason, log=log)
 
 
 def _implement(subject: Subject, folder: Path, out: Path | None, stage: Announce) -> Implementation:

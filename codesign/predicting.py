@@ -10,13 +10,15 @@ import importlib.metadata
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 from codesign.architecture import Architecture
+from codesign.counting import number_of
 from codesign.derived import counted
 from codesign.measurement import Figure, Measurement, Provenance
 from codesign.record import Record
-from nas.surrogate import FEWEST, FIGURES, Candidate, Surrogate
+from nas.surrogate import FEWEST, FIGURES, Candidate, Prediction, Surrogate
 
 _UNITS = {"lut": "LUT", "ff": "FF", "fmax": "MHz", "latency_cycles": "cycles"}
 _HIGHER = ("fmax",)  # where more is better
@@ -29,26 +31,38 @@ class Predictor:
     """
 
     def __init__(self, bound: Callable[[Architecture], Measurement], before: Iterable[Record]) -> None:
-        measured = [record for record in before if _is_measured(record)]
-        self._bound, self._fitted_to = bound, len(measured)
-        self._surrogate: Surrogate | None = None
-        if len(measured) >= FEWEST:
-            figures = [record.measurement for record in measured if record.measurement is not None]
-            self._surrogate = Surrogate([self._candidate(record.architecture) for record in measured], figures)
+        self._bound, self._measured = bound, [record for record in before if _is_measured(record)]
 
-    def known(self, architecture: Architecture) -> Measurement:
-        """The lower bound, and the predicted figures at the better end of their uncertainty.
+    @cached_property
+    def _surrogate(self) -> Surrogate | None:
+        """Fitted when it is first asked: in a generation that is replayed it may not be."""
+        if self.lacking:
+            return None
+        figures = [record.measurement for record in self._measured if record.measurement is not None]
+        return Surrogate([self._candidate(record.architecture) for record in self._measured], figures)
+
+    @property
+    def lacking(self) -> int:
+        """How many measured candidates it still needs before it predicts."""
+        return max(0, FEWEST - len(self._measured))
+
+    def known(self, architectures: Sequence[Architecture]) -> list[Measurement]:
+        """Of each the lower bound, and the predicted figures at the better end of their uncertainty.
 
         So a candidate of which little is known is not dropped for what may be a wrong prediction.
         """
-        bound = self._bound(architecture)
+        bounds = [self._bound(architecture) for architecture in architectures]
         if self._surrogate is None:
-            return bound
+            return bounds
+        predictions = self._surrogate.predict([self._candidate(architecture) for architecture in architectures])
+        return [self._merged(*one) for one in zip(bounds, predictions, strict=True)]
+
+    def _merged(self, bound: Measurement, predictions: Mapping[str, Prediction]) -> Measurement:
         figures = dict(bound.figures)
         version = importlib.metadata.version("scikit-learn")
-        for name, found in self._surrogate.predict(self._candidate(architecture)).items():
+        for name, found in predictions.items():
             better = found.value * math.exp(found.deviation if name in _HIGHER else -found.deviation)
-            details = {"predicted": found.value, "deviation": found.deviation, "fitted_to": self._fitted_to}
+            details = {"predicted": found.value, "deviation": found.deviation, "fitted_to": len(self._measured)}
             least = figures[name].value if name in figures else 0.0
             figure = Figure(better, _UNITS[name], Provenance.ESTIMATED, "surrogate of scikit-learn", version, details)
             figures[name] = replace(figure, value=max(better, least))
@@ -59,15 +73,27 @@ class Predictor:
         if self._surrogate is None:
             return {}
         errors: dict[str, list[float]] = {name: [] for name in FIGURES}
-        for record in records:
-            if _is_measured(record) and record.measurement is not None:
-                for name, found in self._surrogate.predict(self._candidate(record.architecture)).items():
-                    actual = record.measurement.value(name)
-                    errors[name].append(abs(found.value - actual) / max(actual, 1.0))
-        return {"fitted_to": self._fitted_to, "errors": errors}
+        measured = [record for record in records if _is_measured(record)]
+        found = self._surrogate.predict([self._candidate(record.architecture) for record in measured])
+        for record, predictions in zip(measured, found, strict=True):
+            assert record.measurement is not None
+            for name, prediction in predictions.items():
+                actual = record.measurement.value(name)
+                errors[name].append(abs(prediction.value - actual) / max(actual, 1.0))
+        return {"fitted_to": len(self._measured), "errors": errors}
 
     def _candidate(self, architecture: Architecture) -> Candidate:
         return Candidate(architecture, self._bound(architecture).merged([counted(architecture)]))
+
+
+def expected(known: Measurement) -> Measurement:
+    """What :meth:`Predictor.known` gave, with the predictions themselves, never below what structure rules out."""
+    figures = dict(known.figures)
+    for name, figure in figures.items():
+        if "predicted" in figure.details:
+            predicted = float(figure.details["predicted"])
+            figures[name] = replace(figure, value=predicted if name in _HIGHER else max(predicted, figure.value))
+    return Measurement(figures)
 
 
 def _is_measured(record: Record) -> bool:
@@ -98,5 +124,5 @@ def surrogate_line(generations: Sequence[Mapping[str, Any]]) -> list[str]:
     if not found:
         return []
     words = [f"{name} {100 * one['median']:.1f} % ({100 * one['p90']:.1f} %)" for name, one in found.items()]
-    count = f"{next(iter(found.values()))['candidates']:.0f}"
-    return [f"surrogate, error on {count} candidates it had not seen, median (90th percentile): {', '.join(words)}"]
+    count = number_of(next(iter(found.values()))["candidates"], "candidate")
+    return [f"surrogate, error on {count} it had not seen, median (90th percentile): {', '.join(words)}"]

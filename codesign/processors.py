@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,6 +18,7 @@ from codesign.latencies import C_BOARD, C_HERE, TFLITE
 from codesign.measurement import Measurement
 from codesign.reading import Reading
 from codesign.target import is_virtual
+from hw.cmodel.project import write_project
 from hw.graph import Graph, Ints
 from hw.implement import Announce
 from hw.measure import cpu, tflite
@@ -43,14 +45,14 @@ def on_board(host: str | None, name: str, graph: Graph, x: Ints, stage: Announce
 
     def work() -> Measurement:
         with TemporaryDirectory(prefix="codesign-") as scratch:
-            cpu.write(graph, name, x, Path(scratch), f"codesign {version()}")
+            write_project(graph, name, x, Path(scratch), f"codesign {version()}")
             try:
                 return cpu.read_times(processor.make(host, Path(scratch)), graph, host)
             except ToolRunError as error:
                 raise cpu.mismatch(error, f" on {host}") from None
 
     with stage(f"C model on {host}"):
-        return attempt(C_BOARD, work)
+        return replace(attempt(C_BOARD, work), host=host)
 
 
 def take(

@@ -3,31 +3,29 @@
 from __future__ import annotations
 
 import time
-from types import TracebackType
-from typing import Self
 
 from rich.console import Console, Group, RenderableType
-from rich.live import Live
 from rich.progress_bar import ProgressBar
-from rich.table import Table
 from rich.text import Text
 
 from codesign.board_loop.result import BoardResult
+from codesign.counting import number_of
 from codesign.listener import GONE, Listener
+from codesign.live import LiveDisplay, stage_table
 from codesign.record import STATUSES, Record
+from codesign.rungs import others_words
 from codesign.trial import Trial, trial_line
 
 
-class ProgressDisplay(Listener):
+class ProgressDisplay(LiveDisplay, Listener):
     """Shows a search while it runs; a context manager that gives the terminal back.
 
     ``workers``: as many processes are started here; None on a cluster, whose workers come and go.
     """
 
     def __init__(self, console: Console, workers: int | None) -> None:
-        self._console = console
+        super().__init__(console)
         self._workers = workers
-        self._live = Live(console=console, refresh_per_second=4, transient=True) if console.is_terminal else None
         self._stages: dict[int, tuple[str, str, float]] = {}
         self._boards: dict[str, tuple[str, str, float]] = {}
         self._total = self._done = self._known = self._generation = self._front = 0
@@ -35,22 +33,11 @@ class ProgressDisplay(Listener):
         self._counts: dict[str, int] = dict.fromkeys(STATUSES, 0)
         self._begun = time.monotonic()
 
-    def __enter__(self) -> Self:
-        if self._live is not None:
-            self._live.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._live is not None:
-            self._live.stop()
-
     def begun(self, total: int, known: int) -> None:
         """Say what lies ahead."""
         self._total, self._done, self._known = total, known, known
         if known:
-            self.message(f"continuing: {known} of {total} candidates are already evaluated")
+            self.message(f"continuing: {known} of {number_of(total, 'candidate')} already evaluated")
 
     def stage(self, worker: int, stage: str, words: str) -> None:
         """Note what a worker does."""
@@ -58,16 +45,19 @@ class ProgressDisplay(Listener):
             self._stages.pop(worker, None)
             return
         if self._workers is not None and not self._stages:
-            self.message(f"starting {self._workers} worker processes (5 to 10 s)")
+            self.message(f"starting {number_of(self._workers, 'worker process', 'worker processes')} (5 to 10 s)")
         self._stages[worker] = (stage, words, time.monotonic())
 
     def candidate(self, record: Record) -> None:
         """Count a candidate, and print it where there is no live display."""
-        self._done += 1
+        if record.dropped is None:
+            self._done += 1
+        else:
+            self._counts["dropped"] -= 1
         self._counts[record.status] += 1
-        if self._live is None or record.status == "failed":
-            note = f": {record.reason}" if record.reason else ""
-            self.message(f"[{self._done}/{self._total}] {record.architecture.words()}  {record.status}{note}")
+        self._total = max(self._total, self._done)  # beyond those asked for, others may become hardware
+        if self.live is None or record.status == "failed":
+            self.message(f"[{self._done}/{self._total}] {record.architecture.words()}  {record.outcome}")
 
     def board(self, host: str, stage: str, words: str) -> None:
         """Note what a board does."""
@@ -80,40 +70,41 @@ class ProgressDisplay(Listener):
 
     def waiting(self, count: int) -> None:
         """Say why nothing else happens; a live display shows the boards anyway."""
-        if self._live is None:
-            self.message(f"waiting for boards: {count} {'candidates' if count > 1 else 'candidate'}")
+        if self.live is None:
+            self.message(f"waiting for boards: {number_of(count, 'candidate')}")
 
     def trial(self, trial: Trial, error: str) -> None:
         """Print a short training where there is no live display."""
-        if self._live is None:
+        if self.live is None:
             self.message(trial_line(trial, error))
 
-    def rung(self, rung: int, passed: int, entered: int) -> None:
+    def rung(self, rung: int, passed: int, entered: int, others: int) -> None:
         """Say how many go on."""
-        self.message(f"rung {rung}: {passed} of {entered} go on")
+        self.message(f"rung {rung}: {passed} of {entered} go on{others_words(others)}")
 
     def generation(self, number: int, front_size: int, hypervolume: float) -> None:
         """Note the front; print it where there is no live display."""
         self._generation, self._front, self._hypervolume = number + 1, front_size, hypervolume
-        if self._live is None:
+        if self.live is None:
             self.message(f"generation {number + 1}: {self._quality()}")
 
     def retraining(self, count: int, seeds: int) -> None:
         """Announce the trainings after the search."""
-        self.message(f"{count} front members: trained again from {seeds} other seeds, and measured again")
+        from_seeds = number_of(seeds, "other seed")
+        self.message(f"{number_of(count, 'front member')}: trained again from {from_seeds}, and measured again")
 
     def finalizing(self, count: int) -> None:
         """Announce the last stage."""
-        self.message(f"{count} front members: test error and hls4ml's C simulation")
+        self.message(f"{number_of(count, 'front member')}: test error and hls4ml's C simulation")
 
     def message(self, text: str) -> None:
         """Print a line above the live display."""
-        self._console.print(Text(text), soft_wrap=True)
+        self.console.print(Text(text), soft_wrap=True)
 
     def tick(self) -> None:
         """Redraw."""
-        if self._live is not None:
-            self._live.update(self._render())
+        if self.live is not None:
+            self.live.update(self._render())
 
     def _quality(self) -> str:
         return f"front {self._front}, hypervolume {self._hypervolume:.4f}"
@@ -121,16 +112,14 @@ class ProgressDisplay(Listener):
     def _render(self) -> RenderableType:
         dropped = f"{self._counts['dropped']} dropped, " if self._counts["dropped"] else ""
         line = Text(
-            f"{self._done}/{self._total} candidates ({self._counts['infeasible']} over budget, "
+            f"{self._done}/{number_of(self._total, 'candidate')} ({self._counts['infeasible']} over budget, "
             f"{dropped}{self._counts['failed']} failed)   generation {self._generation + 1}   {self._quality()}   "
             f"{self._left()}"
         )
-        table = Table.grid(padding=(0, 2))
         now = time.monotonic()
-        for worker, (stage, words, since) in sorted(self._stages.items()):
-            table.add_row(f"worker {worker + 1}", stage, words, f"{now - since:.0f} s")
-        for host, (stage, words, since) in self._boards.items():
-            table.add_row(host, stage, words, f"{now - since:.0f} s")
+        rows = [(f"worker {worker + 1}", *what) for worker, what in sorted(self._stages.items())]
+        rows += [(host, *what) for host, what in self._boards.items()]
+        table = stage_table((who, stage, words, f"{now - since:.0f} s") for who, stage, words, since in rows)
         bar = ProgressBar(total=max(self._total, 1), completed=self._done, width=40)
         return Group(line, bar, table)
 

@@ -14,7 +14,9 @@ class Reading:
     """What one instrument said of a design.
 
     ``missing``: its tool is not here. ``failed``: it ran and gave nothing that can be used. ``reason`` says why,
-    ``log`` is the end of what the tool printed.
+    ``log`` is the end of what the tool printed. ``design`` is :meth:`hw.design.Design.digest` of what was measured, as
+    a network that is trained again is other hardware; empty in stores from before it was kept. ``host``: the board,
+    as it was given, on which it was read; empty for the machine that codesign ran on.
     """
 
     instrument: str
@@ -23,6 +25,13 @@ class Reading:
     seconds: float
     reason: str = ""
     log: str = ""
+    design: str = ""
+    host: str = ""
+
+    @property
+    def source(self) -> str:
+        """The instrument, and the board that it was on."""
+        return self.instrument + (f" ({self.host})" if self.host else "")
 
     @property
     def warnings(self) -> list[str]:
@@ -32,11 +41,11 @@ class Reading:
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values; the keys are in docs/json.md."""
-        plain = {name: getattr(self, name) for name in ("instrument", "status", "reason", "log", "seconds", "warnings")}
-        return {**plain, "figures": self.figures.to_json()}
+        names = ("instrument", "status", "reason", "log", "seconds", "warnings", "design", "host")
+        return {**{name: getattr(self, name) for name in names}, "figures": self.figures.to_json()}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Reading:
         """Inverse of :meth:`to_json`."""
-        given = {item.name: values[item.name] for item in fields(cls)}
+        given = {item.name: values[item.name] for item in fields(cls) if item.name in values}
         return cls(**{**given, "figures": Measurement.from_json(values["figures"])})

@@ -9,7 +9,7 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
-from codesign.board_loop.words import results_of, where
+from codesign.board_loop.words import of_design, results_of, where
 from codesign.latencies import latencies
 from codesign.measurement import Figure
 from codesign.reading import Reading
@@ -19,9 +19,32 @@ from codesign.run import Run
 LOG_LINES = 5
 
 
-def readings_of(run: Run, digest: str) -> list[Reading]:
-    """The last reading by each instrument of one candidate."""
-    return list({one.instrument: one for found, one in run.readings if found == digest}.values())
+def readings_of(run: Run, record: Record) -> list[Reading]:
+    """Of each instrument the last reading that gave figures, and behind it the last one since, if that gave none.
+
+    Of the design that stands for the candidate. Figures count until the instrument gives others; on each board it is
+    another instrument.
+    """
+    good, since = dict[str, Reading](), dict[str, Reading]()
+    for one in _of_design(run, record):
+        if one.status == "ok":
+            since.pop(one.source, None)
+        (good if one.status == "ok" else since)[one.source] = one
+    return [kept[name] for name in good | since for kept in (good, since) if name in kept]
+
+
+def status_words(one: Reading, shown: Sequence[Reading]) -> str:
+    """How a reading among ``shown`` ended; of one without figures also whether earlier ones stand."""
+    stand = one.status != "ok" and any(each.source == one.source for each in shown if each.status == "ok")
+    return f"{one.status} since (its figures before that stand)" if stand else one.status
+
+
+def _of_design(run: Run, record: Record) -> list[Reading]:
+    return [
+        one
+        for digest, one in run.readings
+        if digest == record.digest and run.designs.of(digest, one.design) == record.design
+    ]
 
 
 def latencies_of(run: Run, record: Record) -> list[dict[str, Any]]:
@@ -32,20 +55,25 @@ def latencies_of(run: Run, record: Record) -> list[dict[str, Any]]:
         (where(result), result.measurement)
         for result in results_of(run, record.digest)
         if result.failed_at is None and result.measurement and "board_latency_us" in result.measurement.figures
+        if of_design(run, result, record)
     ]
-    return latencies(record.measurement, run.task.target, readings_of(run, record.digest), ran)
+    return latencies(record.measurement, run.task.target, readings_of(run, record), ran)
 
 
-def reading_lines(run: Run, digest: str) -> list[str]:
+def reading_lines(run: Run, record: Record) -> list[str]:
     """For a terminal: figures by tool with their day, or why there are none and the end of the log."""
     lines = []
-    for one in readings_of(run, digest):
+    shown = readings_of(run, record)
+    for one in shown:
         if one.status != "ok":
-            lines.append(f"{one.instrument}: {one.status}: {one.reason}")
+            lines.append(f"{one.source}: {status_words(one, shown)}: {one.reason}")
             lines += [f"    {text}" for text in one.log.strip().splitlines()[-LOG_LINES:]]
         for origin, group in groupby(one.figures.figures.items(), lambda item: origin_words(item[1])):
             named = ", ".join(f"{name} {value_words(figure)} {figure.unit}" for name, figure in group)
-            lines.append(f"{one.instrument}: {named} ({origin})")
+            lines.append(f"{one.source}: {named} ({origin})")
+    others = sum(digest == record.digest for digest, _ in run.readings) - len(_of_design(run, record))
+    if others:
+        lines.append(f"readings of other trainings of this candidate, which are other hardware: {others}, in --json")
     return lines
 
 

@@ -9,6 +9,7 @@ enough of them, else nextpnr's; they are never mixed.
 
 from __future__ import annotations
 
+import argparse
 import gzip
 import json
 import sys
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from codesign.artifacts import ArtifactStore
 from codesign.errors import CodesignError, DataError, InputError
 from codesign.measurement import Figure, Provenance
+from codesign.place import PROGRAM
 from codesign.run import Run, find_run, read_run
 from codesign.target import Part
 from hw.design import TOP
@@ -30,6 +32,7 @@ from hw.measure.yosys import ARTEFACT
 
 TOOLS = (VIVADO.name, NEXTPNR.name)
 """The better one first."""
+_WHAT = "fits the timing model of a family of parts to what nextpnr or Vivado routed of these runs' candidates"
 
 
 @dataclass(frozen=True)
@@ -56,33 +59,38 @@ def refit(runs: Sequence[Run]) -> Refit:
         f"{tool} {len(samples)}, of which {sum(one.at_most for one in samples)} only meet their clock"
         for tool, samples in found.items()
     )
-    raise DataError(f"too few routed designs ({counts}): {FEWEST} that miss the clock asked for are needed")
+    raise DataError(
+        f"too few routed designs ({counts}): {FEWEST} that miss the clock asked for are needed; "
+        f"route more candidates with {PROGRAM} measure RUN:ID --via nextpnr, of a run whose target.clock_mhz they miss"
+    )
 
 
 def _samples(run: Run, tool: str) -> Iterator[Sample]:
-    """Candidates that the tool routed, each as it was routed last."""
+    """Designs that the tool routed, each as it was routed last."""
     store = ArtifactStore(run.folder)
-    artefacts = {record.digest: record.artefacts for record in run.records}
-    for digest, figure in _routed(run, tool).items():
-        if ARTEFACT in artefacts[digest]:
-            module = json.loads(gzip.decompress(store.get(artefacts[digest][ARTEFACT])))["modules"][TOP]
-            yield sample(digest[:8], 1000.0 / figure.value, module, run.task.target.part, at_most=figure.bound)
+    built = {record.design: record for record in run.built}
+    for design, figure in _routed(run, tool).items():
+        record = built.get(design)
+        if record is not None and ARTEFACT in record.artefacts:
+            module = json.loads(gzip.decompress(store.get(record.artefacts[ARTEFACT])))["modules"][TOP]
+            yield sample(record.digest[:8], 1000.0 / figure.value, module, run.task.target.part, at_most=figure.bound)
 
 
 def _routed(run: Run, tool: str) -> dict[str, Figure]:
     if tool == NEXTPNR.name and run.task.target.part.speed_grade != GRADE:
         return {}  # what it says is of another grade than the part's
-    measured = [(digest, reading.figures.figures) for digest, reading in run.readings]
-    found = [(digest, figures["fmax"]) for digest, figures in measured if "fmax" in figures]
-    return {digest: fmax for digest, fmax in found if fmax.provenance is Provenance.ROUTED and fmax.tool == tool}
+    said = [(run.designs.of(digest, one.design), one.figures.figures) for digest, one in run.readings]
+    found = [(design, figures["fmax"]) for design, figures in said if design is not None and "fmax" in figures]
+    return {design: fmax for design, fmax in found if fmax.provenance is Provenance.ROUTED and fmax.tool == tool}
 
 
 def main() -> int:
     """Fit, print the table, write the coefficients."""
-    if len(sys.argv) < 2:
-        sys.exit("usage: python -m codesign.recalibrate RUN [RUN ...]")
+    parser = argparse.ArgumentParser(prog="python -m codesign.recalibrate", description=_WHAT)
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="a run, by name or folder")
+    options = parser.parse_args()
     try:
-        found = refit([read_run(find_run(name)) for name in sys.argv[1:]])
+        found = refit([read_run(find_run(name)) for name in options.runs])
         words = f"fitted to {found.calibration.designs} candidates of searches, routed by {found.tool}"
         write({found.part.family: section(found.calibration, grade_factor(found.part), words)})
     except CodesignError as error:

@@ -20,9 +20,11 @@ class Record:
     """One candidate.
 
     ``ok``: measured, and every budget kept. ``infeasible``: a budget is missed (``reason`` says which); the measurement
-    then may hold the structural lower bound only. ``dropped``: a short training ended behind those of others, so no
-    hardware was made; the measurement holds the lower bound and ``short_error``. ``failed``: no measurement; ``reason``
-    and ``log`` say why.
+    then may hold the structural lower bound only. ``dropped``: the training of a rung ended behind those of others, so
+    no hardware was made; the measurement holds the lower bound and ``short_error``, and where that training was the
+    full one and a surrogate chose, ``val_error`` and what is predicted. ``failed``: no measurement; ``reason`` and
+    ``log`` say why.
+    ``dropped`` is what was stored before of one that became hardware in a later generation than it was trained in.
     ``artefacts`` are SHA-256 sums by name (see ``codesign.artifacts``), ``seconds`` are per stage.
     """
 
@@ -36,6 +38,7 @@ class Record:
     peak_memory_mib: float | None = None
     generation: int = 0
     index: int = 0
+    dropped: Record | None = None
 
     def __post_init__(self) -> None:
         """Hold the statuses to what they promise."""
@@ -47,9 +50,27 @@ class Record:
         """Names the candidate within its run."""
         return self.architecture.digest()
 
+    @property
+    def outcome(self) -> str:
+        """The status, and why it is not ok; a reason that begins with the status says both."""
+        if not self.reason or self.reason.startswith(f"{self.status} "):
+            return self.reason or self.status
+        return f"{self.status}: {self.reason}"
+
+    def as_of(self, generation: int) -> Record | None:
+        """What was known of the candidate once ``generation`` had ended."""
+        if self.generation <= generation:
+            return self
+        return self.dropped.as_of(generation) if self.dropped is not None else None
+
+    @property
+    def design(self) -> str:
+        """Names what was built of it: the digest of its RTL. Of one that was not built, the candidate's own."""
+        return self.artefacts.get("rtl.json", self.digest)
+
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON values, with digest and words beside what :meth:`from_json` needs."""
-        values = {item.name: getattr(self, item.name) for item in fields(self)}
+        """Plain JSON values, with digest and words beside what :meth:`from_json` needs, and without ``dropped``."""
+        values = {item.name: getattr(self, item.name) for item in fields(self) if item.name != "dropped"}
         return {
             **values,
             "digest": self.digest,

@@ -13,13 +13,13 @@ from codesign.record import Record
 def require_replay(
     folder: Path, stored: Iterable[Record], generation: int, asked: Sequence[Architecture], space: str
 ) -> None:
-    """RunError where a candidate is ``stored`` of this generation that is not ``asked`` now.
+    """RunError where a candidate is ``stored`` as asked for in this generation that is not ``asked`` now.
 
     Study and data are compared when a run is opened. This finds what neither tells: a space whose module was changed,
     or an algorithm, here or in a library, that draws other numbers.
     """
     now = set(asked)
-    before = (record.architecture for record in stored if record.generation == generation)
+    before = (record.architecture for record in stored if record.generation == generation and record.index < len(now))
     strange = next((architecture for architecture in before if architecture not in now), None)
     if strange is not None:
         raise RunError(

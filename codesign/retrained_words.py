@@ -6,6 +6,7 @@ from statistics import median
 from typing import Any
 
 from codesign.accuracy import RMSE_UNIT, error_words
+from codesign.counting import number_of
 from codesign.measurement import Figure, Measurement
 from codesign.record import Final, Record
 from codesign.retraining import Retrained, Retraining
@@ -38,8 +39,8 @@ def closing_lines(run: Run) -> list[str]:
     members = [run.retrained[record.digest] for record in run.front if record.digest in run.retrained]
     widths = [errors[-1] - errors[0] for one in members if (errors := one.spread("test_error"))]
     seeds = run.study.final.seeds
-    times = f"{seeds} times each" if seeds > 1 else "once each"
-    lines = [f"trained again: {len(run.retrained)} networks, {times}, {len(members)} on front"]
+    times = f"{number_of(len(run.retrained), 'network')}, {number_of(seeds, 'time')} each"
+    lines = [f"trained again: {times}, {len(members)} on front"]
     if widths and seeds > 1:
         lines.append(f"test errors of one network differ by {_width(run, median(widths))} (median), at most "
                      f"{_width(run, max(widths))}")  # fmt: skip
@@ -68,6 +69,7 @@ def retrained_json(one: Retrained) -> dict[str, Any]:
     """As plain JSON values; the keys are documented in docs/json.md."""
     return {
         "before": _values(one.before.measurement),
+        "before_figures": _brief(one.before.measurement),
         "trainings": [
             {
                 "number": training.number,
@@ -76,6 +78,8 @@ def retrained_json(one: Retrained) -> dict[str, Any]:
                 "reported": training is one.reported,
                 "values": _values(training.record.measurement)
                 | _values(training.final.measurement if training.final else None),
+                "figures": _brief(training.record.measurement)
+                | _brief(training.final.measurement if training.final else None),
             }
             for training in one.trainings
         ],
@@ -103,5 +107,9 @@ def _width(run: Run, value: float) -> str:
 
 
 def _values(measurement: Measurement | None) -> dict[str, float]:
+    return {name: figure["value"] for name, figure in _brief(measurement).items()}
+
+
+def _brief(measurement: Measurement | None) -> dict[str, Any]:
     figures: dict[str, Figure] = dict(measurement.figures) if measurement else {}
-    return {name: figure.value for name, figure in figures.items()}
+    return {name: figure.brief_json() for name, figure in figures.items()}

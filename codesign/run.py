@@ -15,6 +15,7 @@ from codesign.board_loop.corrections import Corrections
 from codesign.board_loop.known import Known
 from codesign.board_loop.result import BoardResult
 from codesign.budget import binding, limits
+from codesign.designs import Designs
 from codesign.errors import RunError, StorageError, nearest
 from codesign.files import write_whole
 from codesign.instrument_errors import Distance, distances
@@ -73,7 +74,18 @@ class Run:
     @cached_property
     def distances(self) -> tuple[Distance, ...]:
         """How far off each cheaper instrument was where a better one measured the same design."""
-        return tuple(distances(reported(self.stored, self.retrained), self.boards, self.readings))
+        return tuple(distances(self.built, self.boards, self.readings))
+
+    @cached_property
+    def built(self) -> tuple[Record, ...]:
+        """Records as they are stored, and those of every training after the search: each built design has one."""
+        again = (training.record for one in self.retrained.values() for training in one.trainings)
+        return (*self.stored, *again)
+
+    @cached_property
+    def designs(self) -> Designs:
+        """Which designs were built of each candidate."""
+        return Designs(self.built)
 
     @property
     def counts(self) -> dict[str, int]:

@@ -247,7 +247,9 @@ class StopSection(_Section):
         le=1000,
     )
     target: dict[ObjectiveName, Positive] = _key(
-        {}, "one candidate that reaches all of these ends the search", "a table such as {error = 0.05, lut = 3000}"
+        {},
+        "one candidate that reaches all of these ends the search",
+        "a table of objectives and numbers above 0, such as {error = 0.05, lut = 3000}",
     )
 
 

@@ -26,7 +26,7 @@ class RungsSection(_Section):
 
     surrogate: bool = _key(
         False,
-        "rank by LUT, FF, Fmax and latency as predicted from the candidates measured so far, not by structure alone",
+        "choose by LUT, FF, Fmax and latency as predicted from the candidates measured so far, not by structure alone",
         "true or false",
     )
 

@@ -75,7 +75,8 @@ def _users(name: str, inputs: int, outputs: int) -> Space:
         what = f"{type(error).__name__}: {error}"
         raise StudyError(f"{where}: {module_name} cannot be imported ({what}); is it beside the study?") from None
     if not callable(getattr(module, function, None)):
-        known = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
+        own = (key for key, value in vars(module).items() if getattr(value, "__module__", "") == module_name)
+        known = [key for key in own if callable(getattr(module, key)) and not key.startswith("_")]
         raise StudyError(f"{where}: {module_name} has no function {function!r}; {nearest(function, known)}")
     try:
         space: Any = getattr(module, function)(inputs, outputs)

@@ -17,7 +17,9 @@ from rich.text import Text
 from codesign.accuracy import error_words, output_words
 from codesign.architecture import Activation, Architecture, Mode
 from codesign.artifacts import ArtifactStore
+from codesign.at_work import Watch
 from codesign.board_loop.words import board_json, figures_line, outcome, provenance, results_of, where
+from codesign.counting import number_of
 from codesign.errors import RunError
 from codesign.measurement import Figure, Provenance
 from codesign.place import PROGRAM
@@ -69,7 +71,7 @@ def show_candidate(folder: Path, prefix: str, *, as_json: bool) -> None:
     final = run.finals.get(digest)
     if figures := all_figures(record, final):
         console.print(figure_table(figures, record.architecture.hardware.mode))
-    for line in (*training_lines(run, digest), *reading_lines(run, digest), *_boards(run, digest)):
+    for line in (*training_lines(run, digest), *reading_lines(run, record), *_boards(run, record)):
         console.print(Text(line), soft_wrap=True)
     if timed := latencies_of(run, record):
         console.print(beside_processors(timed))
@@ -81,8 +83,14 @@ def show_candidate(folder: Path, prefix: str, *, as_json: bool) -> None:
 
 
 def follow(folder: Path) -> None:
-    """Print a search's candidates as they end; returns when no process searches any more."""
+    """Print a search's candidates as they end, and who is at work; returns when no process searches any more."""
     console = Console()
+    with Watch(console) as workers:
+        _follow(folder, console, workers)
+    show_run(folder, as_json=False)
+
+
+def _follow(folder: Path, console: Console, workers: Watch) -> None:
     shown: set[str] = set()
     generations = trials = 0
     while True:
@@ -105,9 +113,9 @@ def follow(folder: Path) -> None:
                 )
             generations = len(run.generations)
         if process is None:
-            break
+            return
+        workers.show(folder)
         time.sleep(_POLL_SECONDS)
-    show_run(folder, as_json=False)
 
 
 def searching_process(folder: Path) -> int | None:
@@ -167,6 +175,7 @@ def _candidate_line(run: Run, record: Record, *, on_front: bool) -> dict[str, An
         "on_front": on_front,
         "values": {name: figure.value for name, figure in figures.items()},
         "provenances": {name: figure.provenance.value for name, figure in figures.items()},
+        "figures": {name: figure.brief_json() for name, figure in figures.items()},
         "corrected": [name for name, figure in figures.items() if figure.provenance is Provenance.CORRECTED],
     }
 
@@ -185,6 +194,7 @@ def candidate_json(run: Run, record: Record) -> dict[str, Any]:
         "reason": record.reason or (final.reason if final else ""),
         "log": record.log or (final.log if final else ""),
         "on_front": any(member.digest == record.digest for member in run.front),
+        "design": record.artefacts.get("rtl.json", ""),
         "figures": {name: figure.to_json() for name, figure in all_figures(record, final).items()},
         "artefacts": {
             name: str(store.path(digest).absolute()) for name, digest in all_artefacts(record, final).items()
@@ -209,11 +219,11 @@ def _read_if_begun(folder: Path, *, searched: bool) -> Run | None:
 
 
 def _line(run: Run, record: Record, number: int) -> str:
-    line = f"[{number}] {record.digest[:8]}  {record.architecture.words()}  {record.status}"
-    if record.status == "ok":
-        values = zip(run.study.search.objectives, run.objectives(record), strict=True)
-        return f"{line}  " + ", ".join(f"{name} {value:.4g}" for name, value in values)
-    return f"{line}: {record.reason}"
+    line = f"[{number}] {record.digest[:8]}  {record.architecture.words()}  {record.outcome}"
+    if record.status != "ok":
+        return line
+    values = zip(run.study.search.objectives, run.objectives(record), strict=True)
+    return f"{line}  " + ", ".join(f"{name} {value:.4g}" for name, value in values)
 
 
 def _failures(run: Run) -> list[str]:
@@ -234,7 +244,8 @@ def _boards_line(run: Run) -> list[str]:
         failed = sum(result.failed_at is not None for result in results)
         if results:
             found.append(
-                f"{words}: {len({r.digest for r in results})} candidates, {len(results)} runs, {failed} failed"
+                f"{words}: {number_of(len({r.digest for r in results}), 'candidate')}, "
+                f"{number_of(len(results), 'run')}, {failed} failed"
             )
     return found
 
@@ -253,15 +264,14 @@ def _generations(run: Run) -> Table:
 
 def layer_words(architecture: Architecture) -> list[str]:
     """A network from its input to its logits, a phrase per layer."""
-    layers = [
-        f"{architecture.inputs} inputs of {architecture.input_bits} bit{'s' if architecture.input_bits > 1 else ''}"
-    ]
+    layers = [f"{number_of(architecture.inputs, 'input')} of {number_of(architecture.input_bits, 'bit')}"]
     for layer in architecture.convolutions:
-        words = f"{layer.filters} filters of {layer.kernel} x {layer.kernel}, {_activation_words(layer.activation)}"
+        words = f"{number_of(layer.filters, 'filter')} of {layer.kernel} x {layer.kernel}, "
+        words += _activation_words(layer.activation)
         words += ", joined with what it reads" if layer.joined else ""
         layers.append(words + (f", the largest of {layer.pool} x {layer.pool}" if layer.pool > 1 else ""))
-    layers += [f"{layer.units} units, {_activation_words(layer.activation)}" for layer in architecture.hidden]
-    return [*layers, f"{architecture.outputs} outputs"]
+    layers += [f"{number_of(one.units, 'unit')}, {_activation_words(one.activation)}" for one in architecture.hidden]
+    return [*layers, number_of(architecture.outputs, "output")]
 
 
 def _activation_words(activation: Activation) -> str:
@@ -273,12 +283,13 @@ def hardware_words(architecture: Architecture) -> str:
     hardware = architecture.hardware
     if hardware.mode == "solved":
         return f"each layer folded for: {hardware.target}"
-    return hardware.mode + (f", at most about {hardware.folding} cycles per layer" if hardware.mode == "folded" else "")
+    if hardware.mode == "folded":
+        return f"folded, at most about {number_of(hardware.folding, 'cycle')} per layer"
+    return hardware.mode
 
 
 def _heading(run: Run, record: Record) -> list[str]:
     architecture = record.architecture
-    status = record.status + (": " + record.reason if record.reason else "")
     final = run.finals.get(record.digest)
     lines = [
         f"{architecture.words()}   {record.digest}",
@@ -287,7 +298,7 @@ def _heading(run: Run, record: Record) -> list[str]:
         f"batch norm: {'yes' if architecture.batch_norm else 'no'}",
         f"hardware:   {hardware_words(architecture)}",
         f"generation: {record.generation + 1}",
-        f"status:     {status}{'; on the front' if record in run.front else ''}",
+        f"status:     {record.outcome}{'; on the front' if record in run.front else ''}",
     ]
     if final is not None and final.measurement is None:
         lines.append(f"left the front: {final.reason}")
@@ -347,18 +358,18 @@ def figure_details(name: str, figure: Figure, mode: Mode) -> str:
     return ", ".join(plain)
 
 
-def _boards(run: Run, digest: str) -> list[str]:
+def _boards(run: Run, record: Record) -> list[str]:
     """What became of a candidate on boards, two lines for each time."""
     lines = []
-    for result in results_of(run, digest):
-        lines.append(f"{result.date[:10]} on {where(result)}: {outcome(result)}")
+    for result in results_of(run, record.digest):
+        lines.append(f"{result.date[:10]} on {where(result)}: {outcome(run, result, record)}")
         lines += [f"    {words}" for words in (figures_line(result), provenance(result)) if words]
     return lines
 
 
 def _critical_path(figure: Figure) -> str:
     steps = [f"{step['name']} ({step['cell']}, {step['arrival_ns']:.2f} ns)" for step in figure.details["path"]]
-    return f"critical path, {len(steps)} cells: {steps[0]} ... {steps[-1]}"
+    return f"critical path, {number_of(len(steps), 'cell')}: {steps[0]} ... {steps[-1]}"
 
 
 def _where(run: Run, record: Record, final: Final | None) -> list[str]:

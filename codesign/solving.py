@@ -17,8 +17,9 @@ from hw.implement import PERIOD_SHARE
 from hw.solver import Goal
 
 SLACK = 1.33
-"""A margin above the solver's errors in LUTs (11 % at worst of folded layers; of parallel ones nothing is known): what
-is predicted to be less than that over the budget may still fit."""
+"""A margin above the solver's errors in LUTs of folded layers (11 % at worst): what is predicted to be less than that
+over the budget may still fit. Parallel convolutions of 2-bit values are predicted at up to twice what Yosys maps: where
+only they keep the goal, a candidate that fits may be refused."""
 
 
 @dataclass(frozen=True)

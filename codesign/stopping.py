@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+from codesign.counting import number_of
 from codesign.record import Record
 from codesign.run import archive_front
 from codesign.store import Store
@@ -55,7 +56,7 @@ class Stopping:
         now = self._volume(records)
         if not now or now > (1 + GROWTH) * before:
             return None
-        return f"the hypervolume has not grown for stop.stalled = {most} generations"
+        return f"the hypervolume has not grown for {number_of(most, 'generation')} (stop.stalled)"
 
     def _volume(self, records: Sequence[Record]) -> float:
         reference, clock = self._store.meta("reference"), self._study.target.clock_mhz

@@ -8,6 +8,7 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -21,7 +22,7 @@ from codesign.retraining import Retraining
 from codesign.trial import Trial
 
 FILE = "store.sqlite"
-VERSION = 4
+VERSION = 5
 _OLDEST = 3
 """The oldest version that is read: it lacks tables, which whoever writes adds."""
 _APPLICATION = 0x436F4465  # marks a SQLite file as ours
@@ -47,6 +48,7 @@ _SCHEMA = f"""
 BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS records (number INTEGER PRIMARY KEY, digest TEXT NOT NULL UNIQUE, json TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS revived (digest TEXT PRIMARY KEY, json TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS trials (number INTEGER PRIMARY KEY, json TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS finals (digest TEXT PRIMARY KEY, json TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS retrainings (number INTEGER PRIMARY KEY, json TEXT NOT NULL) STRICT;
@@ -63,7 +65,8 @@ class Store:
     """One run's database; a context manager.
 
     :meth:`open` gives the one writer, :meth:`read` any number of readers beside it, :meth:`append` what adds a board's
-    result or an instrument's reading beside both. Records are only ever added.
+    result or an instrument's reading beside both. Records are only ever added: what becomes of a dropped one later is
+    another one.
     Raises RunError for a store that cannot be used, StorageError when the disk refuses; what was put before stays.
     """
 
@@ -159,17 +162,28 @@ class Store:
     def _version(self) -> int:
         return int(self._connection.execute("PRAGMA user_version").fetchone()[0])
 
+    def _has(self, table: str) -> bool:
+        """Whether the store has the table; one of an earlier version, which nobody wrote since, may lack it."""
+        return bool(
+            self._connection.execute("SELECT count(*) FROM sqlite_schema WHERE name = ?", (table,)).fetchone()[0]
+        )
+
     def _bring_up_to_date(self) -> None:
         if self._version() < VERSION:
             self._connection.executescript(_SCHEMA)
 
     def put(self, record: Record) -> None:
-        """Add a candidate; on disk when this returns."""
-        self._write("INSERT INTO records (digest, json) VALUES (?, ?)", record.digest, json.dumps(record.to_json()))
+        """Add a candidate, or what became of one that was dropped; on disk when this returns."""
+        new, again = "INSERT INTO records (digest, json) VALUES (?, ?)", "INSERT INTO revived VALUES (?, ?)"
+        self._write(new if record.dropped is None else again, record.digest, json.dumps(record.to_json()))
 
     def records(self) -> list[Record]:
-        """All candidates in the order they ended."""
-        return [Record.from_json(values) for values in self._values("SELECT json FROM records ORDER BY number")]
+        """All candidates in the order they ended; one that was dropped first has the place that it had then."""
+        found = [Record.from_json(values) for values in self._values("SELECT json FROM records ORDER BY number")]
+        if not self._has("revived"):
+            return found
+        later = {one.digest: one for one in map(Record.from_json, self._values("SELECT json FROM revived"))}
+        return [replace(later[one.digest], dropped=one) if one.digest in later else one for one in found]
 
     def get(self, prefix: str) -> Record:
         """The candidate whose digest begins so; RunError when that is none or several."""
@@ -187,7 +201,7 @@ class Store:
 
     def trials(self) -> list[Trial]:
         """All short trainings in the order they ended."""
-        if self._version() < VERSION:
+        if not self._has("trials"):
             return []
         return [Trial.from_json(values) for values in self._values("SELECT json FROM trials ORDER BY number")]
 
@@ -206,7 +220,7 @@ class Store:
 
     def retrainings(self) -> list[Retraining]:
         """Trainings after the search, in the order they ended."""
-        if self._version() < VERSION:
+        if not self._has("retrainings"):
             return []
         return [Retraining.from_json(values) for values in self._values("SELECT json FROM retrainings ORDER BY number")]
 
@@ -224,7 +238,7 @@ class Store:
 
     def readings(self) -> list[tuple[str, Reading]]:
         """What instruments said of candidates, each with the candidate's digest, in the order it was known."""
-        if self._version() < VERSION:
+        if not self._has("readings"):
             return []
         found = self._values("SELECT json_array(digest, json(json)) FROM readings ORDER BY number")
         return [(digest, Reading.from_json(values)) for digest, values in found]

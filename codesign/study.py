@@ -28,7 +28,10 @@ from codesign.schema import (
     toml_value,
 )
 from codesign.schema_stages import FinalSection, RungsSection
-from nas.objectives import ERRORS
+from nas.objectives import ERRORS, OBJECTIVES
+
+_OF_OBJECTIVES = ("objectives", "target")
+"""Keys whose values name objectives."""
 
 
 class Study(BaseModel):
@@ -202,7 +205,16 @@ def _explain(error: ValidationError, values: dict[str, Any]) -> str:
     key, fields = str(place[1]), sections[section].model_fields
     if key not in fields:
         return f"unknown key {section}.{key} = {toml_value(values[section][key])}; {nearest(key, fields)}"
-    return f"{section}.{key} = {toml_value(values[section][key])} is not {_extra(fields[key], 'expects')}"
+    said = f"{section}.{key} = {toml_value(values[section][key])} is not {_extra(fields[key], 'expects')}"
+    return said + (
+        _objective_hint(str(first["input"])) if key in _OF_OBJECTIVES and first["type"] == "literal_error" else ""
+    )
+
+
+def _objective_hint(name: str) -> str:
+    """Which objective a figure's name, or a mistyped one, may stand for; empty where none is near."""
+    hint = nearest(name, OBJECTIVES)
+    return f"; {name!r}: {hint}" if hint.startswith("did") else ""
 
 
 def _sections() -> dict[str, type[BaseModel]]:

@@ -10,8 +10,8 @@ from typing import Any
 
 from boards.catalogue import part_names
 from codesign.cli import version
-from codesign.errors import InputError
-from codesign.files import write_whole
+from codesign.errors import InputError, ToolError
+from codesign.files import require_place, write_whole
 from codesign.instruments import HLS, RTL, C
 from codesign.latencies import PROCESSORS
 from codesign.measurement import Figure, Measurement
@@ -30,16 +30,35 @@ _MARKS = ("lower_bound", "untested", "context", "spread", "activity", "speed_gra
 """Details that say how a figure is to be read; all others stay here, as they may hold names."""
 
 
-def require_better(via: Sequence[str]) -> None:
-    """Refuse to write a record that compares nothing, before the work."""
+def require_submission(path: Path, via: Sequence[str]) -> None:
+    """Refuse a record that compares nothing or that could not be written there, before the work."""
+    require_place(path, "--submit")
     if not set(via) - {RTL, HLS, C}:
         raise InputError(f"--submit compares with --via vivado, vivado-routed or nextpnr, not with {','.join(via)!r}")
 
 
 def write_submission(path: Path, built: Implementation, target: Target, readings: Sequence[Reading]) -> None:
-    """Write the record; StorageError where the disk refuses."""
+    """Write the record, if another instrument gave figures to compare with; StorageError where the disk refuses."""
+    if not _better(readings):
+        return
     text = json.dumps(submission(built, target, readings), indent=2) + "\n"
     write_whole(path, text, "run the same command again")
+
+
+def require_written(path: Path, readings: Sequence[Reading]) -> None:
+    """ToolError, with the reasons, where :func:`write_submission` had nothing to compare with."""
+    if not _better(readings):
+        reasons = "; ".join(f"{one.instrument}: {one.reason}" for one in readings if _compares(one))
+        raise ToolError(f"{path} is not written, as no other instrument gave figures to compare with: {reasons}")
+
+
+def _compares(reading: Reading) -> bool:
+    """Whether the reading is of our RTL."""
+    return HLS not in reading.instrument and reading.instrument not in PROCESSORS
+
+
+def _better(readings: Sequence[Reading]) -> list[Reading]:
+    return [one for one in readings if one.status == "ok" and _compares(one)]
 
 
 def submission(built: Implementation, target: Target, readings: Sequence[Reading]) -> dict[str, Any]:
@@ -49,8 +68,7 @@ def submission(built: Implementation, target: Target, readings: Sequence[Reading
     """
     part, ours = target.part, built.measurement
     module = yosys.load(built.netlist)["modules"][built.design.top]
-    others = [(reading.instrument, reading.figures) for reading in readings if reading.status == "ok"]
-    others = [(name, figures) for name, figures in others if HLS not in name and name not in PROCESSORS]
+    others = [(reading.instrument, reading.figures) for reading in _better(readings)]
     return {
         "format": FORMAT,
         "codesign": version(),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 from rich import box
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -14,6 +14,7 @@ from rich.text import Text
 
 from codesign.accuracy import error_words, mean_error_words
 from codesign.architecture import Mode
+from codesign.counting import number_of
 from codesign.measurement import Figure, Provenance
 from codesign.place import PROGRAM
 from codesign.predicting import surrogate_line
@@ -46,7 +47,7 @@ def model_error(fmax: Figure, mode: Mode) -> float | None:
 
 
 def fmax_caveat(fmax: Figure, mode: Mode) -> str:
-    """How far to trust an Fmax: ``± 5.3 %``, ``outside the fitted range`` or ``uncalibrated``; empty if routed."""
+    """How far to trust an Fmax: ``± 4.0 %``, ``outside the fitted range`` or ``uncalibrated``; empty if routed."""
     if fmax.provenance is Provenance.CORRECTED:
         return "corrected"
     if fmax.provenance is not Provenance.MODELLED:
@@ -72,11 +73,18 @@ def fmax_note(figures: Sequence[tuple[Figure, Mode]]) -> str:
     if errors:
         text += f"; its median error is {100 * max(errors):.1f} % on designs like those it was fitted to"
     if "outside the fitted range" in caveats:
-        low, high = next(fmax.details["error"]["luts"] for fmax, _ in modelled if fmax.details.get("calibrated"))
-        text += f"; unknown outside the fitted range (folded, or not {low:,} to {high:,} LUT)"
+        outside = [fmax for fmax, mode in modelled if fmax_caveat(fmax, mode) == "outside the fitted range"]
+        sizes = " or ".join(dict.fromkeys(_fitted_sizes(fmax.details["error"]) for fmax in outside))
+        text += f"; unknown outside the fitted range (folded, or not {sizes})"
     if "uncalibrated" in caveats:
         text += "; uncalibrated for this part: its error is unknown"
     return text
+
+
+def _fitted_sizes(error: Mapping[str, Any]) -> str:
+    """Of the designs that the timing model was fitted to; by version 1 of it, which a store may hold, in LUTs alone."""
+    (low, high), unit = (error["size"], "LUTs and registers") if "size" in error else (error["luts"], "LUT")
+    return f"{low:,} to {high:,} {unit}"
 
 
 def outcome_lines(run: Run) -> list[str]:
@@ -85,7 +93,7 @@ def outcome_lines(run: Run) -> list[str]:
     dropped = f"{counts['dropped']} dropped early, " if counts["dropped"] else ""
     numbers = f"{counts['ok']} within budget, {counts['infeasible']} over, {dropped}{counts['failed']} failed"
     binding = f"binding: {_named(run, run.binding)}" if run.binding else "no budget binds"
-    lines = [f"{len(run.records)} candidates: {numbers}", binding]
+    lines = [f"{number_of(len(run.records), 'candidate')}: {numbers}", binding]
     if run.stopped:
         lines.append(f"stopped after generation {run.stopped['generation'] + 1}: {run.stopped['reason']}")
     return lines
@@ -157,7 +165,8 @@ class FrontTable:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """The fullest form that fits."""
-        yield Text(f"Pareto front of {self.run.study.name}: {len(self.run.front)} networks\n", style="italic")
+        networks = number_of(len(self.run.front), "network")
+        yield Text(f"Pareto front of {self.run.study.name}: {networks}\n", style="italic")
         columns: Sequence[_Column] = ()
         for first, last in _LAYOUTS:
             columns = (*first, *_further(self.run), *last)
@@ -235,7 +244,7 @@ def _time(run: Run, record: Record) -> str:
 
 
 def _time_and_cycles(run: Run, record: Record) -> str:
-    return f"{_time(run, record)} ({latency(run, record)[1]:.0f} cycles)"
+    return f"{_time(run, record)} ({number_of(latency(run, record)[1], 'cycle')})"
 
 
 def _time_and_count(run: Run, record: Record) -> str:

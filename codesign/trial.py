@@ -3,21 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from codesign.measurement import Figure
 
 
 @dataclass(frozen=True)
+class Trained:
+    """What a training came to: the validation error, and of a full one the network itself, as artefacts by name."""
+
+    error: Figure
+    artefacts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Trial:
-    """The validation error of candidate ``digest`` (``words``: its network) after the training of ``rung`` (from 1)."""
+    """The training of candidate ``digest`` (``words``: its network) on ``rung`` (from 1), as :class:`Trained`.
+
+    ``network`` is the digest of the network, which others have in other hardware.
+    """
 
     digest: str
     words: str
     rung: int
     error: Figure
     seconds: float
+    artefacts: Mapping[str, str] = field(default_factory=dict)
+    network: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -43,7 +44,7 @@ _HINTS = {
 def require_supported(model: Any) -> None:
     """Raise ModelError, naming the layer, unless ``model`` is of supported layers from one input to one output."""
     name = type(model).__name__
-    config = json.loads(model.to_json())["config"]
+    config = _config(model)
     if "layers" not in config:
         raise ModelError(f"model {model.name!r} is a {name}, whose layers cannot be seen: make it with keras.Model")
     layers = config["layers"]
@@ -63,9 +64,16 @@ def require_supported(model: Any) -> None:
     _require_plain_input(model.layers)
 
 
+def _config(model: Any) -> dict[str, Any]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Keras' of QKeras' quantizers, which a user could do nothing about
+        config: dict[str, Any] = json.loads(model.to_json())["config"]
+    return config
+
+
 def inbound(model: Any) -> dict[str, list[str]]:
     """Names of the layers that each layer of ``model`` reads, in order."""
-    config = json.loads(model.to_json())["config"]
+    config = _config(model)
     if "input_layers" in config:
         layers = config["layers"]
         return {

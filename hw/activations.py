@@ -10,9 +10,11 @@ import numpy as np
 
 from codesign.errors import ModelError
 from hw.accepted import SUPPORTED
-from hw.chain import Chain
+from hw.chain import Chain, Mean
 from hw.graph import INNER, FixedType, Op
 from hw.hls4ml_flow import activation_type
+
+_MOST_STEPS = 255
 
 
 def add_activation(layer: Any, chain: Chain) -> None:
@@ -59,7 +61,8 @@ def _add_qkeras(layer: Any, quantizer: Mapping[str, Any], chain: Chain) -> None:
             raise ModelError(f"layer {layer.name!r} has {option}={config[option]}; only {option}={plain[0]} is exact")
     name = quantizer["class_name"]
     if name.startswith("ternary"):
-        threshold = _ternary_threshold(layer.name, config["threshold"], chain.last.type, tie=chain.formats is not None)
+        tie = chain.formats is not None
+        threshold = _ternary_threshold(layer.name, config["threshold"], chain.last.type, chain.mean, tie=tie)
         kind = _unit_type(layer.name, config["alpha"])
         chain.add(layer.name, Op.TERNARY, kind, {"threshold": np.array(threshold)})
     elif name.startswith("binary"):
@@ -80,24 +83,40 @@ def _unit_type(name: str, alpha: Any) -> FixedType:
 
 def add_quantizer(name: str, kind: FixedType, chain: Chain, *, narrow: bool) -> None:
     """Append rounding to even and saturation. ``narrow``: without the lowest value of a signed type."""
-    low = kind.low + int(narrow and kind.signed)
+    low, mean = kind.low + int(narrow and kind.signed), chain.mean
     shift = chain.last.type.frac - kind.frac
     if shift < 0:  # the activation's step is finer than what it reads: widen first, exactly
         channels = chain.last.dims[-1]
         tensors = {"shift": np.full(channels, -shift), "bias": np.zeros(channels, np.int64)}
         chain.add(f"{name}{INNER}widened", Op.AFFINE, kind.frac, tensors)
         shift = 0
-    tensors = {"shift": np.array(shift), "low": np.array(low), "high": np.array(kind.high)}
-    chain.add(name, Op.QUANTIZE, kind, tensors)
+    ends = {"low": np.array(low), "high": np.array(kind.high)}
+    if mean is None:
+        chain.add(name, Op.QUANTIZE, kind, {"shift": np.array(shift), **ends})
+        return
+    chain.add(name, Op.DIVIDE, kind, {"divisor": np.array(mean.count << shift), **ends})
+    steps = int((chain.bounds[1] - chain.bounds[0]).max())
+    if steps > _MOST_STEPS:
+        raise ModelError(
+            f"layer {name!r} quantizes the mean of {mean.count} values to {steps + 1} values, of which each would be a "
+            f"comparison; quantize it to {_MOST_STEPS.bit_length()} bits or fewer, or average 2, 4, 8, 16, ... values"
+        )
 
 
-def _ternary_threshold(name: str, threshold: float | None, kind: FixedType, *, tie: bool) -> int:
-    """Smallest lattice integer at or above ``threshold``; a ``tie`` may be refused: QKeras and hls4ml differ there."""
+def _ternary_threshold(name: str, threshold: float | None, kind: FixedType, mean: Mean | None, *, tie: bool) -> int:
+    """Smallest lattice integer at or above ``threshold``; a ``tie`` may be refused: QKeras and hls4ml differ there.
+
+    Of a ``mean`` the smallest sum whose mean, a float32, is there.
+    """
     given = 0.33 if threshold is None else float(threshold)  # QKeras' own default
     compared = float(np.float32(given))  # as QKeras does
     scaled = math.ldexp(compared, kind.frac)
     if scaled <= 0:
         raise ModelError(f"layer {name!r} has threshold {given!r}; a ternary activation needs one above 0")
+    if mean is not None:
+        least = math.ceil(scaled * mean.count) - 1  # whose mean may be below by less than float32 can tell
+        reached = np.float32(least) / np.float32(mean.count) >= np.float32(scaled)
+        return least if reached and least > 0 else least + 1
     if scaled == int(scaled) and not tie:
         # 3/8 of a step above it can neither be 0.5 nor half the scale of a channel, which hls4ml converts inexactly
         between = compared + math.ldexp(0.375, -kind.frac)

@@ -6,7 +6,8 @@ import itertools
 
 from codesign.architecture import Architecture
 from codesign.measurement import Figure, Measurement, Provenance
-from hw.emit.folded import fold
+from hw.emit.folded import foldings
+from hw.folded_cost import fold_shape
 
 _QUEUE_CYCLES = 1
 
@@ -50,19 +51,21 @@ def _pixels(architecture: Architecture) -> int:
         pixels, steps = height * width, 1
         if architecture.hardware.mode == "folded":
             shape = layer.kernel**2 * channels, layer.filters
-            steps = fold(*shape, architecture.hardware.folding // pixels).steps(*shape)
+            # which of them it will be hangs on the bits of what is joined
+            steps = min(way.steps(*shape) for way in foldings(*shape, architecture.hardware.folding // pixels))
         found.append(pixels * steps)
     return max(found)
 
 
 def _folded(architecture: Architecture) -> tuple[int, int]:
     activations = [layer.activation for layer in architecture.hidden]
-    ternary_inputs = [False, *(activation == "ternary" for activation in activations)]
-    thresholded = [*(activation == "ternary" for activation in activations), False]
+    bits = [0 if activation == "ternary" else int(activation) for activation in activations]
     latencies, intervals = [], []
     shapes = itertools.pairwise(architecture.widths)
-    for shape, ternary, trits in zip(shapes, ternary_inputs, thresholded, strict=True):
-        folding = fold(*shape, architecture.hardware.folding)
-        latencies.append(folding.latency(*shape, ternary_input=ternary, thresholded=trits))
+    for shape, read, given in zip(shapes, [architecture.input_bits, *bits], [*bits, None], strict=True):
+        folding = fold_shape(
+            *shape, architecture.hardware.folding, read, thresholded=given == 0, rounded=given is not None and given > 0
+        )
+        latencies.append(folding.latency(*shape, ternary_input=read == 0, thresholded=given == 0))
         intervals.append(folding.interval(*shape, latencies[-1]))
     return sum(latencies), max(intervals)

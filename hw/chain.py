@@ -10,8 +10,27 @@ import numpy as np
 
 from codesign.errors import ModelError
 from hw.formats import Formats
-from hw.graph import FixedType, Graph, Ints, Node
+from hw.graph import INNER, FixedType, Graph, Ints, Node
 from hw.operations import JOINS, LINEAR, Op
+
+_OF_SUMS = (Op.RESHAPE, Op.PAD, Op.MAXPOOL, Op.AFFINE)
+"""What may be done to sums before a quantizer makes means of them: each commutes with the division."""
+_QUANTIZERS = (Op.DIVIDE, Op.TERNARY, Op.BINARY)
+
+
+@dataclasses.dataclass(frozen=True)
+class Mean:
+    """What a node that holds sums stands for: their ``count``-th, which the layer ``layer`` gives."""
+
+    layer: str
+    count: int
+
+    def refusal(self) -> ModelError:
+        """Why the mean itself cannot be handed on."""
+        return ModelError(
+            f"layer {self.layer!r} averages {self.count} values, which is no power of two: no binary fraction holds "
+            "the mean; put a QActivation right behind it, use windows of 2, 4, 8, 16, ... values, or max pooling"
+        )
 
 
 class Chain:
@@ -25,6 +44,7 @@ class Chain:
         self.formats = formats
         self._nodes: dict[str, Node] = {}
         self._reach: dict[str, tuple[Ints, Ints]] = {}
+        self._means: dict[str, Mean] = {}
         self._places: dict[str, str] = {}
         self._readers = Counter(read)
         self._last = ""
@@ -44,8 +64,23 @@ class Chain:
         return self._reach[self._last]
 
     @property
+    def mean(self) -> Mean | None:
+        """What the last node's sums stand for, where they are to be divided yet."""
+        return self._means.get(self._last)
+
+    def stand_for(self, mean: Mean) -> None:
+        """The last node, an inner one, holds sums of which a quantizer behind it makes means."""
+        self._means[self._last] = mean
+
+    def name(self, layer: str) -> str:
+        """Of the node that ends a layer: an inner one where it hands on sums whose means the layer gives."""
+        return layer if self.mean is None else f"{layer}{INNER}sum"
+
+    @property
     def graph(self) -> Graph:
-        """All nodes."""
+        """All nodes; ModelError where means are left that nothing quantizes."""
+        if self.mean:
+            raise self.mean.refusal()
         return Graph(tuple(self._nodes.values()))
 
     def begin(self, names: Sequence[str]) -> list[Node]:
@@ -82,6 +117,11 @@ class Chain:
             dims = (tensors["trits"].shape[1],) if op is Op.DENSE else self.last.dims
         known = kind if isinstance(kind, FixedType) else FixedType(False, 1, kind)
         node = Node(name, op, tuple(read) if op in JOINS else read[0], dims, known, tensors)
+        means = [self._means[source] for source in read if source in self._means]
+        if means and op not in _QUANTIZERS:
+            if op not in _OF_SUMS or not node.inner:
+                raise means[0].refusal()
+            self._means[name] = means[0]
         low, high = node.reach(*(self._reach[source] for source in read))
         if not isinstance(kind, FixedType):
             node = dataclasses.replace(node, type=FixedType.holding(int(low.min()), int(high.max()), kind))
@@ -95,6 +135,8 @@ class Chain:
     def take(self) -> Node:
         """Remove and return the last node, whose sums nothing else reads; ModelError where something does."""
         node = self.last
+        if self.mean:
+            raise self.mean.refusal()
         shared = [place for place, name in self._places.items() if name == node.name and self._readers[place] > 1]
         if shared:
             raise ModelError(

@@ -19,10 +19,11 @@ from codesign.architecture import Hardware, Mode
 from codesign.errors import ModelError
 from hw.cycles import Network
 from hw.emit.argmax import emit_argmax
-from hw.emit.folded import emit_folded, fold
-from hw.emit.parallel import LayerGraph, Ranges, emit_parallel, layer_graph
+from hw.emit.folded import emit_folded
+from hw.emit.parallel import LayerGraph, Ranges, emit_parallel, layer_graph, sized
 from hw.emit.streaming import Foldings, emit_streaming
 from hw.emit.top import Ports, emit_folded_top, emit_parallel_top
+from hw.folded_cost import fold
 from hw.graph import Graph
 from hw.measure.delays import DelayModel
 from hw.parts import ARGMAX, Part, Values, beats_of, parts, streams
@@ -208,7 +209,7 @@ def _foldings(chain: Sequence[Part], hardware: Hardware) -> Foldings:
                 f"layer {part.name!r} computes {part.vectors} pixels per frame, one after the other; folding = "
                 f"{hardware.folding} cycles are too few: use {part.vectors} or more, or parallel"
             )
-        found[index] = fold(part.stage.n_in, part.stage.n_out, target)
+        found[index] = fold(part.stage, target)
     return found
 
 
@@ -245,7 +246,7 @@ def chain(parts: Sequence[Stage], delays: DelayModel, period_ns: float) -> Chain
     for stage, needed in zip(parts, _needed(parts), strict=True):
         inputs = graphs[-1].outputs if graphs else Ranges.of_input(stage)
         graphs.append(layer_graph(stage, delays.carry_bits, inputs, needed))
-    delays = dataclasses.replace(delays, luts=sum(graph.luts for graph in graphs))  # larger designs have longer nets
+    delays = sized(delays, graphs, period_ns)
     start = [0.0] * parts[0].n_in  # inputs come from registers outside
     files: dict[str, str] = {}
     ports, used = [], set[str]()
@@ -290,7 +291,7 @@ def _folded(parts: Sequence[Stage], hardware: Hardware, header: str) -> _Built:
     used: set[str] = set()
     for index, stage in enumerate(parts):
         module = module_name(index, stage.name)
-        folding = fold(stage.n_in, stage.n_out, hardware.folding)
+        folding = fold(stage, hardware.folding)
         built = emit_folded(stage, folding, module)
         files |= built.files
         used.update(built.rtl)

@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 
 from codesign.architecture import Hardware
+from codesign.counting import number_of
 from codesign.errors import TargetError
 from codesign.target import Target
 from hw.design import design
@@ -51,6 +52,6 @@ def fitted(graph: Graph, goal: Goal, target: Target, period_ns: float) -> Soluti
         if asked == kept or (best is not None and missed and missed - kept <= wanted // 100):
             break
     if best is None:
-        why = refused or TargetError(f"a{'n' * (name == 'interval')} {name} of {wanted} cycles cannot be met")
+        why = refused or TargetError(f"no folding with {name} = {number_of(wanted, 'cycle')} was found")
         raise TargetError(f"{why}; the fastest that was found takes {nearest} cycles") if missed else why
     return best

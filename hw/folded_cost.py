@@ -6,10 +6,11 @@ What is written as LUTs, carry chains and wide multiplexers is counted; what syn
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 
-from hw.emit.folded import Folding
+from hw.emit.folded import Folding, foldings
 from hw.emit.rom import blocks, chosen, earns_block_ram, luts
 from hw.stage import Quantize, Stage
 
@@ -30,17 +31,90 @@ class Coefficients:
 FITTED = Coefficients(22.1, 0.515, 0.217)
 
 
+@dataclass(frozen=True)
+class Sums:
+    """What the cells of a layer's sums and activation follow from.
+
+    ``input_bits``: 0 of trits; ``top``: bits of a sum; ``value_bits``: of a scaled one. ``thresholded``: a ternary or
+    binary activation; ``rounded``: one that rounds and clips.
+    """
+
+    n_in: int
+    n_out: int
+    input_bits: int
+    top: int
+    value_bits: int
+    thresholded: bool
+    rounded: bool
+
+    @classmethod
+    def of(cls, stage: Stage) -> Sums:
+        """Those of ``stage``."""
+        top = max(1, int(max(stage.acc_high.max(), -stage.acc_low.min())).bit_length() + 1)
+        bits = 0 if stage.input_ternary else stage.input_bits
+        rounded = isinstance(stage.activation, Quantize)
+        return cls(stage.n_in, stage.n_out, bits, top, stage.value_bits, stage.output_ternary, rounded)
+
+    @classmethod
+    def of_shape(cls, n_in: int, n_out: int, input_bits: int, *, thresholded: bool, rounded: bool) -> Sums:
+        """Those of a layer of which nothing is known but this: weights of 1."""
+        top = (n_in * ((1 << input_bits) - 1 or 1)).bit_length() + 1
+        return cls(n_in, n_out, input_bits, top, top, thresholded, rounded)
+
+
+_BRAM_LUTS = 53_200 / 140
+"""LUTs that a block RAM is worth: what there are of both on an xc7z020."""
+
+
+def fold(stage: Stage, interval_target: int) -> Folding:
+    """The folding of ``stage`` for that many steps per vector or fewer; see :func:`fold_shape`."""
+    sums = Sums.of(stage)
+    return fold_shape(
+        sums.n_in,
+        sums.n_out,
+        interval_target,
+        sums.input_bits,
+        thresholded=sums.thresholded,
+        rounded=sums.rounded,
+    )
+
+
+@functools.lru_cache(maxsize=1024)
+def fold_shape(
+    n_in: int, n_out: int, interval_target: int, input_bits: int, *, thresholded: bool, rounded: bool
+) -> Folding:
+    """The folding that is predicted to be the cheapest whatever the weights will be.
+
+    Not by the weights, so that its cycles are known before training (:mod:`hw.bounds`).
+    """
+    sums = Sums.of_shape(n_in, n_out, input_bits, thresholded=thresholded, rounded=rounded)
+
+    def cost(folding: Folding) -> tuple[float, int]:
+        lut, bram = _cost(sums, folding)
+        return lut + bram * _BRAM_LUTS, folding.pe
+
+    return min(foldings(n_in, n_out, interval_target), key=cost)
+
+
 def folded_cost(stage: Stage, folding: Folding) -> tuple[float, float]:
     """LUTs and block RAMs of ``stage`` with ``folding``."""
-    counted, cells, bram = folded_cells(stage, folding)
+    return _cost(Sums.of(stage), folding)
+
+
+def _cost(sums: Sums, folding: Folding) -> tuple[float, float]:
+    counted, cells, bram = _cells(sums, folding)
     return counted + sum(cells[name] * getattr(FITTED, name) for name in cells), bram
 
 
 def folded_cells(stage: Stage, folding: Folding) -> tuple[float, dict[str, float], float]:
     """LUTs that are certain, cells by the name of their coefficient, and block RAMs."""
-    pe, simd = folding.pe, folding.simd
-    slices, groups = -(-stage.n_in // simd), -(-stage.n_out // pe)
-    bits = 2 if stage.input_ternary else stage.input_bits
+    return _cells(Sums.of(stage), folding)
+
+
+def _cells(sums: Sums, folding: Folding) -> tuple[float, dict[str, float], float]:
+    pe, simd, top = folding.pe, folding.simd, sums.top
+    slices, groups = -(-sums.n_in // simd), -(-sums.n_out // pe)
+    bits = sums.input_bits or 2
     width, bram = pe * simd * 2, 0.0
     certain = float(pe * simd * math.ceil(bits / 2))  # products
     if earns_block_ram(width, slices * groups):
@@ -48,12 +122,11 @@ def folded_cells(stage: Stage, folding: Folding) -> tuple[float, dict[str, float
     else:
         certain += luts(width, slices * groups)
     certain += simd * bits * choice(slices)
-    counted, adders, sum_bits = tree(simd, 0 if stage.input_ternary else bits)
-    top = max(1, int(max(stage.acc_high.max(), -stage.acc_low.min())).bit_length() + 1)
-    constants = 2 * top if stage.output_ternary else stage.value_bits
+    counted, adders, sum_bits = tree(simd, sums.input_bits)
+    constants = 2 * top if sums.thresholded else sums.value_bits
     certain += pe * counted + luts(pe * constants, groups)
-    certain += pe * (max(top, sum_bits) * (slices > 1) + stage.value_bits * (not stage.output_ternary))
-    compared = 2 * top * stage.output_ternary + stage.value_bits * isinstance(stage.activation, Quantize)
+    certain += pe * (max(top, sum_bits) * (slices > 1) + sums.value_bits * (not sums.thresholded))
+    compared = 2 * top * sums.thresholded + sums.value_bits * sums.rounded
     cells = {
         "control": 1.0 + math.log2(slices * groups) / 4,
         "adder_bit": float(pe * adders),

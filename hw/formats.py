@@ -39,12 +39,20 @@ class Formats:
             signed, bits, integer = not found[1], int(found[2]), int(found[3])
             if not 1 + signed <= bits <= _WIDEST:
                 raise InputError(f"--format {text!r} has {bits} bits; give {1 + signed} to {_WIDEST}")
+            if not -_WIDEST <= integer <= _WIDEST:
+                raise InputError(f"--format {text!r} has {integer} before the point; give {-_WIDEST} to {_WIDEST}")
+            if name in chosen:
+                raise InputError(f"--format {text!r} is the second one of {name!r}; give one")
             chosen[name] = FixedType(signed, bits, bits - integer)
         return cls(chosen)
 
-    def require_layers(self, layers: Sequence[str]) -> None:
-        """InputError for a format of a layer that the model does not have."""
-        known = (INPUT, WEIGHT, RESULT, *(f"{layer}.{what}" for layer in layers for what in (WEIGHT, RESULT)))
+    def require_layers(self, weighted: Sequence[str], averaging: Sequence[str]) -> None:
+        """InputError for a format of what is not in the model: of a layer with weights, or one that averages.
+
+        The latter has a factor, and no format of what it gives.
+        """
+        of_layers = (f"{layer}.{what}" for layer in weighted for what in (WEIGHT, RESULT))
+        known = (INPUT, WEIGHT, RESULT, *of_layers, *(f"{layer}.{WEIGHT}" for layer in averaging))
         for name in self.chosen:
             if name not in known:
                 raise InputError(f"--format {name!r} is of nothing in the model; {nearest(name, known)}")

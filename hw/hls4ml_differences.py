@@ -5,6 +5,7 @@ Found by comparing its compiled C simulation (Vitis backend, precisions as in :m
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,8 @@ def known_differences(model: Any) -> list[str]:
             scale, norm = _alpha(layer), ""
             if len(layer.input_shape) > 2 and not np.isin(np.asarray(layer.kernel), (-1, 0, 1)).all():
                 found.append(f"layer {layer.name!r}: a QDense on images becomes a convolution with unquantized weights")
+        elif "AveragePooling" in kind and (count := _averaged(layer)) & (count - 1):
+            found.append(f"layer {layer.name!r}: the mean of {count} values is rounded before it is quantized")
         elif kind == "BatchNormalization" and scale is not None:
             scale, norm = scale * _scale(layer), layer.name
         quantizer = getattr(layer, {"QActivation": "quantizer", "QDense": "activation"}.get(kind, ""), None)
@@ -46,6 +49,11 @@ def _of_activation(quantizer: Any, scale: Floats, norm: str) -> str:
         case "ternary" if (scale == 2 * (quantizer.threshold or 0)).all():
             return f"a ternary threshold of exactly {quantizer.threshold:g}, half of all scales, is never applied"
     return ""
+
+
+def _averaged(layer: Any) -> int:
+    """Values of which an average pooling makes one."""
+    return math.prod(layer.input_shape[1:-1] if type(layer).__name__.startswith("Global") else layer.pool_size)
 
 
 def _alpha(dense: Any) -> Floats:

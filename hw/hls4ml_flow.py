@@ -26,7 +26,7 @@ from codesign.errors import ModelError, ToolRunError
 from hw.accepted import require_supported
 from hw.graph import FixedType
 from hw.measure.tools import check_disk
-from hw.onnx_check import require_quantizers
+from hw.onnx_check import require_readable
 
 BACKEND = "CodesignParser"
 VITIS, VIVADO = "Vitis", "Vivado"
@@ -113,7 +113,7 @@ def parse_onnx(path: Path, part: str, clock_mhz: float) -> Any:
         raise ModelError(f"{path} cannot be read as an ONNX model: {error}") from error
     if not model.graph.node:  # protobuf reads nearly any bytes as an empty model
         raise ModelError(f"{path} holds no ONNX network; was it saved with onnx.save?")
-    require_quantizers(model)
+    require_readable(model)
     config = get_backend(BACKEND).create_initial_config(part=part, clock_period=1000.0 / clock_mhz)
     config |= {"OutputDir": ".", "ProjectName": "network", "Backend": BACKEND, "OnnxModel": model}
     try:

@@ -1,7 +1,7 @@
 """What hls4ml's layers on images become in a Graph: convolution geometry, pooling, padding, reshaping, joins.
 
 A sequence (steps, channels) is an image of one row. Average pooling is a depthwise sum whose point moves: exact where
-the window's area is a power of two.
+the window's area is a power of two. Of other areas the sum is handed on to the quantizer behind it, which divides.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 
 from codesign.errors import ModelError
 from hw.accepted import SUPPORTED
-from hw.chain import Chain
+from hw.chain import Chain, Mean
 from hw.graph import INNER, Ints, Node, Op
 
 Geometry = dict[str, Ints]
@@ -42,7 +42,7 @@ def add_structure(layer: Any, chain: Chain, sources: list[Node]) -> None:
     match layer.class_name:
         case "Reshape":
             dims = image(tuple(int(extent) for extent in layer.get_output_variable().shape))
-            chain.add(layer.name, Op.RESHAPE, chain.last.type, {}, dims=dims)
+            chain.add(chain.name(layer.name), Op.RESHAPE, chain.last.type, {}, dims=dims)
         case "ZeroPadding1D" | "ZeroPadding2D":
             _pad(layer, chain)
         case "Pooling1D" | "Pooling2D" | "GlobalPooling1D" | "GlobalPooling2D":
@@ -58,7 +58,7 @@ def _pad(layer: Any, chain: Chain) -> None:
     rows, columns, channels = chain.last.dims
     top, bottom, left, right = padding.tolist()
     dims = (rows + top + bottom, columns + left + right, channels)
-    chain.add(layer.name, Op.PAD, chain.last.type.frac, {"padding": padding}, dims=dims)
+    chain.add(chain.name(layer.name), Op.PAD, chain.last.type.frac, {"padding": padding}, dims=dims)
 
 
 def _pool(layer: Any, chain: Chain) -> None:
@@ -71,13 +71,13 @@ def _pool(layer: Any, chain: Chain) -> None:
         shape = _geometry(layer)
     dims = (*_extents(layer.name, chain.last.dims, window, shape), channels)
     vector = whole and len(layer.get_output_variable().shape) == 1
-    name = f"{layer.name}{INNER}pool" if vector else layer.name
+    name = f"{layer.name}{INNER}pool" if vector else chain.name(layer.name)
     if layer.get_attr("pool_op") == "Max":
         chain.add(name, Op.MAXPOOL, chain.last.type, {"window": np.array(window), **shape}, dims=dims)
     else:
         _average(layer.name, name, window, shape, dims, chain)
     if vector:
-        chain.add(layer.name, Op.RESHAPE, chain.last.type, {}, dims=(channels,))
+        chain.add(chain.name(layer.name), Op.RESHAPE, chain.last.type, {}, dims=(channels,))
 
 
 def _average(
@@ -90,14 +90,13 @@ def _average(
         tensors = {"trits": weight, "bias": np.zeros(channels, np.int64), **shape}
         chain.add(name, Op.DEPTHWISE, chain.last.type.frac + kind.frac, tensors, dims=dims)
         return
-    if area & (area - 1):
-        raise ModelError(
-            f"layer {layer!r} averages {area} values, which is no power of two: no binary fraction holds the mean; use "
-            "windows of 2, 4, 8, 16, ... values, or max pooling"
-        )
     if shape["padding"].any():
         raise ModelError(f"layer {layer!r} averages fewer values at the border (padding='same'); use padding='valid'")
     tensors = {"trits": np.ones((*window, channels, 1), np.int64), "bias": np.zeros(channels, np.int64), **shape}
+    if area & (area - 1):
+        chain.add(f"{layer}{INNER}total", Op.DEPTHWISE, chain.last.type.frac, tensors, dims=dims)
+        chain.stand_for(Mean(layer, area))
+        return
     chain.add(name, Op.DEPTHWISE, chain.last.type.frac + area.bit_length() - 1, tensors, dims=dims)
 
 

@@ -95,6 +95,7 @@ def _exact(layer: Any, chain: Chain, weights: Floats) -> None:
 
 def _weights(layer: Any) -> Floats:
     weights = np.asarray(layer.weights["weight"].data, np.float64)
+    _require_finite(layer.name, "weight", weights)
     binary = type(layer.weights["weight"].type.precision).__name__ == "XnorPrecisionType"
     return 2 * weights - 1 if binary else weights  # hls4ml holds binary kernels as 0 for -1, 1 for +1
 
@@ -104,7 +105,7 @@ def _trits(layer: Any, weights: Floats) -> Ints:
         value = weights[~np.isin(weights, (-1.0, 0.0, 1.0))].flat[0]
         raise ModelError(
             f"layer {layer.name!r} ({layer.class_name}) has weight {value:g}, which is not -1, 0 or +1; "
-            "quantize its kernel with ternary(alpha=1) or binary(alpha=1)"
+            "quantize its kernel with ternary(alpha=1) or binary(alpha=1), or for C alone round it with build --format"
         )
     return weights.astype(np.int64)
 
@@ -219,8 +220,15 @@ def _signs(sign: Ints, key: str, tensor: Ints) -> Ints:
     return sign.reshape(tensor.shape[2:]) if depthwise else sign
 
 
+def _require_finite(name: str, what: str, values: Floats) -> None:
+    wrong = values[~np.isfinite(values)]
+    if len(wrong):
+        raise ModelError(f"layer {name!r} has the {what} {wrong[0]}: its training diverged, or the file is damaged")
+
+
 def _frac_bits(name: str, what: str, values: Floats, least: int) -> int:
     """Fewest fractional bits, but no fewer than ``least``, that hold ``values`` exactly."""
+    _require_finite(name, what, values)
     for frac in range(least, max(least, _FINEST) + 1):
         scaled = np.ldexp(values, frac)
         if np.array_equal(scaled, np.rint(scaled)):
@@ -311,6 +319,8 @@ def _require_float32(graph: Graph) -> None:
                     (_largest(reach[node.sources[0]]) << finer) + (1 << step),
                 )
                 coarse = none
+            case Op.DIVIDE:  # a mean in float32 rounds like the exact one while its sum leaves a bit
+                own, largest, coarse = none, 2 * _largest(reach[node.sources[0]]), none
             case _:
                 own = coarse = none
         coarseness[node.name] = coarse
@@ -318,7 +328,7 @@ def _require_float32(graph: Graph) -> None:
         if bits.max() > _FLOAT32_BITS:
             raise ModelError(
                 f"layer {node.name!r} needs {bits.max()} bits for unit {bits.argmax()}; float32 QKeras is exact up to "
-                f"{_FLOAT32_BITS}"
+                f"{_FLOAT32_BITS}: use fewer inputs or input bits, or a coarser bias_quantizer"
             )
 
 

@@ -14,9 +14,17 @@ Floats = NDArray[np.float32]
 _DOMAIN = "qonnx.custom_op.general"
 
 
-def require_quantizers(model: Any) -> None:
-    """ModelError naming the node of an ONNX ``model`` whose quantizer hls4ml cannot read: its own error names none."""
+_ON_IMAGES = ("Conv", "AveragePool", "MaxPool", "GlobalAveragePool", "GlobalMaxPool")
+
+
+def require_readable(model: Any) -> None:
+    """ModelError naming the node of an ONNX ``model`` that cannot be read: hls4ml's own errors name none."""
     for node in model.graph.node:
+        if node.op_type in _ON_IMAGES:
+            raise ModelError(
+                f"node {node.name!r} ({node.op_type}) works on images, which are not read from ONNX; give the QKeras "
+                "model (.keras or .h5), where convolutions and pooling are built"
+            )
         options = {attribute.name: attribute.i for attribute in node.attribute}
         if node.op_type == "Quant" and options.get("narrow") and not options.get("signed", 1):
             raise ModelError(

@@ -32,6 +32,7 @@ class Op(enum.StrEnum):
     CONCAT = "concat"
     AFFINE = "affine"
     QUANTIZE = "quantize"
+    DIVIDE = "divide"
     TERNARY = "ternary"
     BINARY = "binary"
     ARGMAX = "argmax"
@@ -49,6 +50,7 @@ TENSORS: Mapping[Op, tuple[str, ...]] = {
     Op.CONCAT: ("shift",),
     Op.AFFINE: ("shift", "bias"),
     Op.QUANTIZE: ("shift", "low", "high"),
+    Op.DIVIDE: ("divisor", "low", "high"),
     Op.TERNARY: ("threshold",),
     Op.BINARY: (),
     Op.ARGMAX: (),
@@ -73,6 +75,13 @@ def round_half_even(values: Ints, shift: int) -> Ints:
     floor = values >> shift
     odd = floor & 1
     return (values + (1 << (shift - 1)) - 1 + odd) >> shift
+
+
+def divide_half_even(values: Ints, divisor: int) -> Ints:
+    """``values / divisor`` rounded to the nearest integer, ties to even, exactly."""
+    floor, rest = np.divmod(values, divisor)
+    found: Ints = floor + (2 * rest + (floor & 1) > divisor)
+    return found
 
 
 def compute(op: Op, tensors: Mapping[str, Ints], shape: Sequence[int], sources: Sequence[Ints]) -> Ints:
@@ -106,6 +115,9 @@ def _activation(op: Op, tensors: Mapping[str, Ints], x: Ints) -> Ints:
     match op:
         case Op.QUANTIZE:
             rounded = round_half_even(x, int(tensors["shift"]))
+            return np.clip(rounded, int(tensors["low"]), int(tensors["high"]))
+        case Op.DIVIDE:  # a mean of sums, quantized
+            rounded = divide_half_even(x, int(tensors["divisor"]))
             return np.clip(rounded, int(tensors["low"]), int(tensors["high"]))
         case Op.TERNARY:
             threshold = int(tensors["threshold"])

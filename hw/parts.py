@@ -20,7 +20,7 @@ from hw.operations import JOINS, LINEAR
 from hw.schedule import Format, is_identity, is_relu, make_stage
 from hw.stage import Stage
 
-ELEMENTWISE = (Op.AFFINE, Op.QUANTIZE, Op.TERNARY, Op.BINARY)
+ELEMENTWISE = (Op.AFFINE, Op.QUANTIZE, Op.DIVIDE, Op.TERNARY, Op.BINARY)
 ARGMAX = "argmax"
 """Name of the part that gives the place of the largest logit."""
 INPUT = -1
@@ -67,7 +67,7 @@ class Window:
     padding: tuple[int, int, int, int]
     fill: int = 0
 
-    @property
+    @functools.cached_property
     def moves(self) -> list[tuple[bool, bool]]:
         """Of each pixel of the padded image in order: whether it is read, and whether it ends a window."""
         (height, width, _), (top, bottom, left, right) = self.dims, self.padding

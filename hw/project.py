@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from codesign.counting import number_of
 from hw.design import Design
 from hw.graph import Graph, Ints
 from hw.measure.verilator import pack
@@ -53,7 +54,7 @@ Top module `{design.top}`; sources in the order of `files.f` (SystemVerilog, one
 | `m_axis_tvalid`, `m_axis_tready` | 1 | output handshake |
 | `m_axis_tdata` | {outputs * design.output_bits} | {_given(design, graph)} |
 
-Latency {design.latency_cycles} cycles, initiation interval {design.interval_cycles} cycles.
+Latency {number_of(design.latency_cycles, "cycle")}, initiation interval {number_of(design.interval_cycles, "cycle")}.
 
 | layer | mode | latency, cycles | interval, cycles |
 | --- | --- | --- | --- |
@@ -81,4 +82,4 @@ def _of(elements: int, beats: int) -> str:
 
 
 def _type(bits: int, signed: bool) -> str:
-    return f"{bits} bit{'s' if bits > 1 else ''}, {'signed' if signed else 'unsigned'}"
+    return f"{number_of(bits, 'bit')}, {'signed' if signed else 'unsigned'}"

@@ -11,7 +11,7 @@ import numpy as np
 
 from codesign.errors import ModelError
 from hw.graph import Graph, Ints, Node, Op
-from hw.stage import Activation, Binary, Linear, Quantize, Stage, Ternary
+from hw.stage import Activation, Binary, Divide, Linear, Quantize, Stage, Ternary
 
 
 def stages(graph: Graph) -> tuple[Stage, ...]:
@@ -134,6 +134,9 @@ def _activation(node: Node) -> Activation:
         case Op.QUANTIZE:
             tensors = node.tensors
             return Quantize(int(tensors["shift"]), int(tensors["low"]), int(tensors["high"]))
+        case Op.DIVIDE:
+            tensors = node.tensors
+            return Divide(int(tensors["divisor"]), int(tensors["low"]), int(tensors["high"]))
         case Op.TERNARY:
             return Ternary(int(node.tensors["threshold"]))
         case _:

@@ -10,22 +10,21 @@ from __future__ import annotations
 
 import functools
 import itertools
-import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from codesign.counting import number_of
 from codesign.errors import InputError, TargetError
 from hw.emit.folded import Folding
-from hw.emit.modules import queue_earns_block_ram
 from hw.folded_cost import folded_cost
-from hw.graph import Graph
-from hw.parts import Part, beats_of
+from hw.graph import Graph, Ints
+from hw.parts import Part
 from hw.parts import parts as parts_of
+from hw.streaming_cost import around, moves, parallel_lut, waiting_luts
 
-Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 
@@ -90,9 +89,9 @@ class Goal:
     def words(self) -> str:
         """In a few words."""
         if self.interval is not None:
-            return f"folded for a frame every {self.interval} cycles"
+            return f"folded for a frame every {number_of(self.interval, 'cycle')}"
         if self.latency is not None:
-            return f"folded for a latency of {self.latency} cycles"
+            return f"folded for a latency of {number_of(self.latency, 'cycle')}"
         return f"folded to be as fast as fits {100 * self.share:g} % of the part"
 
     def solve(self, graph: Graph, resources: Mapping[str, int]) -> Solution:
@@ -110,26 +109,27 @@ def at_rate(parts: Sequence[Part], interval: int, budget: Mapping[str, float]) -
     ``budget``: the most of ``lut`` and ``bram``, either may be missing. Raises TargetError naming the layer that cannot
     be so fast, or the resource that does not suffice, with the nearest target that can be met.
     """
-    every = [choices(part) for part in parts]
+    every = _every(parts, interval)
     for part, some in zip(parts, every, strict=True):
         least = min(choice.cycles for choice in some)
         if least > interval:
             raise TargetError(
                 f"layer {part.name!r} takes {least} cycles per frame at least, more than the {interval} asked for: the "
-                f"fastest interval of this network is {_fastest(every)} cycles"
+                f"fastest interval of this network is {number_of(_fastest(every), 'cycle')}"
             )
     allowed = _at_pace(every, interval)
     found = _cheapest(allowed, budget)
     if found is None:
         nearest = _fitting(every, budget)
         hint = "nothing fits" if nearest is None else f"the nearest that fits is a frame every {nearest} cycles"
-        raise TargetError(f"a frame every {interval} cycles takes {_too_much(parts, allowed, budget)}: {hint}")
+        wanted = f"a frame every {number_of(interval, 'cycle')}"
+        raise TargetError(f"{wanted} takes {_too_much(parts, allowed, budget)}: {hint}")
     return found
 
 
 def as_fast_as_fits(parts: Sequence[Part], budget: Mapping[str, float]) -> Solution:
     """The network of the shortest interval within the budget; TargetError where nothing fits."""
-    every = [choices(part) for part in parts]
+    every = _every(parts)
     interval = _fitting(every, budget)
     found = None if interval is None else _cheapest(_at_pace(every, interval), budget)
     if found is None:
@@ -141,15 +141,17 @@ def at_latency(parts: Sequence[Part], latency: int, budget: Mapping[str, float])
     """The cheapest network whose steps take ``latency`` cycles a frame.
 
     Registers and queues between parts add to that, and parts side by side are counted one after another:
-    :func:`hw.fitting.fitted` holds it against the cycle model. Raises TargetError as :func:`at_rate`.
+    :func:`hw.fitting.fitted` holds it against the cycle model. Latencies are shared out without looking at the budget:
+    where that binds, another way may be cheaper, or fit where none is found. Raises TargetError as :func:`at_rate`.
     """
-    every = [choices(part) for part in parts]
+    every = _every(parts)
     late = [index for index, part in enumerate(parts) if index and part.vectors == 1 and part.weighted]
     early = [index for index in range(len(parts)) if index not in late]
-    pace = max(_fastest([every[index] for index in early]), *(_moves(parts[index]) for index in late), 1)
+    pace = max(_fastest([every[index] for index in early]), *(moves(parts[index]) for index in late), 1)
     least = pace + sum(min(choice.steps for choice in every[index]) for index in late)
     if latency < least:
-        raise TargetError(f"a latency of {latency} cycles cannot be met: the layers one after another take {least}")
+        wanted = f"a latency of {number_of(latency, 'cycle')}"
+        raise TargetError(f"{wanted} cannot be met: the layers one after another take {least}")
     sums = _cheapest_sums([every[index] for index in late], latency - pace, budget)
     best, refused, least_cost = None, "", np.inf
     for interval, steps, bound in _shared_out([every[index] for index in early], sums, pace, latency, budget):
@@ -164,7 +166,7 @@ def at_latency(parts: Sequence[Part], latency: int, budget: Mapping[str, float])
         elif (cost := sum(_cost(choice, budget) for choice in found.choices)) < least_cost:
             best, least_cost = found, cost
     if best is None:
-        raise TargetError(f"a latency of {latency} cycles takes {refused}: ask for a longer latency")
+        raise TargetError(f"no way to a latency of {latency} cycles was found; one takes {refused}: ask for more")
     return best
 
 
@@ -190,14 +192,21 @@ def _shared_out(
 _WORDS = {"lut": "LUTs", "bram": "block RAMs"}
 
 
+def _every(parts: Sequence[Part], interval: int = 1) -> list[Sequence[Choice]]:
+    """The choices of each part, with the queues in front of it at that pace or slower."""
+    return [
+        [replace(choice, lut=choice.lut + lut) for choice in choices(part)] if lut else choices(part)
+        for part, lut in zip(parts, waiting_luts(parts, interval), strict=True)
+    ]
+
+
 @functools.lru_cache(maxsize=64)
 def choices(part: Part) -> Sequence[Choice]:
-    """All sensible ways to build a part, the slowest first; one where it has no weights to share."""
-    around = _window_cost(part)
-    beats = max(_moves(part), part.vectors)
+    """All sensible ways to build a part alone, the slowest first; one where it has no weights to share."""
+    (lut_around, bram_around), moved = around(part), moves(part)
     if part.stage is None:
-        return [Choice(None, _moves(part), 0, *around)]
-    parallel = Choice(None, beats, 0, around[0] + parallel_lut(part), around[1])
+        return [Choice(None, moved, 0, lut_around, bram_around)]
+    parallel = Choice(None, max(moved, part.vectors), 0, lut_around + parallel_lut(part), bram_around)
     if not part.weighted or part.depthwise:
         return [parallel]
     found = [parallel]
@@ -209,14 +218,9 @@ def choices(part: Part) -> Sequence[Choice]:
             stage.n_in, stage.n_out, ternary_input=stage.input_ternary, thresholded=stage.output_ternary
         )
         each = folding.interval(stage.n_in, stage.n_out, latency)
-        cycles = max(_moves(part), part.vectors * each)
-        found.append(Choice(folding, cycles, each, around[0] + lut, around[1] + bram))
+        cycles = max(moved, part.vectors * each)
+        found.append(Choice(folding, cycles, each, lut_around + lut, bram_around + bram))
     return _worth(found)
-
-
-def _moves(part: Part) -> int:
-    """Beats of a frame that it reads, of the padded image where it slides a window."""
-    return len(part.window.moves) if part.window else beats_of(part.reads)
 
 
 def _shares(count: int) -> list[int]:
@@ -225,44 +229,14 @@ def _shares(count: int) -> list[int]:
 
 
 def _worth(found: Sequence[Choice]) -> list[Choice]:
-    """Without those that another one beats in cycles, LUTs and block RAM."""
+    """Without those that another one beats in cycles, steps, LUTs and block RAM."""
     kept: list[Choice] = []
-    for choice in sorted(found, key=lambda choice: (choice.cycles, choice.lut, choice.bram)):
-        if not any(better.lut <= choice.lut and better.bram <= choice.bram for better in kept):
+    for choice in sorted(found, key=lambda choice: (choice.cycles, choice.steps, choice.lut, choice.bram)):
+        if not any(
+            better.steps <= choice.steps and better.lut <= choice.lut and better.bram <= choice.bram for better in kept
+        ):
             kept.append(choice)
     return kept[::-1]
-
-
-def parallel_lut(part: Part) -> float:
-    """LUTs of the adder graph: an adder less than weights per output, of which sharing saves its part."""
-    stage = part.stage
-    assert stage is not None
-    weights = int(np.abs(stage.weights).sum())
-    adders = max(0, weights - stage.n_out) * (_UNSHARED if weights > 4 * stage.n_out else 1.0)
-    bits = stage.input_bits + math.log2(max(2.0, weights / stage.n_out)) / 2
-    return adders * bits + stage.n_out * _LUT_ACTIVATION
-
-
-def _window_cost(part: Part) -> tuple[float, float]:
-    window = part.window
-    if part.argmax:
-        return _LUT_STREAM + (math.prod(part.reads) - 1) * _LUT_LARGER * part.joined.bits, 0.0
-    largest = 0
-    if window is not None and part.largest:
-        largest = (window.rows * window.columns - 1) * window.dims[2] * part.joined.bits
-    if window is None or window.is_pixel or window.is_image:
-        return _LUT_STREAM + largest, 0.0
-    lut, width = _LUT_WINDOW + largest, (window.rows - 1) * window.dims[2] * part.joined.bits
-    words = window.padding[2] + window.dims[1] + window.padding[3]
-    if width == 0:
-        return lut, 0.0
-    if queue_earns_block_ram(width, words):
-        return lut, math.ceil(width / 72) * math.ceil(words / 512)
-    return lut + width * 4 / 3 * math.ceil(words / 64) * (0.5 if words <= 32 else 1.0), 0.0
-
-
-# Estimates.
-_LUT_WINDOW, _LUT_STREAM, _LUT_ACTIVATION, _LUT_LARGER, _UNSHARED = 30.0, 10.0, 6.0, 1.5, 0.5
 
 
 def _cost(choice: Choice, budget: Mapping[str, float]) -> float:

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from codesign.errors import ModelError
 from hw.graph import FixedType, reach, round_half_even
+from hw.operations import divide_half_even
 
 Integers = NDArray[np.int64]
 
@@ -42,6 +43,15 @@ class Quantize:
 
 
 @dataclass(frozen=True)
+class Divide:
+    """``clip(round_half_even(v / divisor), low, high)``: the same quantizers of a mean, for its sum ``v``."""
+
+    divisor: int
+    low: int
+    high: int
+
+
+@dataclass(frozen=True)
 class Ternary:
     """+1 where ``v >= threshold``, -1 where ``v <= -threshold``, else 0."""
 
@@ -58,7 +68,7 @@ class Binary:
     """+1 where ``v >= 0``, else -1."""
 
 
-Activation = Linear | Quantize | Ternary | Binary
+Activation = Linear | Quantize | Divide | Ternary | Binary
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,7 +213,7 @@ class Stage:
     def output_range(self) -> tuple[int, int]:
         """Range that sets the output's format: the quantizer's own, or that of the sums where there is none."""
         match self.activation:
-            case Quantize(low=low, high=high):
+            case Quantize(low=low, high=high) | Divide(low=low, high=high):
                 return low, high
             case Linear():
                 return self.value_low, self.value_high
@@ -241,6 +251,8 @@ class Stage:
                 return values
             case Quantize(shift=shift, low=low, high=high):
                 return np.clip(round_half_even(values, shift), low, high)
+            case Divide(divisor=divisor, low=low, high=high):
+                return np.clip(divide_half_even(values, divisor), low, high)
             case Ternary(threshold=threshold):
                 return (values >= threshold).astype(np.int64) - (values <= -threshold)
             case Binary():

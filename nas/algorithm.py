@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Protocol
 
 from nas.space import Genome
@@ -39,6 +40,9 @@ class Settings:
     seed: int
 
 
+NO_OTHERS: Mapping[Genome, Told] = MappingProxyType({})
+
+
 class Algorithm(Protocol):
     """A seeded search over the genomes of a space.
 
@@ -49,8 +53,8 @@ class Algorithm(Protocol):
     def ask(self) -> list[Genome]:
         """The next repaired genomes, about a population, never one asked before; none when the space has run out."""
 
-    def tell(self, results: Sequence[Told]) -> None:
-        """The results of the last ask, in its order."""
+    def tell(self, results: Sequence[Told], others: Mapping[Genome, Told] = NO_OTHERS) -> None:
+        """The results of the last ask, in its order, and of ``others`` that were measured without being asked for."""
 
     def revise(self, told: Callable[[Genome], Told]) -> None:
         """What is known by now of genomes told earlier, where it still counts; before the next tell."""

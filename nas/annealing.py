@@ -9,11 +9,11 @@ archive is not thinned by clustering, since it stays as small as the search is s
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from nas.algorithm import Settings, Told, checked
+from nas.algorithm import NO_OTHERS, Settings, Told, checked
 from nas.indicators import dominates
 from nas.operators import mutated, stratified, unseen
 from nas.space import Genome, Space
@@ -51,8 +51,8 @@ class Annealing:
                     self._seen.add(neighbour)
         return [genome for _, genome in self._asked]
 
-    def tell(self, results: Sequence[Told]) -> None:
-        """Let each chain accept or refuse its neighbour."""
+    def tell(self, results: Sequence[Told], others: Mapping[Genome, Told] = NO_OTHERS) -> None:
+        """Let each chain accept or refuse its neighbour; ``others`` come into the archive alone."""
         checked(results, len(self._asked))
         for (chain, genome), told in zip(self._asked, results, strict=True):
             new = (genome, told)
@@ -61,6 +61,11 @@ class Annealing:
             else:
                 self._chains.append(new)
             self._keep(new)
+        kept = {genome for genome, _ in self._archive}
+        for genome, told in others.items():
+            if genome not in kept:
+                self._keep((genome, told))
+        self._seen.update(others)
         self._asked = []
         self._told += 1
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from pymoo.core.sampling import Sampling
 from pymoo.core.selection import Selection
 from pymoo.core.termination import NoTermination
 
-from nas.algorithm import Settings, Told, checked
+from nas.algorithm import NO_OTHERS, Settings, Told, checked
 from nas.operators import crossed, mutated, stratified, unseen
 from nas.space import Genome, Space
 
@@ -63,23 +63,32 @@ class Search:
             population = Population.new("X", np.array(left, dtype=int))
             self._algorithm.termination.force_termination = False
         self._asked = population
-        genomes = [tuple(int(index) for index in row) for row in population.get("X")]
+        genomes = [_genome(individual) for individual in population]
         self._seen.update(genomes)
         return genomes
 
-    def tell(self, results: Sequence[Told]) -> None:
-        """The results of the last ask, in its order."""
+    def tell(self, results: Sequence[Told], others: Mapping[Genome, Told] = NO_OTHERS) -> None:
+        """The results of the last ask, in its order, and of ``others``, which may join the population."""
         assert self._asked is not None
         for individual, result in zip(self._asked, checked(results, len(self._asked)), strict=True):
             self._set(individual, result)
-        self._algorithm.tell(infills=self._asked)
+        known = {_genome(individual) for individual in self._asked} | {_genome(one) for one in self._population()}
+        new = [genome for genome in others if genome not in known]
+        self._seen.update(new)
+        joined = Population.new("X", np.array(new, dtype=int).reshape(len(new), len(self._space.genes)))
+        for individual, result in zip(joined, checked([others[genome] for genome in new], len(new)), strict=True):
+            self._set(individual, result)
+        self._algorithm.tell(infills=Population.merge(self._asked, joined))
         self._asked = None
 
     def revise(self, told: Callable[[Genome], Told]) -> None:
         """What is known by now of those told earlier that still count; the next :meth:`tell` ranks by it."""
-        for individual in self._algorithm.pop if self._algorithm.pop is not None else ():
-            (result,) = checked([told(tuple(int(index) for index in individual.X))], 1)
+        for individual in self._population():
+            (result,) = checked([told(_genome(individual))], 1)
             self._set(individual, result)
+
+    def _population(self) -> Any:
+        return self._algorithm.pop if self._algorithm.pop is not None else ()
 
     def _set(self, individual: Any, result: Told) -> None:
         unmeasured = result.objectives is None
@@ -88,6 +97,10 @@ class Search:
         individual.F, individual.G = objectives, np.array(result.violations, dtype=float)
         individual.CV = None  # pymoo keeps the violation that it added up before
         individual.evaluated.update({"F", "G"})
+
+
+def _genome(individual: Any) -> Genome:
+    return tuple(int(index) for index in individual.X)
 
 
 def deepmaker(space: Space, settings: Settings) -> Search:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from nas.algorithm import Settings, Told, checked
+from nas.algorithm import NO_OTHERS, Settings, Told, checked
 from nas.operators import unseen
 from nas.space import Genome, Space
 
@@ -27,7 +27,7 @@ class RandomSearch:
         self._asked = len(genomes)
         return genomes
 
-    def tell(self, results: Sequence[Told]) -> None:
+    def tell(self, results: Sequence[Told], others: Mapping[Genome, Told] = NO_OTHERS) -> None:  # noqa: ARG002  # as all
         """Forget them."""
         checked(results, self._asked)
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 Choice = str | int | bool | float
 Genome = tuple[int, ...]
 """One index into each gene's choices."""
+_MOST_WAYS = 64  # of one network; a user's genes may have hardware for each layer
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,27 @@ class Space:
         for place in self.free:
             genome[place] = int(rng.integers(len(self.genes[place].choices)))
         return self.repair(genome)
+
+    def ways(self, architecture: Architecture) -> tuple[Architecture, ...]:
+        """The network of ``architecture`` in the hardware that this space has for it, at most 64: itself first.
+
+        Found by single genes, one after another, that change the hardware alone. Itself alone where ``describe`` does
+        not find it again.
+        """
+        try:
+            network, first = architecture.network_digest(), self.encode(architecture)
+        except ValueError:
+            return (architecture,)
+        found, waiting = {first: architecture}, [first]
+        while waiting and len(found) < _MOST_WAYS:
+            genome = waiting.pop(0)
+            for place in self.free:
+                for index in range(len(self.genes[place].choices)):
+                    other = self.repair((*genome[:place], index, *genome[place + 1 :]))
+                    if other not in found and (way := self.decode(other)).network_digest() == network:
+                        found[other] = way
+                        waiting.append(other)
+        return tuple(dict.fromkeys(found.values()))[:_MOST_WAYS]
 
     def size(self) -> int:
         """Number of distinct architectures."""

@@ -15,6 +15,7 @@ from codesign.architecture import Activation, Architecture, Weights
 from codesign.errors import ModelError
 
 from .build import Signal, check_inputs, image_layers, window
+from .network_files import FORMAT_FILE, MODEL_FILE
 from .scaling import InputFormat
 from .tf import keras, qkeras
 
@@ -23,7 +24,6 @@ Floats = NDArray[np.float32]
 
 EXACT = 2.0**24
 """float32 computes exactly with integers below this magnitude."""
-MODEL_FILE, FORMAT_FILE = "model.h5", "input_format.json"
 _BATCH = 8192
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from codesign.counting import number_of
 from codesign.errors import DataError, nearest
 
 from .names import KERAS_FILES
@@ -157,7 +158,8 @@ def checked_regression(name: str, arrays: Mapping[str, Array]) -> Dataset:
     y_train, y_test = (checked_targets(key, arrays[key]) for key in ("y_train", "y_test"))
     _require_pairs(arrays, "targets")
     if y_train.shape[1] != y_test.shape[1]:
-        raise DataError(f"y_train has {y_train.shape[1]} targets but y_test {y_test.shape[1]}: they must be the same")
+        train, test = number_of(y_train.shape[1], "target"), y_test.shape[1]
+        raise DataError(f"y_train has {train} but y_test {test}: they must be the same")
     require_varying("y_train", y_train)
     flat = (values.reshape(len(values), -1) for values in (x_train, x_test))
     return Dataset(name, next(flat), y_train, next(flat), y_test, (), _image_shape(x_train.shape[1:]))
@@ -175,7 +177,8 @@ def _both_features(arrays: Mapping[str, Array]) -> tuple[Array, Array]:
 def _require_pairs(arrays: Mapping[str, Array], what: str) -> None:
     for x_key, y_key in (("x_train", "y_train"), ("x_test", "y_test")):
         if len(arrays[x_key]) != len(arrays[y_key]):
-            raise DataError(f"{x_key} has {len(arrays[x_key])} samples but {y_key} has {len(arrays[y_key])} {what}")
+            samples = number_of(len(arrays[x_key]), "sample")
+            raise DataError(f"{x_key} has {samples} but {y_key} has {len(arrays[y_key])} {what}")
 
 
 def _named(label: Any) -> str:
@@ -204,7 +207,7 @@ def _features(key: str, x: Array) -> Array:
     if bad.any():
         first = tuple(int(i) for i in np.argwhere(bad)[0])
         raise DataError(
-            f"{key} has {int(bad.sum())} values that are not finite numbers, the first at index {first}: "
+            f"{key} has {number_of(bad.sum(), 'value')} not finite, the first at index {first}: "
             f"{x[first]}; remove or fill these samples"
         )
     return x

@@ -6,6 +6,8 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+
 from codesign.architecture import PRUNED_MOST
 from codesign.errors import InputError, ModelError
 
@@ -27,11 +29,15 @@ def prune(model: Model, rate: float, *, fine_tune: Callable[[Model], object], se
 
     Layers whose outputs are the model's keep all. After DeepMaker's algorithm 2 the filters of a layer are clustered by
     k-means++, those nearest to the centroids stay, and ``fine_tune(smaller model)`` trains what is left, which it gets
-    uncompiled; twice, until the rate is reached. Raises InputError for another rate, ModelError for layers of which
-    channels cannot be taken away.
+    uncompiled; twice, until the rate is reached. Raises InputError for another rate, ModelError for what is no
+    tf_keras model, layers of which channels cannot be taken away, and weights that are no finite numbers.
     """
-    if not 0 < rate <= PRUNED_MOST:
-        raise InputError(f"rate = {rate} is not a share to prune: give a number above 0, at most {PRUNED_MOST}")
+    from .tf import keras
+
+    if not isinstance(model, keras.Model):
+        raise ModelError(f"{model!r:.100} is no Keras 2 (tf_keras) model; prune takes the model itself, no file")
+    if not (isinstance(rate, int | float | np.floating) and 0 < rate <= PRUNED_MOST):
+        raise InputError(f"rate = {rate!r} is not a share to prune: give a number above 0, at most {PRUNED_MOST}")
     for layer in model.layers:
         _require_prunable(layer)
     whole = _giving_outputs(model)
@@ -68,7 +74,7 @@ def _giving_outputs(model: Model) -> set[str]:
     from .tf import tf
 
     found: set[str] = set()
-    waiting = [tensor.node.layer for tensor in model.outputs]
+    waiting = [tensor.node.layer for tensor in model.outputs or ()]  # none before any layer
     while waiting:
         layer = waiting.pop()
         if _kind(layer) in _UNITS:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codesign.architecture import Architecture
+from codesign.errors import ModelError
 
 Model = Any
 Weights = Mapping[str, Mapping[str, NDArray[Any]]]
@@ -87,6 +88,8 @@ def shrunk(model: Model, counts: Mapping[str, int], seed: int) -> dict[str, dict
         if "kernel" in values:
             kernel, units = values["kernel"], np.arange(values["kernel"].shape[-1])
             if layer.name in counts:
+                if not np.isfinite(kernel).all():
+                    raise ModelError(f"layer {layer.name} has weights that are no finite numbers; train it more slowly")
                 units = kept(kernel, counts[layer.name], seed)  # as it was trained, all of its inputs
             values["kernel"] = kernel.take(channels, axis=-2).take(units, axis=-1)
             channels = units

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from codesign.counting import number_of
 from codesign.errors import DataError
 
 Array = NDArray[Any]
@@ -100,7 +101,7 @@ def checked_targets(key: str, y: Array) -> Floats:
     if bad.any():
         first = tuple(int(i) for i in np.argwhere(bad)[0])
         raise DataError(
-            f"{key} has {int(bad.sum())} values that are no finite numbers of usable size, the first at index {first}: "
+            f"{key} has {number_of(bad.sum(), 'value')} not finite or too large, the first at index {first}: "
             f"{values[first]}; remove or fill these samples"
         )
     return values

@@ -16,6 +16,10 @@ from hw.graph import FixedType, Graph, Ints, Node, Op
 TOP = "da4ml_network"
 # da4ml's delays count adders: cut-offs between half an adder and the whole depth give all pipelines it can make
 STEP = 0.25
+# Of layers of more inputs it searches once, not once for every depth that it may split the matrix at: those take its 20
+# minutes several times over at 784 x 64. On random trits (128 to 256 x 64) both ways found as many LUTs.
+SEARCHED_FULLY = 256
+SEARCHED_ONCE = {"search_all_decompose_dc": False}
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,10 @@ class Traced:
 
 
 def trace(graph: Graph) -> Traced:
-    """Let da4ml find the adders of ``graph`` with its own defaults; a ternary activation is two of its comparisons."""
+    """Let da4ml find the adders of ``graph``; a ternary activation is two of its comparisons.
+
+    With its own defaults, but for :data:`SEARCHED_ONCE` in layers of more than :data:`SEARCHED_FULLY` inputs.
+    """
     values = inputs = inputs_of(graph.input.type, graph.input.size)
     for node in list(graph.nodes)[1:]:
         values = _apply(node, values)
@@ -72,6 +79,8 @@ def _apply(node: Node, values: Any) -> Any:
     tensors = node.tensors
     match node.op:
         case Op.DENSE:
+            options = SEARCHED_ONCE if len(tensors["trits"]) > SEARCHED_FULLY else {}
+            values = FixedVariableArray(values._vars, options)
             return values @ tensors["trits"].astype(np.float32) + tensors["bias"].astype(np.float64)
         case Op.AFFINE:
             return values * 2.0 ** tensors["shift"] + tensors["bias"].astype(np.float64)

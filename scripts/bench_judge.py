@@ -159,7 +159,7 @@ def surrogate(records: Sequence[Record]) -> list[Mapping[str, float]]:
         seen = [place for place in order if place not in unseen][:MOST]
         predictor = Predictor(lower_bound, [records[place] for place in seen])
         for place in unseen:
-            figures = predictor.known(records[place].architecture).figures
+            figures = predictor.known([records[place].architecture])[0].figures
             found[place] = {name: figures[name].details.get("predicted", figures[name].value) for name in FIGURES}
     return found
 

@@ -3,8 +3,9 @@
 Both are synthesized by the same Yosys script and timed by the same model; both have registers at inputs and outputs.
 LUT ratios are Yosys' own: Vivado would put small LUTs in pairs on both sides and infer three-input adders itself.
 
-da4ml's side has :data:`THEIR_SECONDS` per case. Its search for shared sums is one call that cannot be interrupted, and
-of MNIST's first layer, 784 x 64, it has not been seen to end: such a case is not compared, which the output says.
+da4ml's side has :data:`THEIR_SECONDS` per case, as its search for shared sums is one call that cannot be interrupted;
+of MNIST's first layer, 784 x 64, it is asked for less (:data:`bench_da4ml.SEARCHED_ONCE`). A case that is not done, or
+that fails on either side, is not compared, which the output says with the reason.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ from __future__ import annotations
 import dataclasses
 import math
 import multiprocessing
+import os
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from functools import partial
@@ -25,7 +28,7 @@ import bench_da4ml
 import numpy as np
 
 from codesign.architecture import Architecture, DenseLayer, Hardware
-from codesign.errors import InputError
+from codesign.errors import CodesignError, InputError
 from codesign.target import Part
 from hw.design import Chain, chain, design, library
 from hw.emit.top import instances
@@ -176,7 +179,10 @@ def theirs(graph: Graph, cycles: int, folder: Path) -> dict[str, Any]:
 
 
 def limited(graph: Graph, cycles: int, folder: Path) -> dict[str, Any] | None:
-    """As :func:`theirs`, in a process of its own; None where it is not done after :data:`THEIR_SECONDS`."""
+    """As :func:`theirs`, in a process of its own; None where it is not done after :data:`THEIR_SECONDS`.
+
+    Nothing of it stays behind: with that process ends the Yosys that it runs (:mod:`hw.measure.supervise`).
+    """
     there, here = multiprocessing.Pipe()
     arguments = (there, graph.to_json(), cycles, folder)
     process = multiprocessing.get_context("spawn").Process(target=_send, args=arguments)
@@ -193,7 +199,16 @@ def limited(graph: Graph, cycles: int, folder: Path) -> dict[str, Any] | None:
 
 
 def _send(to: Connection, graph: dict[str, Any], cycles: int, folder: Path) -> None:
+    threading.Thread(target=_end_with_asker, daemon=True).start()
     to.send(theirs(Graph.from_json(graph), cycles, folder))
+
+
+def _end_with_asker() -> None:
+    """However it ends: killed, it could not end this process."""
+    asker = multiprocessing.parent_process()
+    assert asker is not None
+    asker.join()
+    os._exit(1)
 
 
 def compare(name: str, graph: Graph) -> dict[str, Any]:
@@ -214,7 +229,15 @@ def compare(name: str, graph: Graph) -> dict[str, Any]:
     }
 
 
-def cases(only: str) -> list[tuple[str, Graph]]:
+def attempted(name: str, make: Callable[[], Graph]) -> dict[str, Any]:
+    """One case, with the reason where it failed: the others count all the same."""
+    try:
+        return compare(name, make())
+    except (CodesignError, RuntimeError, AssertionError, OSError) as error:
+        return {"name": name, "ours": None, "da4ml": None, "reason": f"failed: {error}"}
+
+
+def cases(only: str) -> list[tuple[str, Callable[[], Graph]]]:
     """Matrices and trained networks whose name contains ``only``; a missing data set is said."""
     every: dict[str, Callable[[], Graph]] = {name(index): partial(matrix, index) for index in range(len(MATRICES))}
     every["digits, 64-64-32-10, ternary"] = partial(trained, "digits", 20)
@@ -225,18 +248,18 @@ def cases(only: str) -> list[tuple[str, Graph]]:
     if not MNIST.exists() and any(text.startswith("MNIST") for text in chosen):
         say(f"MNIST left out: there is no {MNIST}")
         chosen = {text: make for text, make in chosen.items() if not text.startswith("MNIST")}
-    return [(text, make()) for text, make in chosen.items()]
+    return list(chosen.items())
 
 
 def rtl(only: str = "") -> dict[str, Any]:
     """All cases; the figures of the benchmark."""
     rows = []
     say(f"{'':38s} {'LUT':>6s} {'da4ml':>6s} {'ratio':>6s} {'FF':>6s} {'da4ml':>6s} {'cycles':>7s} {'Fmax':>11s}")
-    for name, graph in cases(only):
-        rows.append(compare(name, graph))
+    for name, make in cases(only):
+        rows.append(attempted(name, make))
         row, our, their = rows[-1], rows[-1]["ours"], rows[-1]["da4ml"]
         if their is None:
-            say(f"{name:38s} {our['lut']:6.0f} not compared: {row['reason']}")
+            say(f"{name:38s} {our['lut'] if our else math.nan:6.0f} not compared: {row['reason']}")
             continue
         say(
             f"{name:38s} {our['lut']:6.0f} {their['lut']:6.0f} {row['lut_ratio']:6.3f} {our['ff']:6.0f} "

@@ -26,10 +26,12 @@ from bench_judge import report
 from bench_trained import SAMPLED, TRAINED, beside
 
 from codesign.architecture import Architecture, Hardware
+from codesign.artifacts import ArtifactStore
 from codesign.errors import InputError, nearest
 from codesign.files import write_whole
 from codesign.jobs import Crew, EvaluateJob, Jobs, candidate_seconds, make_handler
 from codesign.judging import Judge
+from codesign.kept_networks import network_in
 from codesign.listener import Listener
 from codesign.loop import search
 from codesign.record import Record
@@ -41,14 +43,16 @@ from nas.indicators import front, ranked
 
 BUDGET = {"lut": "10%", "latency_us": 2.0}
 """Of every contender: some of the space is over it, some well within. The hypervolume is measured from here."""
-MEASURED, TRAINING, BUILDING = "bench_measured", "bench_trained", "bench_built"
-"""Modules that evaluate candidates: with hardware in the loop, without hardware, and from trained networks."""
+SPACE = {"threshold": (0.3, 0.5, 0.7, 0.9, 1.1, 1.3, 1.5), "sparsity": (0.0, 0.3, 1.0)}
+"""Beside the defaults: what decides how many weights are 0, which costs error and saves hardware."""
+MEASURED, TRAINING = "bench_measured", "bench_trained"
+"""Modules that evaluate candidates: with hardware, and without."""
 GENERATIONS = 1000
 """More than any contender has time for."""
 Sections = Mapping[str, Mapping[str, Any]]
 """Where a study differs from that of the others."""
 RANDOM: Sections = {"search": {"algorithm": "random"}}
-SURROGATE: Sections = {"rungs": {"epochs": (20,), "share": 0.2, "surrogate": True}}
+SURROGATE: Sections = {"rungs": {"epochs": (20,), "share": 0.25, "surrogate": True}}
 DONE = "bench.json"
 """In the folder of a contender's run once its time was over."""
 
@@ -98,7 +102,11 @@ class Turn:
             "data": data,
             "budget": BUDGET,
         }
-        given = {**sections, "search": {"generations": GENERATIONS, **sections.get("search", {})}}
+        given = {
+            **sections,
+            "search": {"generations": GENERATIONS, **sections.get("search", {})},
+            "space": {**SPACE, **sections.get("space", {})},
+        }
         return study_of({**values, **given}, self.folder.name)
 
     def explore(self, study: Study, share: float, evaluation: str) -> Run:
@@ -111,13 +119,15 @@ class Turn:
 
     def build(self, candidates: Sequence[Architecture], share: float) -> None:
         """Make and measure the hardware of trained candidates, in their order, for a share of the time."""
-        study, folder, module = self.study(), self.folder, importlib.import_module(BUILDING)
+        study, folder, module = self.study(), self.folder, importlib.import_module(MEASURED)
         task = module.describe(study)
         judge = Judge(study.search.objectives, study_constraints(study, task), study.target.clock_mhz)
-        jobs = {one.digest(): EvaluateJob(one) for one in candidates if not judge.over(module.lower_bound(one))}
+        networks = self._bring_networks()
+        within = (one for one in candidates if not judge.over(module.lower_bound(one)))
+        jobs = {one.digest(): EvaluateJob(one, networks.get(one.network_digest(), {})) for one in within}
         places = {digest: place for place, digest in enumerate(jobs)}
         limit, clock = candidate_seconds(study, task), Clock(share * self.seconds)
-        factory = partial(make_handler, BUILDING, study)
+        factory = partial(make_handler, MEASURED, study)
         with (
             open_for_search(folder, study, task) as store,
             Jobs(Crew(self.workers), factory, folder, limit, clock) as working,
@@ -130,6 +140,17 @@ class Turn:
 
             with suppress(TimeIsUp):
                 working.run(jobs, on_outcome, lambda: None)
+
+    def _bring_networks(self) -> dict[str, dict[str, str]]:
+        """Put what the phase of trainings kept beside the artefacts of this run; digests by name, by network."""
+        trained = read_run(beside(self.folder, TRAINED))
+        there, here = ArtifactStore(trained.folder), ArtifactStore(self.folder)
+        trained_in_full = (one for one in trained.stored if one.artefacts)
+        networks = {one.architecture.network_digest(): network_in(one.artefacts) for one in trained_in_full}
+        for digests in networks.values():
+            for digest in digests.values():
+                here.put(there.get(digest))
+        return networks
 
 
 def separate(turn: Turn, proxy: str) -> None:

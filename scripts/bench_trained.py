@@ -7,7 +7,7 @@ once, to the samples of a run beside this one. None of these figures is judged.
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,8 +18,10 @@ from bench_measured import describe, lower_bound
 from codesign.architecture import Architecture
 from codesign.derived import derived
 from codesign.errors import ModelError
+from codesign.jobs import UNTRAINED
+from codesign.kept_networks import keep
 from codesign.measurement import Figure, Measurement, Provenance
-from codesign.predicting import Predictor
+from codesign.predicting import Predictor, expected
 from codesign.record import Record
 from codesign.run import read_run
 from codesign.study import Study
@@ -43,21 +45,19 @@ class Evaluator(bench_measured.Evaluator):
         super().__init__(study, run_folder)
         self._samples = beside(run_folder, SAMPLED)
 
-    def evaluate(self, architecture: Architecture, report: StageReport, again: int = 0) -> Record:
+    def evaluate(
+        self, architecture: Architecture, report: StageReport, network: Mapping[str, str] = UNTRAINED, again: int = 0
+    ) -> Record:
         """The validation error, and what is supposed of the hardware."""
-        from quant import canonical
-
         report("training")
         begun = time.monotonic()
-        try:
-            model, input_format = self._train(architecture, again=again)
-            error = self._error(model, input_format, self._outputs(model, input_format))
-        except ModelError as failure:
-            return Record(architecture, "failed", str(failure), seconds={"training": time.monotonic() - begun})
         with TemporaryDirectory() as scratch:
-            canonical.save(model, input_format, Path(scratch))
-            names = (canonical.MODEL_FILE, canonical.FORMAT_FILE)
-            artefacts = {name: self.artefacts.put(Path(scratch, name).read_bytes()) for name in names}
+            try:
+                model, input_format = self._trained(architecture, network, Path(scratch), again=again)
+                error = self._error(model, input_format, self._outputs(model, input_format))
+            except ModelError as failure:
+                return Record(architecture, "failed", str(failure), seconds={"training": time.monotonic() - begun})
+            artefacts = network or keep(self.artefacts, model, input_format, Path(scratch))
         figures = Measurement({"val_error": error}).merged([self._supposed(architecture)])
         seconds = {"training": time.monotonic() - begun}
         return Record(architecture, "ok", measurement=figures, artefacts=artefacts, seconds=seconds)
@@ -66,17 +66,8 @@ class Evaluator(bench_measured.Evaluator):
         """Without a surrogate: that the clock is met, and LUTs and cycles at their lower bounds."""
         clock = Figure(self.target.clock_mhz, "MHz", Provenance.ESTIMATED, "supposed", "1")
         unknown = {name: Figure(0.0, "", Provenance.ESTIMATED, "supposed", "1") for name in ("ff", "bram", "dsp")}
-        found = {"fmax": clock, **unknown, **self._predictor.known(architecture).figures}
-        # the prediction itself, where the search in the loop takes the better end of its uncertainty; as there, never
-        # what structure rules out
-        bound = lower_bound(architecture)
-        least = {name: bound.value(name) if name in bound.figures else 0.0 for name in found}
-        supposed = Measurement(
-            {
-                name: replace(one, value=max(one.details.get("predicted", one.value), least[name]))
-                for name, one in found.items()
-            }
-        )
+        (known,) = self._predictor.known([architecture])
+        supposed = Measurement({"fmax": clock, **unknown, **expected(known).figures})
         return supposed.merged([derived(architecture, supposed, self.target)])
 
     @cached_property

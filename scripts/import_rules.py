@@ -13,7 +13,7 @@ from pathlib import Path
 
 ROOMS = ("boards", "hw", "nas", "quant")
 PACKAGES = ("codesign", *ROOMS)
-LEAVES = ("codesign.architecture", "codesign.errors", "codesign.measurement", "codesign.target")
+LEAVES = ("codesign.architecture", "codesign.counting", "codesign.errors", "codesign.measurement", "codesign.target")
 
 
 def imports(tree: ast.AST, package: str) -> Iterator[tuple[int, str]]:

@@ -32,7 +32,7 @@ def text(x: float, y: float, words: str, more: str = "") -> str:
 
 def mark(one: Predicted) -> str:
     """One design, with its name and figures when pointed at."""
-    words = f"{one.name}: routed {one.routed_ns:.2f} ns, predicted {one.predicted_ns:.2f} ns, {one.luts} LUT"
+    words = f"{one.name}: routed {one.routed_ns:.2f} ns, predicted {one.predicted_ns:.2f} ns, {one.size} LUT + FF"
     place = f'cx="{at(one.routed_ns):.1f}" cy="{SIZE - at(one.predicted_ns):.1f}"'
     return f'<circle {place} r="5" fill="#2a6f97" fill-opacity="0.8"><title>{words}</title></circle>'
 

@@ -17,6 +17,7 @@ from hw.emit.folded import Folding
 from hw.graph import Graph
 from hw.measure.verilator import simulate
 from hw.parts import parts
+from hw.stage import Divide
 
 VECTORS = 8
 
@@ -34,7 +35,9 @@ class _Draw:
         self.dims = (*(int(extent) for extent in rng.integers(1, 9, 2)), int(rng.integers(1, 4)))
         shape, blocks = self.dims, []
         for _ in range(int(rng.integers(1, 4))):
-            draw = [self._conv, self._conv, self._depthwise, self._pool, self._branch, self._pad][rng.integers(6)]
+            draw = [self._conv, self._conv, self._depthwise, self._pool, self._mean, self._branch, self._pad][
+                rng.integers(7)
+            ]
             blocks += draw()
         if rng.random() < 0.7:
             blocks += [layer("Flatten", name=self._name("flat")), dense(self._name("dense"), int(rng.integers(1, 6)))]
@@ -90,6 +93,20 @@ class _Draw:
         kernel, stride, padding = self._window()
         return [layer("MaxPooling2D", kernel, stride, padding, name=self._name("pool"))]
 
+    def _mean(self) -> list[Any]:
+        """Of any number of values, of every window or of all, quantized."""
+        rng, (rows, columns, channels) = self.rng, self.dims
+        name = self._name("mean")
+        if rng.random() < 0.3:
+            self.dims = (1, 1, channels)
+            made = [layer("GlobalAveragePooling2D", name=name), layer("Reshape", self.dims, name=self._name("pixel"))]
+        else:
+            size = [int(rng.integers(1, min(4, extent) + 1)) for extent in (rows, columns)]
+            stride = [int(step) for step in rng.integers(1, 4, 2)]
+            self.dims = (*((e - k) // s + 1 for e, k, s in zip((rows, columns), size, stride, strict=True)), channels)
+            made = [layer("AveragePooling2D", size, stride, name=name)]
+        return [*made, *self._activation(weighted=False)]
+
     def _pad(self) -> list[Any]:
         top, bottom, left, right = (int(extent) for extent in self.rng.integers(0, 3, 4))
         rows, columns, channels = self.dims
@@ -127,7 +144,7 @@ def foldings(graph: Graph, rng: np.random.Generator) -> dict[int, Folding]:
     """A mode for each part with weights, and PE and SIMD of the folded ones, odd sizes among them."""
     found = {}
     for index, part in enumerate(parts(graph)):
-        if part.stage and part.weighted and rng.random() < 0.6:
+        if part.stage and part.weighted and not isinstance(part.stage.activation, Divide) and rng.random() < 0.6:
             pe, simd = (int(rng.integers(1, count + 1)) for count in (part.stage.n_out, part.stage.n_in))
             found[index] = Folding(pe, simd)
     return found

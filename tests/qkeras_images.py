@@ -157,6 +157,28 @@ CONSTRUCTS: dict[str, Callable[[], Any]] = {
         layer("ZeroPadding1D", 1, name="z"), conv("e", 3, 2, 1), layer("GlobalMaxPooling1D", name="g"),
     ),
     "average of a sequence": lambda: model((8, 3), layer("AveragePooling1D", 4, name="p"), conv("c", 2, 1, 1)),
+    "mean of nine": lambda: model(
+        (7, 8, 2), layer("AveragePooling2D", 3, 2, name="p"), relu("a", 4, 1), conv("c", 3, 2)
+    ),
+    "mean to a finer step": lambda: model(
+        (6, 6, 2), layer("AveragePooling2D", (3, 2), name="p"), act("a", q("quantized_bits(7,0,alpha=1)"))
+    ),
+    "global mean of 49": lambda: model(
+        (7, 7, 2), conv("c", 3, padding="same"), act("a", q("quantized_bits(3,2,alpha=1)")),
+        layer("GlobalAveragePooling2D", name="g"), act("b", q("quantized_bits(4,1,alpha=1)")), dense("d", 4),
+    ),
+    "ternary mean": lambda: model(
+        (9, 3), conv("c", 4, 1, 1), layer("AveragePooling1D", 3, name="p"),
+        act("a", q("ternary(alpha=1,threshold=0.3333333432674408)")), layer("Flatten", name="f"), dense("d", 3),
+    ),
+    "sign of the largest mean": lambda: model(
+        (6, 6, 2), conv("c", 3, 1), layer("AveragePooling2D", 3, 1, name="p"), layer("MaxPooling2D", 2, name="m"),
+        layer("ZeroPadding2D", 1, name="z"), layer("Flatten", name="f"), act("a", q("binary(alpha=1)")),
+    ),
+    "two readers of a mean": lambda: model(
+        (6, 3, 2), layer("AveragePooling2D", 3, name="p"),
+        lambda x: layer("Add", name="j")([relu("a", 2, 1)(x), act("b", q("ternary(alpha=1,threshold=0.3)"))(x)]),
+    ),
     "residual": lambda: model((5, 6, 3), residual(3), conv("c", 2)),
     "densely": lambda: model((5, 4, 2), conv("c", 3, padding="same"), relu("a"), densely(2), conv("e", 2, 1)),
     "joined vectors": lambda: model(

@@ -103,11 +103,14 @@ class _Draw:
 
     def activation(self) -> None:
         rng, dims, kind = self.rng, self.last.dims, self.last.type
-        match rng.integers(4):
+        match rng.integers(5):
             case 0:
                 self.add(Op.TERNARY, dims, {"threshold": rng.integers(1, 1 << max(1, kind.bits - 2))}, frac=0)
             case 1:
                 self.add(Op.BINARY, dims, {}, frac=0)
+            case 2:
+                bounds = {"low": rng.integers(-9, 1), "high": rng.integers(1, 20)}
+                self.add(Op.DIVIDE, dims, {"divisor": rng.integers(1, 51), **bounds}, frac=0)
             case _:
                 shift, signed = int(rng.integers(0, kind.bits)), bool(rng.random() < 0.5)
                 given = FixedType(signed, int(rng.integers(1 + signed, 9)), kind.frac - shift)

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import median
 
+from codesign.counting import number_of
 from codesign.deployment.figures import CLOCK_TOLERANCE
 from codesign.derived import largest_share
 from codesign.measurement import Figure, Measurement, Provenance
@@ -80,7 +81,7 @@ class Correction:
 
     def words(self) -> str:
         """What a corrected figure says of itself."""
-        return f"ratio {self.fit.ratio:.4g} of {self.fit.samples} candidates {self.where()}"
+        return f"ratio {self.fit.ratio:.4g} of {number_of(self.fit.samples, 'candidate')} {self.where()}"
 
     def where(self) -> str:
         """What it was fitted to."""

@@ -45,9 +45,11 @@ class Known:
         """One record, stored or new, as it is known now."""
         result = self.refused.get(record.digest)
         nothing_new = result is None and not self.corrections
-        # of a failed one nothing is known, of one that was never trained only a lower bound, which decided
-        if nothing_new or record.measurement is None or record.status == "failed" or self.judge.lacking(record):
+        unknown = record.measurement is None or record.status == "failed"
+        # of one that was never trained or built there are only estimates, which decided
+        if nothing_new or unknown or record.status == "dropped" or self.judge.lacking(record):
             return record
+        assert record.measurement is not None
         corrected = replace(record, measurement=self.corrections.applied(record.measurement, record.digest))
         if result is not None and result.failed_at != "timing":
             return replace(corrected, status="failed", reason=result.reason, log=result.log)

@@ -21,6 +21,7 @@ from boards.bundle import Bundle
 from boards.remote import Remote
 from codesign.board_loop.result import BoardResult, Stage
 from codesign.board_loop.tools import BoardTools
+from codesign.counting import number_of
 from codesign.deployment.keeping import failed_at
 from codesign.deployment.session import LOOKING, Deployment
 from codesign.errors import BundleError, CandidateError, CodesignError, InputError, MismatchError, TimingError
@@ -294,7 +295,8 @@ class BoardQueue:
             moved = [*([wanted] if wanted is not None else []), *host.waiting]
             host.waiting.clear()
             left = self._distribute(moved)
-        rest = f"{len(left)} of {len(self._hosts)} boards are left" if left else "the search goes on without boards"
+        of = number_of(len(self._hosts), "board")
+        rest = f"{len(left)} of {of} left" if left else "the search goes on without boards"
         self._events.put(Said(f"{host.name} is given up: {reason}; {rest}"))
 
     def _failed(
@@ -325,7 +327,8 @@ class BoardQueue:
         # what fails while everything is ended failed for that reason; timing and outputs cannot
         if self._stop.is_set() and values.get("failed_at") in ("build", "board"):
             return
-        result = BoardResult(wanted.record.digest, host.name, date, generation=wanted.generation, **values)  # type: ignore[arg-type]
+        record, generation = wanted.record, wanted.generation
+        result = BoardResult(record.digest, host.name, date, generation=generation, design=record.design, **values)  # type: ignore[arg-type]
         self._events.put(result)
 
     def _at(self, host: _Host, stage: str, wanted: Wanted | None) -> None:

@@ -20,7 +20,8 @@ class BoardResult:
     None and ``measurement`` has the board's figures, with those of the routed design where one was built: all outputs
     were equal bit for bit. Of a failure, ``failed_at``, ``reason`` and ``log`` say where and why, and ``measurement``
     holds what was known by then. ``generation`` is that of the search that asked for it; None where a person did.
-    ``described`` is what the board said of itself.
+    ``described`` is what the board said of itself. ``design`` is the digest of the design that ran, as in
+    :class:`codesign.reading.Reading`.
     """
 
     digest: str
@@ -33,6 +34,7 @@ class BoardResult:
     generation: int | None = None
     described: Mapping[str, Any] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
+    design: str = ""
 
     def __post_init__(self) -> None:
         """Hold success and failure to what they promise."""

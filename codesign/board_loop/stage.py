@@ -17,6 +17,7 @@ from codesign.board_loop.known import Known
 from codesign.board_loop.queue import AtStage, BoardQueue, Dropped, Event, Said, Wanted
 from codesign.board_loop.result import BoardResult
 from codesign.board_loop.tools import BoardTools
+from codesign.counting import number_of
 from codesign.errors import CodesignError, StorageError
 from codesign.judging import Judge
 from codesign.listener import Listener
@@ -82,7 +83,7 @@ class Boards:
         tried = {result.digest for result in self._results if result.failed_at is None}
         left = sum(record.digest not in tried for record in front)
         if left and self._study.board.hosts:
-            self._listener.message(f"{left} of {len(front)} front members were not measured on a board")
+            self._listener.message(f"not measured on a board: {left} of {number_of(len(front), 'front member')}")
 
     def collect(self, seconds: float = 0.0) -> None:
         """Store and tell what boards did since the last call; waits at most so long for the first of it."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from codesign.board_loop.result import BoardResult
 from codesign.measurement import Figure
+from codesign.record import Record
 from codesign.run import Run
 
 COLUMNS: Mapping[str, str] = {
@@ -38,11 +39,17 @@ def where(result: BoardResult) -> str:
     return f"{result.host} (simulated, no board)" if result.simulated else result.host
 
 
-def outcome(result: BoardResult) -> str:
-    """How it ended; of a failure, where and why."""
+def of_design(run: Run, result: BoardResult, record: Record) -> bool:
+    """Whether what ran is the design that stands for the candidate, and not that of another training of it."""
+    return run.designs.of(result.digest, result.design) == record.design
+
+
+def outcome(run: Run, result: BoardResult, record: Record) -> str:
+    """How it ended; of a failure, where and why; and whether it was other hardware than the candidate's now."""
+    other = "" if of_design(run, result, record) else " (hardware of another training)"
     if result.failed_at is None:
-        return "every output equal, bit for bit"
-    return f"failed at {result.failed_at}: {result.reason.splitlines()[0]}"
+        return f"every output equal, bit for bit{other}"
+    return f"failed at {result.failed_at}: {result.reason.splitlines()[0]}{other}"
 
 
 def columns_of(results: Sequence[BoardResult]) -> list[str]:

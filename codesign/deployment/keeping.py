@@ -90,6 +90,7 @@ def _store(subject: Subject, host: str, known: Deployed, at: str, error: Codesig
         log=error.log if isinstance(error, CandidateError) else "",
         described=known.described,
         seconds=known.seconds,
+        design=subject.bundle.manifest["design"],
     )
     with Store.append(subject.run.folder) as store:
         store.put_board(result)

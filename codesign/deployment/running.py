@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
-import zipfile
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from codesign.counting import number_of
 from codesign.deployment.hosts import connect
 from codesign.deployment.session import Check, Deployment
 from codesign.deployment.subject import Subject
@@ -21,6 +19,7 @@ from codesign.errors import BundleError, InputError, MismatchError
 from codesign.files import write_whole
 from codesign.measurement import Figure
 from codesign.scoring import class_error, error_of
+from hw.samples import finite, read_archive, require_samples
 from quant.regression import OutputFormat, checked_targets
 from quant.scaling import InputFormat
 
@@ -53,12 +52,14 @@ class Ran:
 
 def read_samples(path: Path, manifest: Mapping[str, Any]) -> Samples:
     """The samples in an .npz file: ``x`` (or ``x_test``) and, if known, ``y`` (``y_test``). InputError otherwise."""
-    arrays = _arrays(path)
+    arrays = read_archive(path, (*_X, *_Y), "x=...")
     key = next((name for name in _X if name in arrays), None)
     if key is None:
         present = ", ".join(arrays) or "nothing"
         raise InputError(f"{path} lacks x (or x_test), the samples; present: {present}")
-    x = _features(f"{key} of {path}", arrays[key], len(manifest["input_format"]["gain"]))
+    x, where = arrays[key], f"{key} of {path}"
+    require_samples(where, x, len(manifest["input_format"]["gain"]))
+    x = x.reshape(len(x), -1) if x.dtype == np.uint8 else finite(where, x, np.float64)
     label = next((name for name in _Y if name in arrays), None)
     if label is None:
         return Samples(x, None)
@@ -89,7 +90,7 @@ def run_on_board(
         deployment.ready()
         layout, found = deployment.format, []
         for start in range(0, len(integers), AT_ONCE):
-            step(f"running: {start:,} of {len(integers):,} samples")
+            step(f"running: {start:,} of {number_of(len(integers), 'sample')}")
             words = layout.encode(integers[start : start + AT_ONCE])
             found.append(layout.decode(remote.run(words, layout.output_words)))
     outputs = np.concatenate(found)
@@ -102,13 +103,6 @@ def run_on_board(
     answers = logits.argmax(axis=1).astype(np.int64) if meaning is None else meaning.predict(logits)
     error = None if samples.y is None else error_of(logits, samples.y, meaning)
     return Ran(logits, answers, error, compared)
-
-
-def require_place(output: Path | None) -> None:
-    """InputError where ``output`` could not be written, said before the work."""
-    if output is not None and (output.is_dir() or not os.access(output.absolute().parent, os.W_OK)):
-        what = "it is a folder" if output.is_dir() else f"no file can be written in {output.absolute().parent}"
-        raise InputError(f"cannot write {output}: {what}; give another --output")
 
 
 def write_outputs(path: Path, ran: Ran, class_names: Sequence[str]) -> None:
@@ -131,8 +125,8 @@ def _hold(subject: Subject, integers: NDArray[np.int64], outputs: NDArray[np.int
     if len(wrong):
         place = subject.run.folder if subject.run else subject.folder
         raise MismatchError(
-            f"{len(wrong)} of {len(outputs)} samples give other outputs on the board than the network of {place}, "
-            f"first sample {wrong[0]}; nothing that it computes is to be trusted"
+            f"the board gives other outputs than the network of {place} for {len(wrong)} of "
+            f"{number_of(len(outputs), 'sample')}, first sample {wrong[0]}; nothing that it computes is to be trusted"
         )
     return True
 
@@ -151,51 +145,6 @@ def _meaning(manifest: Mapping[str, Any]) -> OutputFormat | None:
         return OutputFormat.from_json(meaning) if meaning is not None else None
     except (KeyError, ValueError, TypeError) as error:
         raise BundleError(f"the bundle has no usable output_format: {error!r}; build it again") from None
-
-
-def _arrays(path: Path) -> dict[str, NDArray[Any]]:
-    found: dict[str, NDArray[Any]] = {}
-    try:
-        with path.open("rb") as file:
-            archive = np.load(file, allow_pickle=False)
-            if isinstance(archive, np.ndarray):
-                raise InputError(f"{path} is not an .npz archive: save one with numpy.savez(path, x=...)")
-            for key in archive.files:
-                if key in (*_X, *_Y):
-                    found[key] = archive[key]
-                else:
-                    found.setdefault(key, np.zeros(0))  # for its name alone
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from None
-    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        if "Object arrays" in str(error):
-            raise InputError(f"{path} holds Python objects: save plain numbers") from None
-        raise InputError(f"{path} is no .npz archive: save one with numpy.savez(path, x=...)") from None
-    return found
-
-
-def _features(where: str, x: NDArray[Any], features: int) -> NDArray[Any]:
-    if x.dtype.kind not in "biuf":
-        raise InputError(f"{where} holds {x.dtype} values: features must be numbers")
-    if not x.size:
-        raise InputError(f"{where} has shape {x.shape}: there are no samples in it")
-    if x.shape == (features,):
-        raise InputError(f"{where} has shape {x.shape}: one sample is an array of shape (1, {features}); reshape it")
-    if x.ndim < 2 or x[0].size != features:
-        each = " x ".join(map(str, x.shape[1:])) or "no"
-        raise InputError(
-            f"{where} has shape {x.shape}, {each} features a sample: this network takes (samples, {features})"
-        )
-    x = x.reshape(len(x), -1)
-    x = x if x.dtype == np.uint8 else x.astype(np.float64)
-    bad = np.argwhere(~np.isfinite(x))
-    if len(bad):
-        row, column = bad[0]
-        raise InputError(
-            f"{where} has {len(bad)} values that are not finite numbers, the first in sample {row}, feature {column}: "
-            f"{x[row, column]}; remove or fill these samples"
-        )
-    return x
 
 
 def _labels(where: str, y: NDArray[Any], count: int, names: Sequence[str]) -> NDArray[np.int64]:

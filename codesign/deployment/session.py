@@ -17,6 +17,7 @@ from boards.agent.versions import reads_hwh
 from boards.bundle import Bundle
 from boards.meters import Meter
 from boards.remote import Remote
+from codesign.counting import number_of
 from codesign.deployment.figures import (
     Origin,
     clock_is_off,
@@ -228,7 +229,7 @@ class Deployment:
         single, scheduled = latency["single"], self._bundle.manifest["latency_cycles"]
         low, high = single["latency_min"], single["latency_max"]
         if low == high == scheduled:
-            self._found("latency", f"{high:,} cycles, as scheduled")
+            self._found("latency", f"{number_of(high, 'cycle')}, as scheduled")
         else:
             self._found("latency", f"{low:,} to {high:,} cycles; {scheduled:,} were scheduled", "warning")
         clock, register = measured_clock(latency), float(latency["clock_mhz"])

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from codesign.accuracy import error_words
+from codesign.counting import number_of
 from codesign.deployment.figures import VIRTUAL
 from codesign.deployment.keeping import Kept
 from codesign.deployment.report import comparison, comparison_cells, comparison_headings
@@ -111,7 +112,7 @@ def print_ran(subject: Subject, ran: Ran, samples: int, output: Path | None) -> 
     def say(text: str) -> None:
         console.print(Text(text), soft_wrap=True)
 
-    say(f"{samples:,} samples")
+    say(number_of(samples, "sample"))
     if ran.error is not None and "wrong" in ran.error.details:
         right, words = samples - ran.error.details["wrong"], error_words(ran.error, samples)
         say(f"accuracy: {100 * right / samples:.2f} % ({right:,} right; error {words})")

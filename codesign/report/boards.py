@@ -8,6 +8,7 @@ from typing import Any
 from codesign.board_loop.corrections import Correction
 from codesign.board_loop.result import BoardResult
 from codesign.board_loop.words import where
+from codesign.counting import number_of
 from codesign.measurement import Provenance
 from codesign.place import PROGRAM
 from codesign.report.html import paragraph, table
@@ -49,8 +50,8 @@ def counts(run: Run) -> list[str]:
     also = f"; {failed.total()} failed ({failures})" if failures else ""
     front = sum(record.digest in good for record in run.front)
     return [
-        f"{len(good)} candidates were measured for the search on {hosts}{also}.",
-        f"Of {len(run.front)} front members {front} were measured, {len(run.front) - front} were not.",
+        f"Measured for the search: {number_of(len(good), 'candidate')} on {hosts}{also}.",
+        f"Measured of the front: {front} of {number_of(len(run.front), 'member')}.",
     ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from codesign.place import PROGRAM
-from codesign.reading_words import HEADINGS, latencies_of, processor_cells, readings_of, value_words
+from codesign.reading_words import HEADINGS, latencies_of, processor_cells, readings_of, status_words, value_words
 from codesign.record import Record
 from codesign.report.html import Cell, paragraph, table
 from codesign.run import Run
@@ -16,16 +16,18 @@ def instruments(run: Run, record: Record) -> str:
 
 def _readings(run: Run, record: Record) -> str:
     rows: list[tuple[Cell, ...]] = []
-    for one in readings_of(run, record.digest):
+    shown = readings_of(run, record)
+    for one in shown:
         if one.status != "ok":
-            rows.append((one.instrument, one.status, "", "", "", "", "", one.reason))
+            rows.append((one.source, status_words(one, shown), "", "", "", "", "", one.reason))
         for name, figure in one.figures.figures.items():
             tool = f"{figure.tool} {figure.version}"
             values = name, value_words(figure), figure.unit, figure.marks, tool, figure.date
-            rows.append((one.instrument, *values, str(figure.details.get("untested", ""))))
+            rows.append((one.source, *values, str(figure.details.get("untested", ""))))
     if not rows:
         return ""
-    text = f"Asked for by {PROGRAM} measure {run.folder.name}:{record.digest[:8]} --via; of each the last reading."
+    command = f"{PROGRAM} measure {run.folder.name}:{record.digest[:8]} --via"
+    text = f"Asked for by {command}; of each the last figures, and what failed since."
     headings = ("instrument", "figure", "value", "unit", "provenance", "tool", "date", "to be said")
     return f"<h3>What other instruments said</h3>{paragraph(text)}" + table(headings, rows, wide=(7,), numbers=(2,))
 

@@ -180,7 +180,7 @@ def _marks(run: Run, axis: Axis) -> list[_Mark]:
     quantity, clock, found = OBJECTIVES[axis.objective], run.study.target.clock_mhz, []
     scale, _ = error_scale(run.task)
     for record in run.records:
-        measured = record.measurement
+        measured = record.measurement if record.status != "dropped" else None  # of those, hardware is only predicted
         if measured is not None and {"val_error", quantity.figure} <= measured.figures.keys():
             x, y = quantity.value(measured, clock), scale * measured.value("val_error")
             provenance = source(measured, quantity.figure).provenance.value

@@ -8,6 +8,8 @@ from html import escape
 
 from codesign.accuracy import RMSE_UNIT, error_words, output_words
 from codesign.budget import Miss, misses
+from codesign.choosing import chooses
+from codesign.counting import number_of
 from codesign.measurement import Figure, Provenance
 from codesign.place import PROGRAM
 from codesign.predicting import surrogate_errors
@@ -35,6 +37,11 @@ MEANINGS = {
     Provenance.ROUTED: "after place and route",
     Provenance.ON_BOARD: "measured on the board",
 }
+_OF_FIGURE = {
+    "toggles": "counted in a simulation of the mapped netlist, every output bit compared",
+    "csim_mismatches": "counted in hls4ml's C simulation of the same network, compiled with g++",
+}
+"""What is simulated, and is not the RTL."""
 
 
 def where(run: Run) -> str:
@@ -174,18 +181,34 @@ def rungs(run: Run) -> str:
     names = [name for name in run.study.search.objectives if name not in ERRORS]
     source = "what is predicted of" if run.study.rungs.surrogate else "what their structure says of"
     known = f"their error and {source} {', '.join(names)}" if names else "their error"
+    epochs, whole = run.study.rungs.epochs, run.study.search.epochs
     text = (
-        f"Each generation trains its candidates for {', then '.join(map(str, run.study.rungs.epochs))} of "
-        f"{run.study.search.epochs} epochs. {100 * run.study.rungs.share:g} % of them go on, ranked by {known}: first "
-        "those that no other one dominates. Only who passes every rung is trained in full, synthesized and simulated. "
+        f"Each generation trains its candidates for {', then '.join(map(str, epochs))} of {number_of(whole, 'epoch')}. "
+        f"{100 * run.study.rungs.share:g} % of them go on, ranked by {known}: first those that no other one dominates. "
+    )
+    if chooses(run.study):
+        others = sum(rung.get("others", 0) for summary in run.generations for rung in summary.get("rungs", ()))
+        text += (
+            "Once a surrogate can predict hardware, it is instead chosen who is synthesized and simulated after the "
+            "full training: of all networks trained by then, in all hardware that the space has for them, as many as "
+            "before, by the hypervolume that they promise. Of these, networks that had been trained in an earlier "
+            f"generation, or went into other hardware than was asked for: {others}. "
+        )
+    else:
+        text += "Only who passes every rung is trained in full, synthesized and simulated. "
+    text += (
         "Who cannot keep a budget by structure alone, fits in no folding, or failed, is not among a rung's candidates."
     )
     rows = [
-        (str(summary["number"] + 1), str(number), str(rung["epochs"]), str(rung["entered"]), str(rung["passed"]))
+        (
+            str(summary["number"] + 1),
+            str(number),
+            *(str(rung.get(name, 0)) for name in ("epochs", "entered", "passed", "others")),
+        )
         for summary in run.generations
         for number, rung in enumerate(summary.get("rungs", ()), 1)
     ]
-    passed = table(("generation", "rung", "epochs", "candidates", "went on"), rows, numbers=range(5))
+    passed = table(("generation", "rung", "epochs", "candidates", "went on", "others"), rows, numbers=range(6))
     return paragraph(text) + passed + _surrogate(run)
 
 
@@ -211,11 +234,12 @@ def _surrogate(run: Run) -> str:
 
 def retrained(run: Run) -> str:
     """What was trained again after the search, and how much its trainings differ."""
+    times, epochs = number_of(run.study.final.seeds, "time"), number_of(run.study.final_epochs, "epoch")
     text = (
-        f"When the search was over, each network of its front was trained again {run.study.final.seeds} times from "
-        f"other seeds, for {run.study.final_epochs} epochs, built, synthesized and simulated anew: other weights are "
-        "other hardware. Of each the training with the smallest validation error is reported; whoever came onto the "
-        "front by that was trained again too. What the search had measured is in its column for comparison only."
+        f"When the search was over, each network of its front was trained again {times} from other seeds, for "
+        f"{epochs}, built, synthesized and simulated anew: other weights are other hardware. Of each the training with "
+        "the smallest validation error is reported; whoever came onto the front by that was trained again too. What "
+        "the search had measured is in its column for comparison only."
     )
     rows = []
     for digest, one in run.retrained.items():
@@ -241,7 +265,9 @@ def provenances(run: Run) -> str:
         for name, figure in all_figures(record, run.finals.get(record.digest)).items():
             tool = f"{figure.tool} {figure.version}"
             kinds.setdefault((name, figure.unit, figure.provenance.value, tool), set()).add(figure.date)
-    rows = [(*kind, days(dates), MEANINGS[Provenance(kind[2])]) for kind, dates in kinds.items()]
+    rows = [
+        (*kind, days(dates), _OF_FIGURE.get(kind[0], MEANINGS[Provenance(kind[2])])) for kind, dates in kinds.items()
+    ]
     return table(("figure", "unit", "provenance", "tool", "date", "which means"), rows, wide=(5,)) + _distances(run)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from codesign.accuracy import error_words
 from codesign.artifacts import ArtifactStore
 from codesign.board_loop.words import COLUMNS, cells, columns_of, outcome, provenance, results_of, where
+from codesign.counting import number_of
 from codesign.errors import RunError
 from codesign.measurement import Figure
 from codesign.place import PROGRAM
@@ -143,8 +144,8 @@ def _timeline(run: Run, record: Record) -> str:
     clock = run.study.target.clock_mhz
     latency, interval = schedule["latency_cycles"], schedule["interval_cycles"]
     text = (
-        f"The first result leaves after {latency:,} cycles ({latency / clock:.2f} us at {clock:g} MHz); a new input is "
-        f"taken every {interval:,} cycle{'s' if interval > 1 else ''} ({1e6 * clock / interval:,.0f} per second)."
+        f"The first result leaves after {number_of(latency, 'cycle')} ({latency / clock:.2f} us at {clock:g} MHz); "
+        f"a new input is taken every {number_of(interval, 'cycle')} ({1e6 * clock / interval:,.0f} per second)."
     )
     legend = (
         f"{key('used')} latency: from the layer's first input to its first output; "
@@ -157,7 +158,7 @@ def _timeline(run: Run, record: Record) -> str:
 def _layer(layer: dict[str, Any], start: int, scale: float) -> tuple[Cell, ...]:
     latency, interval = layer["latency_cycles"], layer["interval_cycles"]
     shapes = rect(scale * start, scale * latency, 0, 4.5) + rect(scale * start, scale * interval, 5.5, 4.5, "second")
-    label = f"{layer['name']}: starts after {start} cycles, latency {latency}, interval {interval}"
+    label = f"{layer['name']}: starts after {number_of(start, 'cycle')}, latency {latency}, interval {interval}"
     lanes = f"{layer['pe']} × {layer['simd']}" if layer["pe"] else ""
     return layer["name"], drawing(shapes, label), f"{latency:,}", f"{interval:,}", layer["mode"], lanes
 
@@ -186,7 +187,7 @@ def _boards(run: Run, record: Record) -> str:
         return ""
     columns = columns_of(results)
     rows = [
-        (where(result), result.date[:10], outcome(result), *cells(result, columns), provenance(result))
+        (where(result), result.date[:10], outcome(run, result, record), *cells(result, columns), provenance(result))
         for result in results
     ]
     headings = ("board", "date", "outcome", *(COLUMNS[name] for name in columns), "provenance")

@@ -154,6 +154,8 @@ def _plain(node: Node, context: Context) -> str:
             tables, body = _affine(node, context, marks)
         case Op.QUANTIZE:
             body = _quantize(node, context, marks)
+        case Op.DIVIDE:
+            body = _divide(node, context, marks)
         case Op.TERNARY:
             body = _compare(node, context, f"(v >= {threshold}) - (v <= -{threshold})")
         case Op.BINARY:
@@ -177,6 +179,14 @@ def _compare(node: Node, context: Context, result: str) -> str:
     """A body that compares the element as ``v``, signed: of an unsigned one some comparisons are known beforehand."""
     wide = wide_type(*context.reach[node.sources[0]], node.tensors.get("threshold", np.array(0)))
     return f"{{\n        const {wide} v = x[i];\n        y[i] = ({context.types[node.name]})({result});\n    }}"
+
+
+def _divide(node: Node, context: Context, marks: Marks) -> str:
+    divisor, low, high = (int(node.tensors[key]) for key in ("divisor", "low", "high"))
+    largest = max(int(np.abs(end).max()) for end in context.reach[node.sources[0]])
+    wide = wide_type(np.array([largest + divisor, 2 * divisor, low, high]))
+    more = {"wide": wide, "low": literal(low), "high": literal(high), "divisor": literal(divisor)}
+    return templates.DIVIDE.substitute(marks | more)
 
 
 def _quantize(node: Node, context: Context, marks: Marks) -> str:

@@ -14,6 +14,8 @@ from codesign.errors import DataError
 from hw.cmodel.header import header, prefix_of
 from hw.cmodel.values import shape_words, types_of, words
 from hw.graph import Graph, Ints, Node
+from hw.measure.plan import write_files
+from hw.samples import finite, require_samples
 
 GOLDEN_INPUTS, GOLDEN_OUTPUTS = "golden/inputs.npy", "golden/outputs.npy"
 PROGRAM = "test.c"
@@ -34,30 +36,24 @@ def project(graph: Graph, name: str, origin: str) -> dict[str, str]:
     }
 
 
-def read_vectors(path: Path) -> NDArray[Any]:
-    """Vectors of a .npy file, mapped and not read: it may be larger than the memory. DataError where it is none."""
-    try:
-        x = np.load(path, mmap_mode="r", allow_pickle=False)
-    except FileNotFoundError:
-        raise DataError(f"no such file: {path}") from None
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read as one array: {error}; write it with numpy.save") from None
-    if not isinstance(x, np.ndarray):
-        raise DataError(f"{path} holds several arrays; give a .npy file, as numpy.save writes it")
-    return x
+def write_project(
+    graph: Graph, name: str, x: NDArray[Any], folder: Path, origin: str, source: str = "the array of vectors"
+) -> None:
+    """Write all of it into ``folder``, with ``x`` (n, ...) as golden vectors; ``origin`` as for :func:`project`."""
+    write_files(folder, project(graph, name, origin))
+    write_vectors(folder, graph, x, source)
 
 
-def write_vectors(folder: Path, graph: Graph, x: NDArray[Any]) -> None:
+def write_vectors(folder: Path, graph: Graph, x: NDArray[Any], source: str = "the array of vectors") -> None:
     """Write the golden vectors: ``x`` as integers, and what the graph computes of them, piece by piece.
 
     ``x`` (n, ...): integers of the input's type, or real values, which are quantized as the model's first layer does.
-    Raises DataError for other shapes or values.
+    ``source``: where they come from, for the DataError of other shapes or values.
     """
-    if x.ndim < 2 or not len(x) or x[0].size != graph.input.size:
-        raise DataError(f"vectors have shape {x.shape}; give (n, ...) with {shape_words(graph.input)} values each")
+    require_samples(source, x, graph.input.size)
     inputs, outputs = (_opened(folder / path, len(x), node, graph) for path, node in _places(graph))
     for begin in range(0, len(x), _PIECE):
-        piece = _integers(graph, x[begin : begin + _PIECE].reshape(-1, graph.input.size))
+        piece = _integers(graph, x[begin : begin + _PIECE], source, begin)
         inputs[begin : begin + _PIECE] = piece
         outputs[begin : begin + _PIECE] = graph.run(piece)
     for written in (inputs, outputs):
@@ -74,18 +70,16 @@ def _opened(path: Path, count: int, node: Node, graph: Graph) -> np.memmap[Any, 
     return np.lib.format.open_memmap(path, "w+", kind, (count, node.size), version=(1, 0))
 
 
-def _integers(graph: Graph, x: NDArray[Any]) -> Ints:
+def _integers(graph: Graph, x: NDArray[Any], source: str, begin: int) -> Ints:
     kind = graph.input.type
     if not np.issubdtype(x.dtype, np.integer):
-        if np.isnan(x).any():
-            raise DataError("the vectors hold NaN, which no integer stands for; remove these samples")
-        return kind.nearest(x.astype(np.float32))  # as Keras does, which decides between two halves
+        return kind.nearest(finite(source, x, np.float32, begin))  # as Keras does, which decides between two halves
     if x.min() < kind.low or x.max() > kind.high:
         raise DataError(
-            f"the vectors hold integers {x.min()}..{x.max()}, but the input is {words(kind)}: {kind.low}..{kind.high}; "
+            f"{source} holds integers {x.min()}..{x.max()}, but the input is {words(kind)}: {kind.low}..{kind.high}; "
             "give real values as float32"
         )
-    return x.astype(np.int64)
+    return x.reshape(len(x), -1).astype(np.int64)
 
 
 def _makefile(prefix: str) -> str:

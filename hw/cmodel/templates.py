@@ -138,6 +138,12 @@ QUANTIZE = Template("""{
         $wide v = x[i];
 ${round}        y[i] = ($y)(v < $low ? $low : v > $high ? $high : v);
     }""")
+DIVIDE = Template("""{
+        const $wide v = x[i], rest = (v % $divisor + $divisor) % $divisor;
+        $wide mean = (v - rest) / $divisor;  /* then to the nearest, of two equally near to the even one */
+        if (2 * rest > $divisor || (2 * rest == $divisor && mean % 2)) mean++;
+        y[i] = ($y)(mean < $low ? $low : mean > $high ? $high : mean);
+    }""")
 ROUND = Template("""\
         v += $half + (${floor_shift}(v, $shift) & 1);  /* to the nearest, of two equally near to the even one */
         v = ${floor_shift}(v, $shift);

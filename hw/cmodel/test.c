@@ -84,6 +84,7 @@ static vectors_t open_vectors(const char *path, long elements)
     v.count = next_extent(&at);
     while ((extent = next_extent(&at)) >= 0) each *= extent;
     if (v.count < 0 || each != elements) fail(path, "has vectors of another length than the network");
+    if (v.count == 0) fail(path, "has no vectors");
     free(header);
     return v;
 }

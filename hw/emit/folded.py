@@ -9,7 +9,7 @@ import numpy as np
 from codesign.errors import ModelError
 from hw.emit.rom import Rom, earns_block_ram, emit_rom, pack, vector
 from hw.graph import FixedType
-from hw.stage import Integers, Quantize, Stage, Ternary
+from hw.stage import Divide, Integers, Quantize, Stage, Ternary
 
 TREE_REG = 2
 """Adder levels between registers: the parameter of cdg_mvu."""
@@ -23,10 +23,6 @@ RTL = (
     *("cdg_ternary_act", "cdg_requant", "cdg_collect"),
 )
 """Modules of hw/rtl that folded stages instantiate."""
-
-_LUT_PRODUCT = 5
-_LUT_CHANNEL = 25
-_LUT_SLICED_INPUT = 1 / 2
 
 
 @dataclass(frozen=True)
@@ -69,27 +65,18 @@ class FoldedDesign:
     rtl: tuple[str, ...]
 
 
-def fold(n_in: int, n_out: int, interval_target: int) -> Folding:
-    """Return a cheap folding that needs ``interval_target`` steps per vector or fewer, by a rule of thumb.
+def foldings(n_in: int, n_out: int, interval_target: int) -> list[Folding]:
+    """Every folding that needs ``interval_target`` steps per vector or fewer, and no multiplier that it could spare.
 
     The interval is the steps, for foldings of a few steps up to half the latency (see ``emit_folded``).
-
-    :mod:`hw.folded_cost` knows a stage better; this knows no more than its size. The rule, in LUTs for ternary inputs:
-    5 per multiplier (its trit, product, share of the adder tree), 25 per channel computed at once (accumulator,
-    activation), 1/2 per input where inputs are taken in slices.
     """
     if min(n_in, n_out, interval_target) < 1:
         raise ModelError(f"cannot fold {n_in} x {n_out} to {interval_target} cycles: all three must be at least 1")
-    foldings = []
-    for pe in {-(-n_out // groups) for groups in range(1, min(n_out, interval_target) + 1)}:
+    found = []
+    for pe in sorted({-(-n_out // groups) for groups in range(1, min(n_out, interval_target) + 1)}):
         slices = min(n_in, interval_target // -(-n_out // pe))
-        foldings.append(Folding(pe, -(-n_in // slices)))
-    return min(foldings, key=lambda folding: (_cost(folding, n_in), folding.pe))
-
-
-def _cost(folding: Folding, n_in: int) -> float:
-    sliced = n_in * _LUT_SLICED_INPUT if folding.simd < n_in else 0
-    return folding.pe * (folding.simd * _LUT_PRODUCT + _LUT_CHANNEL) + sliced
+        found.append(Folding(pe, -(-n_in // slices)))
+    return found
 
 
 def emit_folded(stage: Stage, folding: Folding, module: str) -> FoldedDesign:
@@ -99,6 +86,8 @@ def emit_folded(stage: Stage, folding: Folding, module: str) -> FoldedDesign:
             f"stage {stage.name!r}: folding {folding.pe} x {folding.simd} does not fit {stage.n_out} outputs and "
             f"{stage.n_in} inputs: use PE 1 to {stage.n_out} and SIMD 1 to {stage.n_in}"
         )
+    if isinstance(stage.activation, Divide):
+        raise ModelError(f"stage {stage.name!r} quantizes a mean, which has no folded form: leave it parallel")
     plan = _Plan(stage, folding, module)
     roms = (plan.weights, plan.channels)
     files = {f"{module}.sv": plan.text(), **{f"{rom.module}.sv": emit_rom(rom) for rom in roms}}

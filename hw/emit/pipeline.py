@@ -165,11 +165,7 @@ def arrival_ns(pipeline: Pipeline, placement: Placement, delays: Delays) -> list
 
 def render(pipeline: Pipeline, placement: Placement) -> str:
     """Body of the module: declarations and registers cycle by cycle. Inputs are declared by the caller."""
-    live = list(pipeline.live())
-    last_read = dict.fromkeys(pipeline.outputs, placement.latency)
-    for signal in live:
-        for source in signal.sources:
-            last_read[source] = max(last_read.get(source, 0), placement.cycle[signal.name])
+    live, last_read = list(pipeline.live()), _last_read(pipeline, placement)
     lines: list[str] = []
     for cycle in range(placement.latency + 1):
         if placement.latency:
@@ -188,6 +184,21 @@ def render(pipeline: Pipeline, placement: Placement) -> str:
                 lines.append(f"    {after} <= {now};")
             lines.append("  end")
     return "\n".join(lines)
+
+
+def register_bits(pipeline: Pipeline, placement: Placement) -> int:
+    """Bits of all registers that :func:`render` writes."""
+    last_read, made = _last_read(pipeline, placement), placement.cycle
+    return sum(signal.bits * max(0, last_read.get(signal.name, 0) - made[signal.name]) for signal in pipeline.live())
+
+
+def _last_read(pipeline: Pipeline, placement: Placement) -> dict[str, int]:
+    """The last cycle in which each signal that is read is."""
+    last_read = dict.fromkeys(pipeline.outputs, placement.latency)
+    for signal in pipeline.live():
+        for source in signal.sources:
+            last_read[source] = max(last_read.get(source, 0), placement.cycle[signal.name])
+    return last_read
 
 
 def operand(pipeline: Pipeline, placement: Placement, name: str, cycle: int) -> Operand:

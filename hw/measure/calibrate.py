@@ -42,7 +42,7 @@ class Predicted:
     """One routed design, and the period that form and coefficients found without it give."""
 
     name: str
-    luts: int
+    size: int
     routed_ns: float
     predicted_ns: float
     form: NetForm
@@ -72,23 +72,23 @@ class Calibration:
 
         absolute = np.abs([predicted.error for predicted in self.left_out])
         order = kendalltau([one.routed_ns for one in self.left_out], [one.predicted_ns for one in self.left_out])
-        luts = [predicted.luts for predicted in self.left_out]
+        sizes = [predicted.size for predicted in self.left_out]
         return {
             "median": round(float(np.median(absolute)), 4),
             "p90": round(float(np.quantile(absolute, 0.9)), 4),
             "worst": round(float(absolute.max()), 4),
             "kendall_tau": round(float(order.statistic), 3),
             "designs": len(self.left_out),
-            "luts": [min(luts), max(luts)],
+            "size": [min(sizes), max(sizes)],
             "grade": self.grade,
         }
 
     def table(self) -> list[str]:
         """Lines for reading: every design, then the summary."""
-        lines = ["design    LUTs  routed ns  predicted  error   form chosen by the others"]
+        lines = ["design    size  routed ns  predicted  error   form chosen by the others"]
         for one in self.left_out:
             times = f"{one.routed_ns:9.2f}  {one.predicted_ns:9.2f} {one.error:+6.1%}"
-            lines.append(f"{one.name[:8]:8} {one.luts:5d}  {times}   {one.form.words()}")
+            lines.append(f"{one.name[:8]:8} {one.size:5d}  {times}   {one.form.words()}")
         found = self.error()
         words = "median {median:.1%}, 90th percentile {p90:.1%}, worst {worst:.1%}, Kendall tau {kendall_tau:.2f}"
         return [*lines, words.format(**found), f"chosen by all: {self.form.words()}"]
@@ -128,7 +128,7 @@ def calibrate(samples: Sequence[Sample], forms: Sequence[NetForm] = FORMS) -> Ca
     choice = Choice(samples, forms)
     nested = choice.nested()
     left_out = tuple(
-        Predicted(one.name, one.timing.graph.luts, one.period_ns, nested[one][1], nested[one][0]) for one in exact
+        Predicted(one.name, one.timing.graph.size, one.period_ns, nested[one][1], nested[one][0]) for one in exact
     )
     form = choice.best()
     return Calibration(form, fit(samples, form), left_out, len(samples), samples[0].model.speed_grade)

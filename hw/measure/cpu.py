@@ -11,9 +11,8 @@ from typing import Any
 from codesign.errors import CandidateError, MismatchError, ReportError, ToolRunError
 from codesign.measurement import Figure, Measurement, Provenance
 from hw.cmodel.header import prefix_of
-from hw.cmodel.project import GOLDEN_INPUTS, GOLDEN_OUTPUTS, PROGRAM, project, write_vectors
+from hw.cmodel.project import GOLDEN_INPUTS, GOLDEN_OUTPUTS, PROGRAM, write_project
 from hw.graph import Graph, Ints
-from hw.measure.plan import write_files
 from hw.measure.tools import find_cc, run_tool
 
 FLAGS = {"c_o2": "-O2", "c_o3": "-O3", "c_native": "-O3 -march=native"}
@@ -29,7 +28,7 @@ def measure(graph: Graph, name: str, x: Ints, folder: Path, origin: str) -> Meas
     Median of 25 passes over the first 256 vectors of ``x`` (n, inputs), on one thread. Raises MismatchError where an
     output differs from the graph, ToolRunError where it cannot be compiled.
     """
-    write(graph, name, x, folder, origin)
+    write_project(graph, name, x, folder, origin)
     compiler, prefix, figures = find_cc(), prefix_of(name), {}
     for figure, flags in FLAGS.items():
         program = (folder / f"{prefix}_{figure}").resolve()
@@ -41,12 +40,6 @@ def measure(graph: Graph, name: str, x: Ints, folder: Path, origin: str) -> Meas
         text = run_tool(command, cwd=folder, timeout_s=SECONDS, log=folder / "time.log", name=program.name)
         figures[figure] = _figure(json.loads(text))
     return Measurement(figures)
-
-
-def write(graph: Graph, name: str, x: Ints, folder: Path, origin: str) -> None:
-    """Write the project, with ``x`` (n, inputs) as its golden vectors."""
-    write_files(folder, project(graph, name, origin))
-    write_vectors(folder, graph, x)
 
 
 def read_times(printed: str, graph: Graph, where: str) -> Measurement:

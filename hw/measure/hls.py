@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from codesign.errors import ReportError, ToolRunError
 from codesign.measurement import Figure, Measurement, Provenance
 from codesign.target import Target
 from hw.measure.hls_reports import Synthesis, read_cosim, read_csynth_xml
-from hw.measure.optional_tools import VITIS_HLS, VIVADO, run_vendor
+from hw.measure.optional_tools import VITIS_HLS, VIVADO, no_report, remove_report, run_vendor
 from hw.measure.plan import write_files
 from hw.measure.report_text import same_part
 from hw.measure.tools import LOG_TAIL
@@ -44,7 +44,7 @@ def csynth(folder: Path, target: Target, *, timeout_s: float = SECONDS) -> Measu
     def read() -> Measurement:
         found = read_csynth_xml(folder / SYNTHESIS)
         if (found.top, same_part(found.part, target.part.name)) != (PROJECT, True):
-            raise ReportError(f"{folder / SYNTHESIS}:1: the report is of {found.top!r} on {found.part!r}")
+            _refuse(folder / SYNTHESIS, found.top, found.part, target)
         if abs(found.clock_target - target.period_ns) > _CLOCK_NS:
             clocks = f"a clock of {found.clock_target:g} ns, not of {target.period_ns:g} ns"
             raise ReportError(f"{folder / SYNTHESIS}:1: the report is of {clocks}")
@@ -81,16 +81,23 @@ def vsynth(folder: Path, target: Target, *, timeout_s: float = SECONDS) -> Measu
     """Vivado's synthesis of the RTL that :func:`csynth` left in ``folder``: cells. Raises as :func:`csynth`."""
     program = VIVADO.find(OTHERWISE)
     said = run_script(program, folder, VIVADO_SCRIPT, (VIVADO_REPORT,), timeout_s=timeout_s, phase=lambda _: None)
+    if not (folder / VIVADO_REPORT).is_file():
+        raise no_report("Vivado", VIVADO_REPORT, said)
 
     def read() -> Measurement:
         found, path = read_utilization(folder / VIVADO_REPORT), folder / VIVADO_REPORT
         if (found.header.design, same_part(found.header.device, target.part.name)) != (PROJECT, True):
-            raise ReportError(f"{path}:1: the report is of {found.header.design!r} on {found.header.device!r}")
+            _refuse(path, found.header.design, found.header.device, target)
         require_whole(path, found, target)
         # hls4ml's script synthesizes it as a design of its own, with buffers at its ports, and optimizes it
         return Measurement(cell_figures(found, Provenance.SYNTHESIZED, "with input and output buffers"))
 
     return _with_log(read, said)
+
+
+def _refuse(path: Path, top: str, part: str, target: Target) -> NoReturn:
+    asked = f"not of {PROJECT!r} on {target.part.name!r}"
+    raise ReportError(f"{path}:1: the report is of {top!r} on {part!r}, {asked}")
 
 
 def _with_log(read: Callable[[], Measurement], said: str) -> Measurement:
@@ -105,7 +112,7 @@ def _run(folder: Path, report: Path, steps: tuple[str, ...], timeout_s: float) -
     program = VITIS_HLS.find(OTHERWISE)
     options = "".join(f"  {step} {int(step in steps)}\n" for step in _STEPS)
     write_files(folder, {"build_opt.tcl": f"array set opt {{\n{options}}}\n"})
-    (folder / report).unlink(missing_ok=True)  # of an earlier run
+    remove_report("Vitis HLS", folder / report)
     modern = program.name.startswith("vitis-run")
     arguments = ("--mode", "hls", "--tcl", "build_prj.tcl") if modern else ("-f", "build_prj.tcl")
     said = run_vendor(
@@ -113,7 +120,7 @@ def _run(folder: Path, report: Path, steps: tuple[str, ...], timeout_s: float) -
         log=f"{steps[-1]}.log",
     )  # fmt: skip
     if not (folder / report).is_file():
-        raise ToolRunError(f"Vitis HLS ended without an error but wrote no {report.name}", said[-LOG_TAIL:])
+        raise no_report("Vitis HLS", report.name, said)
     return said
 
 

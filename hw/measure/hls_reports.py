@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 from xml.etree import ElementTree as ET
 
 from hw.measure.report_text import Report, Row
@@ -49,6 +50,9 @@ class Synthesis:
 def read_csynth_xml(path: Path) -> Synthesis:
     """``csynth.xml`` or ``TOP_csynth.xml``."""
     found = _Xml.read(path)
+    used = found.resources("AreaEstimates/Resources")
+    if not (used.lut or used.ff):
+        found.fail("AreaEstimates/Resources/LUT", "the design has no LUT and no register: nothing was synthesized")
     where = "PerformanceEstimates/SummaryOfOverallLatency/"
     return Synthesis(
         version=found.text("ReportVersion/Version"),
@@ -59,7 +63,7 @@ def read_csynth_xml(path: Path) -> Synthesis:
         clock_uncertainty=found.number("UserAssignments/ClockUncertainty"),
         latency=found.cycles(f"{where}Best-caseLatency", f"{where}Worst-caseLatency"),
         interval=found.cycles(f"{where}Interval-min", f"{where}Interval-max"),
-        used=found.resources("AreaEstimates/Resources"),
+        used=used,
         available=found.resources("AreaEstimates/AvailableResources"),
     )
 
@@ -87,12 +91,18 @@ class _Xml:
         return found.strip()
 
     def number(self, place: str) -> float:
-        tag, lines = f"<{place.rsplit('/', 1)[-1]}>", self.report.lines
         text = self.text(place)
-        line = next((n for n, said in enumerate(lines) if f"{tag}{text}" in said), len(lines) - 1)
         if text.startswith("-"):
-            self.report.fail(line, f"{place} is {text!r}: nothing of C synthesis is less than nothing")
-        return self.report.number(text, line, place)
+            self.fail(place, f"{place} is {text!r}: nothing of C synthesis is less than nothing")
+        return self.report.number(text, self._line(place), place)
+
+    def fail(self, place: str, message: str) -> NoReturn:
+        """Raise ReportError for the line of what is at ``place``."""
+        self.report.fail(self._line(place), message)
+
+    def _line(self, place: str) -> int:
+        said, lines = f"<{place.rsplit('/', 1)[-1]}>{self.text(place)}", self.report.lines
+        return next((number for number, line in enumerate(lines) if said in line), len(lines) - 1)
 
     def cycles(self, least: str, most: str) -> tuple[float, float] | None:
         if {self.text(least), self.text(most)} & set(_UNKNOWN):

@@ -14,7 +14,20 @@ from codesign.errors import ToolMissingError, ToolRunError
 from hw.measure import tools
 
 _VERSION_SECONDS = 60.0
-LICENCE = re.compile(r"^.*(?:\[Common 17-345\]|licen[sc]e was not found|[Ll]icen[sc]e check.*fail).*$", re.MULTILINE)
+_GET = r"(?:get|obtain|acquire|find|check(?:[ -]?out)?)\b"
+LICENCE = re.compile(
+    r"^(?!INFO).*(?:"
+    r"\[Common 17-34[58]\]"  # no valid licence was found; one could not be got
+    r"|\bflex(?:net|lm)\b.*error *: *-\d+"  # Flexera's own, e.g. -5: no such feature, -15 and -97: no server
+    r"|\bno such feature exists"
+    r"|\blicen[sc]e (?:server )?(?:was |is |are )?not (?:found|available)"
+    r"|\blicen[sc]e check(?:[ -]?out)?\b.*\bfail"
+    rf"|\b(?:fail(?:ed|ure)? to|cannot|can't|could not|unable to) (?:connect to|{_GET}).*\blicen[sc]es?\b"
+    r"|\bno (?:valid )?licen[sc]e\b"
+    r").*$",
+    re.MULTILINE | re.IGNORECASE,
+)
+"""Lines in which Vivado, Vitis HLS and the licence manager in them say that there is none."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +124,26 @@ def run_vendor(
             cwd=folder, timeout_s=timeout_s, log=folder / log, memory_mib=memory_mib, env=env, name=name,
         )  # fmt: skip
     except ToolRunError as error:
-        found = LICENCE.search(error.log)
-        reason = f"{name} has no licence for this: {found.group().strip()}" if found else str(error)
-        raise ToolRunError(reason, error.log) from None
+        raise ToolRunError(_without_licence(name, error.log) or str(error), error.log) from None
+
+
+def remove_report(name: str, path: Path) -> None:
+    """Remove what an earlier run left, so that it does not pass for this one's; ToolRunError where it is no file."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise ToolRunError(f"{name} cannot write {path}: {error.strerror}; remove it") from None
+
+
+def no_report(name: str, report: str, said: str) -> ToolRunError:
+    """Of a tool that printed ``said`` and ended without an error and without its ``report``."""
+    reason = _without_licence(name, said) or f"{name} ended without an error but wrote no {report}"
+    return ToolRunError(reason, said[-tools.LOG_TAIL :])
+
+
+def _without_licence(name: str, said: str) -> str:
+    """That there is none, by what a tool printed; empty where it says nothing of it."""
+    found = [line.strip() for line in LICENCE.findall(said)]
+    if not found:
+        return ""
+    return f"{name} has no licence for this: {next((line for line in found if line.startswith('ERROR')), found[0])}"

@@ -18,13 +18,15 @@ import numpy.typing as npt
 from codesign.errors import ToolRunError
 from codesign.measurement import Figure, Measurement, Provenance
 from codesign.target import Part
-from hw.measure.delays import FANOUT_KNEE, DelayModel
+from hw.measure.delays import DelayModel
 from hw.measure.timing_graph import Levels, NetlistGraph, levelize
 
 __all__ = ["DelayModel", "PathStep", "StaticTiming", "Timing", "analyse"]
 
 TOOL = "codesign-timing"
-VERSION = "1"
+VERSION = "2"
+# the fan-out a driver of control pins is left with once it is replicated
+CONTROL_FANOUT = 32
 
 
 @dataclass(frozen=True)
@@ -40,24 +42,24 @@ class PathStep:
 
 @dataclass(frozen=True)
 class Timing:
-    """The shortest clock period of a design, by a model whose own error is part of the answer.
+    """The shortest clock period of a design of ``size`` LUTs and registers, by a model that tells its own error.
 
     ``error`` holds the relative error of the period, leave-one-out, on the designs the model was fitted to
-    (``median, p90, worst, designs, luts``); empty where the family or speed grade was not calibrated.
+    (``median, p90, worst, designs, size``); empty where the family or speed grade was not calibrated.
     """
 
     period_ns: float
     fmax_mhz: float
     path: tuple[PathStep, ...]
-    luts: int
+    size: int
     calibrated: bool
     error: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def within_fitted_range(self) -> bool:
         """Whether the design's size is among those the model was fitted to."""
-        low, high = self.error.get("luts", (0, -1))
-        return bool(low <= self.luts <= high)
+        low, high = self.error.get("size", (0, -1))
+        return bool(low <= self.size <= high)
 
     def measurement(self) -> Measurement:
         """The figure ``fmax`` in MHz, modelled, with the model's error and the critical path."""
@@ -92,7 +94,7 @@ class StaticTiming:
         self.end_setup = np.array([end.setup for end in ends])
         self.end_routed = np.array([end.routed for end in ends])
         # a driver of many control pins is replicated or put on a global buffer by every flow
-        few = np.where([end.control for end in ends], FANOUT_KNEE, np.inf)
+        few = np.where([end.control for end in ends], CONTROL_FANOUT, np.inf)
         self.end_pins = np.minimum(self.pins[self.end_node], few)
 
     def arrivals(self, model: DelayModel) -> npt.NDArray[np.float64]:
@@ -198,8 +200,8 @@ def analyse(netlist: Mapping[str, Any], top: str, part: Part) -> Timing:
     """
     module = netlist["modules"][top]
     timing = StaticTiming(module, DelayModel.for_part(part).cells)
-    model = DelayModel.for_part(part, timing.graph.luts)
+    model = DelayModel.for_part(part, timing.graph.size)
     period = timing.period(model)
     if not np.isfinite(period):
         raise ToolRunError("timing: no path from a register or input to a register or output")
-    return Timing(period, 1000.0 / period, timing.path(model), timing.graph.luts, model.calibrated, model.error)
+    return Timing(period, 1000.0 / period, timing.path(model), timing.graph.size, model.calibrated, model.error)

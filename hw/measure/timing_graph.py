@@ -65,7 +65,10 @@ class End:
 
 
 class NetlistGraph:
-    """Arcs, start and end points of one flat module, with cell delays taken from ``cells`` (ns)."""
+    """Arcs, start and end points of one flat module, with cell delays taken from ``cells`` (ns).
+
+    ``size``: its LUTs and registers.
+    """
 
     def __init__(self, module: Mapping[str, Any], cells: Mapping[str, float]) -> None:
         self.module = module
@@ -82,7 +85,9 @@ class NetlistGraph:
         self._ports()
         for name, cell in self.cells.items():
             self._cell(name, cell)
-        self.luts = sum(bool(LUT.match(cell["type"])) and cell["type"] != "INV" for cell in self.cells.values())
+        kinds = [cell["type"] for cell in self.cells.values()]
+        luts = sum(bool(LUT.match(kind)) and kind != "INV" for kind in kinds)
+        self.size = luts + sum(bool(REGISTER.match(kind)) for kind in kinds)
 
     def node(self, key: Any) -> int:
         """The number of a node (a net bit, or (cell, bit) inside a carry), made on first use."""

@@ -265,13 +265,20 @@ def _reason(name: str, code: int | None, timeout_s: float, memory_mib: int, text
     if code is None:
         return f"{name} exceeded its limit of {timeout_s:g} s"
     if OUT_OF_MEMORY.search(text[-LOG_TAIL:]):
-        return f"{name} ran out of its {memory_mib} MiB of memory"
+        return f"{name} ran out of memory, of which it may map {memory_mib} MiB"
     if code == KILLED:
         return f"{name} was killed (SIGKILL), as the system does when memory runs out"
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     errors = [line for line in lines if re.search(r"\berror\b", line, re.IGNORECASE)]
     last = (errors or lines or ["no output"])[-1]
-    return f"{name} ended with code {code}: {last[:300]}"
+    return f"{name} ended with code {code}{_signal(code)}: {last[:300]}"
+
+
+def _signal(code: int) -> str:
+    """The name of the signal that a shell reports as this code; empty where it is none."""
+    with contextlib.suppress(ValueError):
+        return f" ({signal.Signals(code - 128).name})"
+    return ""
 
 
 def processor() -> str:

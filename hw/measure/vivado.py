@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from codesign.errors import ReportError, TargetError, ToolRunError
+from codesign.errors import ReportError, TargetError
 from codesign.measurement import Figure, Measurement, Provenance
 from codesign.target import Target
 from hw.design import Design
 from hw.measure import saif
-from hw.measure.optional_tools import VIVADO
+from hw.measure.optional_tools import VIVADO, no_report
 from hw.measure.plan import BuildPlan, write_files
 from hw.measure.report_text import Header, same_part
 from hw.measure.tools import LOG_TAIL
@@ -101,14 +101,14 @@ def measure(
     build = plan(design, target, version, route=route, activity=activity)
     write_files(folder, {**build.files, SCRIPT: build.script})
     limit = timeout_s or (ROUTING_SECONDS if route else SYNTHESIS_SECONDS)
-    said = run_script(program, folder, SCRIPT, REPORTS, timeout_s=limit, phase=phase)[-LOG_TAIL:]
+    said = run_script(program, folder, SCRIPT, REPORTS, timeout_s=limit, phase=phase)
     missing = [name for name in REPORTS if not (folder / name).is_file()]
     if missing:
-        raise ToolRunError(f"Vivado ended without an error but wrote no {missing[0]}", said)
+        raise no_report("Vivado", missing[0], said)
     try:
         return read(folder, design, target, Provenance.ROUTED if route else Provenance.SYNTHESIZED)
     except ReportError as error:
-        raise ReportError(str(error), said) from None
+        raise ReportError(str(error), said[-LOG_TAIL:]) from None
 
 
 def read(folder: Path, design: Design, target: Target, provenance: Provenance) -> Measurement:

@@ -48,7 +48,7 @@ class Utilization:
 
 
 def read_utilization(path: Path) -> Utilization:
-    """A report_utilization of a whole design."""
+    """A report_utilization of a whole design, which has a LUT or a register, or black boxes in their place."""
     report = Report.read(path)
     header = Header.read(report, "report_utilization")
     logic = report.table(report.section("Slice Logic|CLB Logic"))
@@ -75,6 +75,8 @@ def read_utilization(path: Path) -> Utilization:
         report.fail(logic.rows[0].line, f"{found.lut.used:g} LUTs are not those of logic and memory together")
     if found.bram.used != found.ramb36 + found.ramb18 / 2:
         report.fail(tiles.line, f"{found.bram.used:g} block RAM tiles are not RAMB36 and half of RAMB18 together")
+    if not (found.lut.used or found.ff.used or found.black_boxes):
+        report.fail(logic.rows[1].line, "the design has no LUT and no register: nothing was synthesized")
     return found
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from hw.measure.optional_tools import run_vendor
+from hw.measure.optional_tools import remove_report, run_vendor
 
 LOG = "vivado.log"
 MEMORY_MIB = 128 * 1024
@@ -29,7 +29,7 @@ def run_script(
     this one's. The log of both kinds is in ``folder/vivado.log`` and ``console.log``.
     """
     for name in (LOG, *results):
-        (folder / name).unlink(missing_ok=True)
+        remove_report("Vivado", folder / name)
     arguments = ("-mode", "batch", "-notrace", "-nojournal", "-log", LOG, "-source", script)
     with _watched(folder / LOG, phase):
         return run_vendor(

@@ -7,7 +7,6 @@ import shutil
 import subprocess
 
 import pytest
-from board_over_ssh import Board
 
 from boards import processor
 from codesign.errors import InputError, ToolError, ToolRunError
@@ -18,13 +17,12 @@ REFUSED = "xilinx@pynq: Permission denied (publickey,password)."
 
 
 @pytest.fixture
-def board(tmp_path, monkeypatch):
-    made = Board(tmp_path / "board")
-    monkeypatch.setenv("PATH", made.path)
-    (made.root / "tmp").mkdir()
-    made.program("bin/mktemp", f'#!/bin/sh\nexec {shutil.which("mktemp")} "$@" -p {made.root}/tmp')
-    yield made
-    assert list((made.root / "tmp").iterdir()) == []
+def board(fresh_board):
+    folder = fresh_board.root / "tmp"
+    folder.mkdir()
+    fresh_board.program("bin/mktemp", f'#!/bin/sh\nexec {shutil.which("mktemp")} "$@" -p {folder}')
+    yield fresh_board
+    assert list(folder.iterdir()) == []
 
 
 @pytest.fixture
@@ -94,6 +92,11 @@ def test_boards_that_cannot_be_used(board, folder):
         processor.make(HOST, folder)
     with pytest.raises(InputError, match=r"^'-oProxyCommand=x' is no host for ssh; give it as board or user@board$"):
         processor.make("-oProxyCommand=x", folder)
+    board.program("host/ssh", "#!/bin/sh\necho 'sh: command not found' >&2\nexit 127")
+    with pytest.raises(
+        ToolError, match=r"^cannot use board xilinx@pynq: sh: command not found; the user who connects "
+    ):
+        processor.make(HOST, folder)
 
 
 def test_nothing_stays_where_the_connection_is_lost(board, folder):

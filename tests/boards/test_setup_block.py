@@ -13,9 +13,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from board_over_ssh import Board
 
-from boards import processor, setup
+from boards import plain_ssh, processor, setup
 from boards.remote import Remote, ssh_command
 from boards.setup import COMMAND, Agent, require_agent
 from codesign.errors import ToolError, ToolMissingError, ToolRunError
@@ -25,42 +24,35 @@ AGENT = Agent.of(HOST_FORMAT)
 HOST = "xilinx@pynq"
 
 
-@pytest.fixture
-def board(tmp_path, monkeypatch):
-    made = Board(tmp_path / "board")
-    monkeypatch.setenv("PATH", made.path)
-    return made
-
-
 def missing(host=HOST):
     with pytest.raises(ToolMissingError) as caught:
         require_agent(host, AGENT)
     return str(caught.value)
 
 
-def set_up(board):
+def set_up(fresh_board):
     """As a user does it: paste what the message ends with."""
-    done = board.paste(missing().split("\n\n", 1)[1])
+    done = fresh_board.paste(missing().split("\n\n", 1)[1])
     assert (done.returncode, done.stdout, done.stderr) == (0, "codesign: this board is set up for xilinx\n", "")
 
 
-def test_a_board_is_set_up_by_one_block_and_then_answers(board):
+def test_a_board_is_set_up_by_one_block_and_then_answers(fresh_board):
     said = missing()
     assert said.startswith(
         "cannot use board xilinx@pynq yet: the agent is not on the board; paste this into a terminal on the board, "
         "where you may use sudo (or into one of its Jupyter, which is root's), then run the same command again:\n\n"
         "sudo bash -s -- xilinx <<'END_OF_CODESIGN'\n"
     )
-    set_up(board)
+    set_up(fresh_board)
     require_agent(HOST, AGENT)
     with Remote(ssh_command(HOST, COMMAND), HOST) as remote:
         hello = remote.hello()
     assert (hello["board"], hello["versions"]["pynq"]) == ("Pynq-Z1", "3.0.1")
 
 
-def test_what_the_block_leaves(board):
-    set_up(board)
-    root = board.root
+def test_what_the_block_leaves(fresh_board):
+    set_up(fresh_board)
+    root = fresh_board.root
     folder = root / "usr/local/lib/codesign-board"
     launcher = root / "usr/local/sbin/codesign-board"
     assert [path.name for path in folder.iterdir()] == ["agent.zip"]
@@ -83,9 +75,9 @@ def test_the_line_of_sudoers_is_there_to_read_and_allows_one_command_without_arg
     assert '\n$user ALL=(root) NOPASSWD: /usr/local/sbin/codesign-board ""\n' in anyone
 
 
-def test_the_block_for_whoever_pastes_it(board):
+def test_the_block_for_whoever_pastes_it(fresh_board):
     missing()
-    assert board.paste(AGENT.block(None)).returncode == 0
+    assert fresh_board.paste(AGENT.block(None)).returncode == 0
     require_agent(HOST, AGENT)
 
 
@@ -102,12 +94,13 @@ def test_the_scripts_are_scripts(user):
         assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_the_block_pasted_into_an_interactive_shell(board):
+def test_the_block_pasted_into_an_interactive_shell(fresh_board):
     """History, prompts and the terminal's line discipline are in the way there."""
-    text = board.below(missing().split("\n\n", 1)[1])
+    text = fresh_board.below(missing().split("\n\n", 1)[1])
     pid, terminal = pty.fork()
     if pid == 0:
-        environment = {**os.environ, "PATH": f"{board.root / 'bin'}:{os.environ['PATH']}", "PS1": "$ ", "HISTFILE": ""}
+        path = f"{fresh_board.root / 'bin'}:{os.environ['PATH']}"
+        environment = {**os.environ, "PATH": path, "PS1": "$ ", "HISTFILE": ""}
         os.execvpe("bash", ["bash", "--norc", "--noprofile", "-i"], environment)
     said = b""
     rest, end = f"{text}\nexit\n".encode(), time.monotonic() + 30
@@ -127,12 +120,12 @@ def test_the_block_pasted_into_an_interactive_shell(board):
     require_agent(HOST, AGENT)
 
 
-def test_half_a_paste_does_nothing(board):
+def test_half_a_paste_does_nothing(fresh_board):
     block = missing().split("\n\n", 1)[1]
     end = block.index('main "$@"')
-    assert board.paste(block[:end]).stdout == ""
-    assert not list((board.root / "etc/sudoers.d").iterdir())
-    assert not (board.root / "usr/local/lib").exists()
+    assert fresh_board.paste(block[:end]).stdout == ""
+    assert not list((fresh_board.root / "etc/sudoers.d").iterdir())
+    assert not (fresh_board.root / "usr/local/lib").exists()
 
 
 @pytest.mark.parametrize(
@@ -144,26 +137,26 @@ def test_half_a_paste_does_nothing(board):
         ("sudoers", "sudo on the board asks for a password to start the agent"),
     ],
 )
-def test_what_is_not_as_it_must_be_is_said_and_mended_by_the_block(board, change, problem):
-    set_up(board)
-    launcher = board.root / "usr/local/sbin/codesign-board"
+def test_what_is_not_as_it_must_be_is_said_and_mended_by_the_block(fresh_board, change, problem):
+    set_up(fresh_board)
+    launcher = fresh_board.root / "usr/local/sbin/codesign-board"
     if change == "agent":
-        (board.root / "usr/local/lib/codesign-board/agent.zip").write_bytes(b"older")
+        (fresh_board.root / "usr/local/lib/codesign-board/agent.zip").write_bytes(b"older")
     elif change == "launcher":
         launcher.write_text("#!/bin/bash\n")
     elif change == "no launcher":
         launcher.unlink()
     else:
-        (board.root / "etc/sudoers.d/codesign-board").unlink()
+        (fresh_board.root / "etc/sudoers.d/codesign-board").unlink()
     assert missing().startswith(f"cannot use board xilinx@pynq yet: {problem}; paste this")
-    set_up(board)
+    set_up(fresh_board)
     require_agent(HOST, AGENT)
 
 
-def test_a_password_is_never_waited_for(board):
+def test_a_password_is_never_waited_for(fresh_board):
     """Also where only the start of the agent would ask for one."""
-    set_up(board)
-    (board.root / "etc/sudoers.d/codesign-board").unlink()
+    set_up(fresh_board)
+    (fresh_board.root / "etc/sudoers.d/codesign-board").unlink()
     with (
         Remote(ssh_command(HOST, COMMAND), HOST) as remote,
         pytest.raises(
@@ -175,41 +168,41 @@ def test_a_password_is_never_waited_for(board):
         remote.hello()
 
 
-def test_a_line_that_visudo_refuses_is_not_installed(board):
+def test_a_line_that_visudo_refuses_is_not_installed(fresh_board):
     block = missing().split("\n\n", 1)[1]
-    (board.root / "visudo.fails").touch()
-    done = board.paste(block)
+    (fresh_board.root / "visudo.fails").touch()
+    done = fresh_board.paste(block)
     assert (done.returncode, done.stdout, done.stderr) == (1, "", "visudo: syntax error\n")
-    assert not list((board.root / "etc/sudoers.d").iterdir())
-    assert not list((board.root / "usr/local/lib/codesign-board").iterdir())
+    assert not list((fresh_board.root / "etc/sudoers.d").iterdir())
+    assert not list((fresh_board.root / "usr/local/lib/codesign-board").iterdir())
 
 
-def test_without_the_archive_the_block_says_what_sends_it(board):
-    done = board.paste(AGENT.block("xilinx"))
+def test_without_the_archive_the_block_says_what_sends_it(fresh_board):
+    done = fresh_board.paste(AGENT.block("xilinx"))
     assert done.returncode == 1
     assert re.fullmatch(
         r"codesign: \S+/home/xilinx/.codesign/agent-[0-9a-f]{64}.zip is not there; codesign deploy sends it: run that "
         r"first, then paste this again\n",
         done.stderr,
     )
-    assert not (board.root / "usr/local/lib").exists()
+    assert not (fresh_board.root / "usr/local/lib").exists()
 
 
-def test_an_archive_that_was_changed_is_not_installed(board):
+def test_an_archive_that_was_changed_is_not_installed(fresh_board):
     block = missing().split("\n\n", 1)[1]
-    (board.root / f"home/xilinx/.codesign/agent-{AGENT.digest}.zip").write_bytes(AGENT.archive[:-1])
-    done = board.paste(block)
+    (fresh_board.root / f"home/xilinx/.codesign/agent-{AGENT.digest}.zip").write_bytes(AGENT.archive[:-1])
+    done = fresh_board.paste(block)
     assert done.returncode == 1
     assert "agent.new: FAILED" in done.stdout
-    assert not list((board.root / "usr/local/lib/codesign-board").iterdir())
+    assert not list((fresh_board.root / "usr/local/lib/codesign-board").iterdir())
 
 
-def test_the_archive_arrives_whole_or_not_at_all(board, monkeypatch):
+def test_the_archive_arrives_whole_or_not_at_all(fresh_board, monkeypatch):
     cut = Agent(AGENT.archive[:1000], AGENT.launcher)
     monkeypatch.setattr(Agent, "digest", AGENT.digest)
     with pytest.raises(ToolError, match=r"^cannot use board xilinx@pynq: the archive arrived damaged$"):
         setup.copy(HOST, cut)
-    assert not list((board.root / "home/xilinx/.codesign").iterdir())
+    assert not list((fresh_board.root / "home/xilinx/.codesign").iterdir())
 
 
 def test_the_archive_is_the_agent_and_always_the_same():
@@ -220,9 +213,9 @@ def test_the_archive_is_the_agent_and_always_the_same():
     assert len(AGENT.archive) < 100_000
 
 
-def test_a_key_that_may_only_start_the_agent(board):
-    set_up(board)
-    (board.root / "forced").touch()
+def test_a_key_that_may_only_start_the_agent(fresh_board):
+    set_up(fresh_board)
+    (fresh_board.root / "forced").touch()
     require_agent(HOST, AGENT)
     with Remote(ssh_command(HOST, COMMAND), HOST) as remote:
         assert remote.hello()["board"] == "Pynq-Z1"
@@ -235,9 +228,9 @@ def test_the_launcher_takes_no_arguments():
     assert (done.returncode, done.stdout, done.stderr) == (2, "", "codesign-board takes no arguments\n")
 
 
-def test_a_board_that_does_not_answer_is_left(board, monkeypatch):
-    (board.root / "host/ssh").write_text("#!/bin/sh\nexec sleep 60\n")
-    monkeypatch.setattr(setup, "SECONDS", 0.2)
+def test_a_board_that_does_not_answer_is_left(fresh_board, monkeypatch):
+    (fresh_board.root / "host/ssh").write_text("#!/bin/sh\nexec sleep 60\n")
+    monkeypatch.setattr(plain_ssh, "SECONDS", 0.2)
     with pytest.raises(ToolRunError, match=r"^board xilinx@pynq did not answer within 0.2 s; is it still up\?$"):
         require_agent(HOST, AGENT)
 
@@ -282,8 +275,8 @@ def test_without_ssh(monkeypatch, tmp_path):
         ),
     ],
 )
-def test_what_ssh_says_comes_with_what_to_do(board, said, hint):
-    board.ssh_says(said)
+def test_what_ssh_says_comes_with_what_to_do(fresh_board, said, hint):
+    fresh_board.ssh_says(said)
     last = said.splitlines()[-1]
     with pytest.raises(ToolError) as caught:
         require_agent(HOST, AGENT)
@@ -291,7 +284,7 @@ def test_what_ssh_says_comes_with_what_to_do(board, said, hint):
     assert type(caught.value) is ToolError
 
 
-def test_other_words_of_ssh_are_passed_on(board):
-    board.ssh_says("something else")
+def test_other_words_of_ssh_are_passed_on(fresh_board):
+    fresh_board.ssh_says("something else")
     with pytest.raises(ToolError, match=r"^cannot use board xilinx@pynq: something else$"):
         require_agent(HOST, AGENT)

@@ -1,7 +1,7 @@
 """An evaluation by formulas instead of training and tools, with the interface of codesign.evaluate.
 
 It stands in for the evaluation only where the search itself is tested. The environment variable ANALYTIC makes it
-slow, or makes chosen candidates die, hang or fail.
+slow, makes chosen candidates die, hang or fail, or names its data.
 """
 
 from __future__ import annotations
@@ -12,24 +12,35 @@ import math
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from codesign.architecture import Architecture
 from codesign.artifacts import ArtifactStore
+from codesign.derived import counted
 from codesign.errors import StorageError, ToolRunError
+from codesign.jobs import UNTRAINED
 from codesign.measurement import Figure, Measurement, Provenance
 from codesign.record import Final, Record
 from codesign.study import Study
 from codesign.target import Part, Target
 from codesign.task import Task
+from codesign.trial import Trained
+from quant.network_files import FORMAT_FILE, MODEL_FILE
 
 PART = Part("xc7z020clg400-1", "xc7", "1", {"lut": 53200, "ff": 106400, "bram": 140, "dsp": 220})
 
 
 def describe(study: Study) -> Task:
-    return Task(64, tuple("0123456789"), 0.9, 288, 360, Target(PART, study.target.clock_mhz, study.target.board))
+    target = Target(PART, study.target.clock_mhz, study.target.board)
+    return Task(64, tuple("0123456789"), 0.9, 288, 360, target, _behaviour().get("data", ""))
+
+
+def _behaviour() -> dict[str, Any]:
+    values: dict[str, Any] = json.loads(os.environ.get("ANALYTIC", "{}"))
+    return values
 
 
 def figure(value: float, unit: str, provenance: Provenance = Provenance.SYNTHESIZED) -> Figure:
@@ -53,28 +64,52 @@ def lower_bound(architecture: Architecture) -> Measurement:
     return Measurement({"lut": figure(_luts(architecture) * 0.8, "LUT", Provenance.ESTIMATED)})
 
 
+def _network(architecture: Architecture) -> bytes:
+    """What stands for a trained network."""
+    return architecture.network_digest().encode()
+
+
 class Evaluator:
     def __init__(self, study: Study, run_folder: Path) -> None:
-        self.behaviour = json.loads(os.environ.get("ANALYTIC", "{}"))
-        self.folder = run_folder
+        self.behaviour = _behaviour()
+        self.folder, self.epochs, self.rungs = run_folder, study.search.epochs, study.rungs.epochs
+        self.artefacts = ArtifactStore(run_folder)
+        self.counts = "bit_operations" in study.search.objectives
         if self.behaviour.get("count_in"):
             self.tally = run_folder / f"evaluated-{os.getpid()}"
 
-    def try_out(self, architecture: Architecture, epochs: int, report: Callable[[str], None]) -> Figure | Record:
+    def try_out(
+        self,
+        architecture: Architecture,
+        epochs: int,
+        report: Callable[[str], None],
+        network: Mapping[str, str],
+    ) -> Trained | Record:
         if int(architecture.digest()[14:18], 16) / 0xFFFF < self.behaviour.get("unfit", 0.0):
             return Record(architecture, "infeasible", "not trained: no folding fits", seconds={"planning": 0.01})
         report("short training")
         if self.behaviour.get("count_in"):
             with self.tally.open("a") as file:
-                file.write(f"{architecture.digest()}:{epochs}\n")
+                whole = epochs == self.epochs and not network
+                file.write(
+                    f"trained:{architecture.network_digest()}\n" if whole else f"{architecture.digest()}:{epochs}\n"
+                )
         time.sleep(self.behaviour.get("sleep", 0.0) * int(architecture.digest()[:2], 16) / 128.0)
         if int(architecture.digest()[10:14], 16) / 0xFFFF < self.behaviour.get("fail_short", 0.0):
             raise ToolRunError("no number", log="loss: nan")
-        return figure(round(_error(architecture, epochs) * 288) / 288, "", Provenance.TRAINED)
+        whole = epochs == self.epochs
+        error = _error(architecture, None if whole else epochs)
+        artefacts = {name: self.artefacts.put(_network(architecture)) for name in (MODEL_FILE, FORMAT_FILE)}
+        return Trained(figure(round(error * 288) / 288, "", Provenance.TRAINED), artefacts if whole else {})
 
-    def evaluate(self, architecture: Architecture, report: Callable[[str], None]) -> Record:
+    def evaluate(
+        self, architecture: Architecture, report: Callable[[str], None], network: Mapping[str, str] = UNTRAINED
+    ) -> Record:
         report("training")
         digest = architecture.digest()
+        assert network or self.epochs not in self.rungs, "its network was trained on a rung"
+        for name in network:
+            assert self.artefacts.get(network[name]) == _network(architecture), "another network"
         if self.behaviour.get("count_in"):
             with self.tally.open("a") as file:
                 file.write(digest + "\n")
@@ -106,6 +141,7 @@ class Evaluator:
                     "fmax": figure(90 + 60 * share, "MHz", Provenance.MODELLED),
                     "latency_cycles": figure(cycles, "cycles", Provenance.SIMULATED),
                     "interval_cycles": figure(architecture.hardware.folding, "cycles", Provenance.SIMULATED),
+                    **(counted(architecture).figures if self.counts else {}),
                 }
             ),
             seconds={"training": 0.01, "synthesis": 0.02},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from analytic_evaluation import describe, lower_bound
 
 from codesign.architecture import Architecture
 from codesign.derived import counted
+from codesign.jobs import UNTRAINED
 from codesign.measurement import Measurement, Provenance
 from codesign.record import Record
 from codesign.study import Study
@@ -23,8 +24,10 @@ class Evaluator(analytic_evaluation.Evaluator):
         super().__init__(study, run_folder)
         self.supposes = run_folder.name.endswith("-trained")
 
-    def evaluate(self, architecture: Architecture, report: Callable[[str], None]) -> Record:
-        record = super().evaluate(architecture, report)
+    def evaluate(
+        self, architecture: Architecture, report: Callable[[str], None], network: Mapping[str, str] = UNTRAINED
+    ) -> Record:
+        record = super().evaluate(architecture, report, network)
         assert record.measurement is not None
         figures = dict(record.measurement.merged([counted(architecture)]).figures)
         if self.supposes:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
+import time
 from pathlib import Path
 
 from codesign.errors import CodesignError
@@ -38,6 +40,37 @@ class Printer(Listener):
 
     def message(self, text):
         say(f"message {text}")
+
+
+def analytic_search(study, folder, **settings):
+    return search(study, folder, **{"workers": 1, "evaluation": "analytic_evaluation", **settings})
+
+
+def searcher(usual):
+    """The same for tests of one study, which may take another: a function of (folder, study)."""
+    return lambda folder, study=usual, **settings: analytic_search(study, folder, **settings)
+
+
+def kill_midway(start_search, folder, study, rng, lines, seconds):
+    """Four real searches, each killed after some of its first ``lines`` (least, most) and up to so many ``seconds``."""
+    for _ in range(4):
+        with start_search(folder, study) as process:
+            for line, _ in zip(process.stdout, range(rng.randint(*lines)), strict=False):
+                assert not line.startswith("result"), "the search ended before it could be killed"
+            time.sleep(rng.uniform(0.0, seconds))
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def finished(start_search, folder, study):
+    """The result of a real search that goes on to its end, as :func:`result`."""
+    with start_search(folder, study) as process:
+        lines = process.communicate()[0].splitlines()
+    return json.loads(lines[-1].removeprefix("result "))
+
+
+def plain(run):
+    """:func:`result` as it comes out of another process."""
+    return json.loads(json.dumps(result(run)))
 
 
 def result(run):

@@ -26,7 +26,7 @@ def bench(monkeypatch):
     monkeypatch.setenv(SETTING, "")
     import bench_search
 
-    for role in ("MEASURED", "TRAINING", "BUILDING"):
+    for role in ("MEASURED", "TRAINING"):
         monkeypatch.setattr(bench_search, role, "proof_evaluation")
     return bench_search
 

@@ -108,7 +108,7 @@ def test_boards_measure_candidates_of_every_generation_and_the_last_front(folder
     measured = sum(record.digest in {found.digest for found in run.boards} for record in run.front)
     left = len(run.front) - measured
     assert measured
-    assert listener.texts[-1] == f"{left} of {len(run.front)} front members were not measured on a board"
+    assert listener.texts[-1] == f"not measured on a board: {left} of {len(run.front)} front members"
 
 
 def test_a_search_that_stops_early_measures_no_more_at_its_end(folder):

@@ -73,6 +73,7 @@ def test_candidates_are_shared_out_in_turn_and_measured():
     assert [results[one.digest].host for one in RECORDS] == [ONE, TWO, ONE, TWO, ONE, TWO]
     for result in results.values():
         assert (result.failed_at, result.reason, result.generation) == (None, "", GENERATION)
+        assert result.design == next(one.design for one in RECORDS if one.digest == result.digest)
         assert result.measurement.figures["board_latency_us"].provenance is Provenance.ON_BOARD
         assert result.measurement.figures["accelerator_lut"].provenance is Provenance.ROUTED
         assert result.measurement.value("board_latency_cycles") == 50
@@ -110,7 +111,7 @@ def test_a_board_that_cannot_be_reached_is_given_up_and_loses_nothing():
     assert said(found) == [
         f"{reason} (failure 1 of 3 in a row)",
         f"{reason} (failure 2 of 3 in a row)",
-        f"b@two is given up: {reason}; 1 of 2 boards are left",
+        f"b@two is given up: {reason}; 1 of 2 boards left",
     ]
     assert sorted(digest for digest, _ in bench.built) == sorted(results), "a bundle is made once, whoever measures it"
 
@@ -198,7 +199,7 @@ def test_a_host_with_another_board_is_given_up_at_once():
     assert {result.host for result in results.values()} == {TWO}
     assert said(found) == [
         "a@one is given up: the bundle is for board 'pynq-z1', and a@one is 'ZCU104'; build it for that board, or give "
-        "another --host; 1 of 2 boards are left"
+        "another --host; 1 of 2 boards left"
     ]
 
 
@@ -346,7 +347,7 @@ def test_a_failure_of_the_board_does_not_make_up_for_connections_that_failed():
     bench.connect = now_and_then
     results, found = run(bench, MANY[:12])
     assert [result.failed_at for result in results.values() if result.host == ONE] == ["board"]
-    assert said(found)[-1] == "a@one is given up: away; 1 of 2 boards are left"
+    assert said(found)[-1] == "a@one is given up: away; 1 of 2 boards left"
     assert connects == [4]
 
 

@@ -56,8 +56,8 @@ def run(searched, tmp_path, monkeypatch):
 def test_the_run_says_how_many(run, capsys):
     assert main(["show", "shown"]) == 0
     out = capsys.readouterr().out
-    assert "\non boards: 1 candidates, 2 runs, 1 failed\n" in out
-    assert "\non virtual boards (simulated): 1 candidates, 1 runs, 0 failed\n" in out
+    assert "\non boards: 1 candidate, 2 runs, 1 failed\n" in out
+    assert "\non virtual boards (simulated): 1 candidate, 1 run, 0 failed\n" in out
 
 
 def test_a_candidate_has_each_time(run, capsys):
@@ -72,6 +72,19 @@ def test_a_candidate_has_each_time(run, capsys):
         "    simulated by virtual board (Verilator and a DMA model) 0.1.0\n"
         "2026-03-06 on xilinx@other: failed at mismatch: 3 of 256 golden vectors give other outputs <here>\n"
     ) in out
+
+
+def test_a_board_that_ran_the_hardware_of_another_training_is_told_so(run, capsys):
+    digest = run.front[0].digest
+    other = BoardResult(digest, "xilinx@pynq", "2026-04-04T05:06:07+00:00", measured(*REAL), design="ab" * 32)
+    with Store.append(run.folder) as store:
+        store.put_board(other)
+    assert main(["show", "shown", digest[:10]]) == 0
+    marked = "every output equal, bit for bit (hardware of another training)"
+    assert [line for line in capsys.readouterr().out.splitlines() if marked in line] == [
+        f"2026-04-04 on xilinx@pynq: {marked}"
+    ]
+    assert page(read_run(run.folder)).count(marked) == 1
 
 
 def test_json_of_a_candidate_and_of_a_run(run, capsys):

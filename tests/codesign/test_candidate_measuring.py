@@ -11,10 +11,11 @@ import socket
 from pathlib import Path
 
 import pytest
-from board_over_ssh import Board
+from reports import Source
 from test_build import store_run
 from user_models import saved, small
 
+from boards.catalogue import load_target
 from codesign.architecture import DenseLayer
 from codesign.artifacts import ArtifactStore
 from codesign.cli import main
@@ -105,6 +106,33 @@ def test_readings_are_stored_and_show_how_far_off_the_search_was(tools, candidat
     assert re.search(r"vivado-routed: lut 120 LUT, .*, fmax ≥ 117.647 MHz, .*\(routed by Vivado 2024.1, 2\d{3}-", text)
     assert re.search(r"vivado: failed: Vivado has no licence for this: ERROR: .*\n +ERROR: \[Common 17-345\]", text)
     assert "Vivado has no licence for this" in front_section(candidate)
+    with Store.append(RUN) as store:  # as if Vivado had been asked to route it again, without its licence
+        store.put_reading(candidate.digest, dataclasses.replace(run.readings[-1][1], instrument="vivado-routed"))
+    assert main(["show", "synthesized", candidate.digest]) == 0
+    text = capsys.readouterr().out
+    failed = "failed since (its figures before that stand)"
+    assert re.search(rf"vivado-routed: lut 120 LUT(.*\n)+vivado-routed: {re.escape(failed)}: Vivado has no", text)
+    assert re.search(r"^vivado: failed: Vivado has no", text, re.MULTILINE)
+    assert failed in front_section(candidate)
+    assert len(read_run(RUN).distances) == len(run.distances)
+    assert {one.design for _, one in run.readings} == {candidate.design}
+    other = dataclasses.replace(run.readings[0][1], design="ab" * 32, instrument="elsewhere")
+    with Store.append(RUN) as store:
+        store.put_reading(candidate.digest, other)
+    assert main(["show", "synthesized", candidate.digest]) == 0
+    text = capsys.readouterr().out
+    assert "readings of other trainings of this candidate, which are other hardware: 1, in --json" in text
+    assert "elsewhere" not in text + front_section(candidate)
+
+
+def test_the_file_that_a_failure_names_stays(tools, candidate, capsys):
+    report = Source(part=load_target("pynq-z1", None, 100.0).part.name)
+    tools(vivado={"reports": {"utilization.rpt": report.utilization(boxes=("cdg_fifo",))}})
+    assert main(["measure", f"synthesized:{candidate.digest[:10]}", "--via", "vivado"]) == 1
+    reason = read_run(RUN).readings[-1][1].reason
+    path = Path(reason.partition(":")[0])
+    assert path == RUN / "builds" / f"{candidate.digest[:8]}-instruments" / "vivado" / "utilization.rpt"
+    assert "cdg_fifo" in path.read_text()
 
 
 def front_section(candidate):
@@ -112,7 +140,7 @@ def front_section(candidate):
     return re.sub(r"<[^>]+>", " ", report_instruments.instruments(read_run(RUN), candidate))
 
 
-def test_a_candidate_beside_processors(candidate, capsys, tmp_path, monkeypatch):
+def test_a_candidate_beside_processors(candidate, fresh_board, capsys, tmp_path, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     name = f"synthesized:{candidate.digest[:10]}"
     assert main(["measure", name, "--via", "c", "--submit", "x.json"]) == 2
@@ -121,23 +149,26 @@ def test_a_candidate_beside_processors(candidate, capsys, tmp_path, monkeypatch)
     assert "C model -O3" in capsys.readouterr().out
     (test,) = (tmp_path / "instruments" / "c").glob("*_test.c")
     assert test.name == f"small_{candidate.digest[:8]}_test.c"
-    board = Board(tmp_path / "board")
-    monkeypatch.setenv("PATH", board.path)
     assert main(["measure", name, "--via", "c", "--host", "xilinx@pynq"]) == 0
-    board.ssh_says("ssh: connect to host pynq port 22: Connection refused")
+    fresh_board.ssh_says("ssh: connect to host pynq port 22: Connection refused")
     assert main(["measure", name, "--via", "c", "--host", "xilinx@pynq"]) == 2
     assert capsys.readouterr().err.endswith("Connection refused; the board runs no ssh server: is it booted?\n")
     assert main(["show", "synthesized", candidate.digest, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)["latencies"]
     assert [line["on"] for line in found] == [
-        *("FPGA", "C model -O2", "C model -O3", "C model -O3 -march=native", "C model -O3"),
+        *("FPGA", "C model -O2", "C model -O3", "C model -O3 -march=native", "C model -O3 on xilinx@pynq"),
     ]  # fmt: skip
     assert all(line["uj"] is None for line in found)
     assert main(["show", "synthesized", candidate.digest]) == 0
     text = capsys.readouterr().out
     assert "times the FPGA's" in text
     assert "tflite: missing: TensorFlow Lite runs Keras models only" in text  # this run has kept none
+    assert "c on the board (xilinx@pynq): c_board " in text
+    assert {one.instrument: one.host for _, one in read_run(RUN).readings if one.host} == {
+        "c on the board": "xilinx@pynq"
+    }
     section = front_section(candidate)
+    assert "c on the board (xilinx@pynq)" in section
     assert "C model -O3 -march=native" in section
     assert "MHz, not run on a board" in section
 
@@ -147,7 +178,11 @@ def test_a_candidate_beside_processors(candidate, capsys, tmp_path, monkeypatch)
     [
         (["--via", "c", "--host", "virtual:pynq-z1"], "--host virtual:pynq-z1: a virtual board has no processor"),
         (["--via", "rtl"], "--via rtl says nothing new of synthesized:"),
-        (["--via", "rtl,vivado,hls"], "--via rtl,vivado,hls says nothing new of synthesized:"),
+        (
+            ["--via", "rtl,vivado,hls"],
+            "--via rtl,vivado,hls: hls4ml's HLS path is made of a model's file, not of",
+        ),
+        (["--via", "vivado", "--submit", "."], "cannot write .: it is a folder; give another --submit"),
         (["--via", "vivado", "--fit", "30", "--clock", "125"], "--fit, --clock: synthesized:"),
     ],
 )
@@ -215,10 +250,32 @@ def test_a_part_of_the_users_own_has_no_name_in_it(folder, candidate):
     assert all(re.fullmatch(r"[A-Z0-9_]+|port", cell) for cell in found["critical_path"])
 
 
-def test_a_record_that_compares_nothing_is_refused_before_the_work(without_tools, capsys):
-    assert main(["measure", "none.h5", "--via", "rtl,hls", "--submit", "x.json"]) == 2
-    message = "--submit compares with --via vivado, vivado-routed or nextpnr, not with 'rtl,hls'"
+@pytest.mark.parametrize(
+    ("via", "path", "message"),
+    [
+        ("rtl,hls", "x.json", "--submit compares with --via vivado, vivado-routed or nextpnr, not with 'rtl,hls'"),
+        ("vivado", ".", "cannot write .: it is a folder; give another --submit"),
+        ("vivado", "", "cannot write .: it is a folder; give another --submit"),
+        ("vivado", "/nodir/x.json", "cannot write /nodir/x.json: there is no folder /nodir; give another --submit"),
+    ],
+)
+def test_a_record_that_would_not_be_written_is_refused_before_the_work(tools, capsys, via, path, message):
+    tools()
+    assert main(["measure", "none.h5", "--via", via, "--submit", path]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_record_without_a_figure_to_compare_with_is_not_written(tools, candidate, tmp_path, capsys):
+    name, path = f"synthesized:{candidate.digest[:10]}", tmp_path / "x.json"
+    tools(vivado={"say": "ERROR: [Synth 8-439] module 'x' not found", "code": 1})
+    assert main(["measure", name, "--via", "vivado", "--submit", str(path)]) == 2
+    said = capsys.readouterr()
+    assert f"{path} is not written, as no other instrument gave figures to compare with: vivado: Vivado e" in said.err
+    assert "vivado: Vivado ended with code 1" in said.out, "what was measured is shown all the same"
+    assert not path.exists()
+    tools()
+    assert main(["measure", name, "--via", "vivado", "--submit", str(path)]) == 0
+    assert set(json.loads(path.read_text())["instruments"]) == {"rtl", "vivado"}
 
 
 def test_statistics_of_a_netlist_by_hand():

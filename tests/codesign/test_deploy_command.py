@@ -66,7 +66,8 @@ def test_a_mistyped_host_leaves_the_last_report_alone(board, built, capsys):
 def test_the_bundle_of_a_run_finds_its_run(board, built, capsys):
     record, path = built
     assert main(["deploy", str(path), "--host", HOST]) == 0
-    assert [result.digest for result in read_run(Path("runs/small")).boards] == [record.digest]
+    kept = read_run(Path("runs/small")).boards
+    assert [(result.digest, result.design) for result in kept] == [(record.digest, record.design)]
 
 
 def test_a_bundle_elsewhere_finds_its_run_by_its_design(board, built, capsys):

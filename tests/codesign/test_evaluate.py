@@ -14,7 +14,9 @@ import pytest
 from codesign import evaluate
 from codesign.architecture import Architecture, DenseLayer, Hardware
 from codesign.artifacts import ArtifactStore
+from codesign.kept_networks import network_in
 from codesign.measurement import Provenance
+from codesign.schema_stages import RungsSection
 from codesign.study import parse_study
 from hw import implement
 from hw.design import design
@@ -54,6 +56,32 @@ def test_every_figure_says_where_it_comes_from(folded) -> None:
     assert record.measurement.figures["latency_cycles"].details["vectors"] >= 1000
     assert all(figure.tool and figure.version for figure in record.measurement.figures.values())
     assert set(record.seconds) == set(seen)
+
+
+def test_a_network_that_was_trained_before_gives_the_same_as_one_that_is_trained(folded) -> None:
+    evaluator, record, _, store = folded
+    again = evaluator.evaluate(record.architecture, lambda _stage: None, network_in(record.artefacts))
+    assert again.measurement == record.measurement
+    assert again.artefacts == record.artefacts
+    rungs = STUDY.model_copy(update={"rungs": RungsSection(epochs=(STUDY.search.epochs,))})
+    tried = evaluate.Evaluator(rungs, store.folder.parent).try_out(record.architecture, 2, lambda _stage: None)
+    assert tried.error == record.measurement.figures["val_error"]
+    assert tried.artefacts == network_in(record.artefacts) != {}
+
+
+def test_a_network_that_is_given_is_not_trained(folded, monkeypatch) -> None:
+    evaluator, record, _, _ = folded
+    monkeypatch.setattr(evaluator, "_train", None)
+    other = dataclasses.replace(record.architecture, hardware=Hardware("parallel"))
+    built = evaluator.evaluate(other, lambda _stage: None, network_in(record.artefacts))
+    assert built.status == "ok", built.reason
+    assert built.measurement.figures["val_error"] == record.measurement.figures["val_error"]
+    assert built.measurement.value("interval_cycles") == 1
+
+
+def test_a_record_names_the_design_that_was_built(folded) -> None:
+    _, record, _, artefacts = folded
+    assert record.design == json.loads(artefacts.get(record.artefacts["design.json"]))["digest"]
 
 
 def test_the_ternary_multiplier_is_in_the_elaborated_hierarchy(folded, tmp_path: Path) -> None:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
+from networks import random_graph
 from test_build import built_folder, store_run
 from user_models import saved, small
 
 from codesign.cli import main
+from codesign.errors import DataError
+from codesign.exporting import judged_on
 from hw.graph import Graph
 
 
@@ -62,7 +66,7 @@ def test_a_model_in_floating_point_takes_formats(here, capsys):
     formats = ["--format", "input=fixed<10,1>", "--format", "weight=fixed<10,2>", "--format", "result=fixed<14,4>"]
     assert main(["build", str(path), "--target", "c", *formats, "--data", "data.npz"]) == 0
     text = capsys.readouterr().out
-    assert "500 samples; accuracy in floating point 100.00%" in text
+    assert "500 samples of data.npz; accuracy in floating point 100.00%" in text
     report = json.loads(Path("plain-c/conversion.json").read_text())
     assert [layer["layer"] for layer in report["layers"]] == ["x", "hidden", "out"]
     assert report["formats"] == ["input=fixed<10,1>", "weight=fixed<10,2>", "result=fixed<14,4>"]
@@ -93,11 +97,35 @@ def test_hls4mls_projects_and_how_exact_they_are(here, capsys):
         (["mine.h5", "--target", "c", "--data", "x.npz"], "--data x.npz is what --format is judged on; without that"),
         (["none.h5", "--target", "c"], "none.h5"),
         (["mine.h5", "--target", "c", "--format", "dense.weigth=fixed<8,2>"], "--format 'dense.weigth' is of nothing"),
-        (["mine.h5", "--target", "c", "--format", "weight=fixed<8,2>", "--data", "x.npz"], "no such file: x.npz"),
-        (["mine.h5", "--target", "c", "--vectors", "x.npy"], "no such file: x.npy"),
+        (["mine.h5", "--target", "c", "--format", "act.result=fixed<8,2>"], "; did you mean result or logits.result"),
+        (
+            ["mine.h5", "--target", "c", "--format", "weight=fixed<8,2>", "--data", "x.npz"],
+            "cannot read x.npz: No such",
+        ),
+        (["mine.h5", "--target", "c", "--vectors", "x.npy"], "cannot read x.npy: No such file or directory"),
     ],
 )
 def test_what_does_not_go_together(here, capsys, arguments, message):
     saved(small(), here / "mine.h5")
     assert main(["build", *arguments]) == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"x": np.zeros((2, 16))}, "data.npz lacks x_test, the samples; present: x"),
+        ({"x_test": np.zeros((0, 16))}, "x_test of data.npz has shape (0, 16): there are no samples in it"),
+        ({"x_test": np.zeros((2, 15))}, "x_test of data.npz has shape (2, 15), 15 features a sample: this network"),
+        ({"x_test": np.full((2, 16), np.nan)}, "x_test of data.npz has 32 values not finite in float"),
+        ({"y_test": [0, 99]}, "y_test of data.npz has the label 99, 1 such in all: give indices of outputs, 0 to 4"),
+        ({"y_test": [5, -1]}, "y_test of data.npz has the label 5, 2 such in all: give indices of outputs, 0 to 4"),
+        ({"y_test": [0.0, 1.0]}, "y_test of data.npz is float64 of shape (2,); give (2,) indices of outputs"),
+        ({"y_test": [0, 1, 2]}, "y_test of data.npz is int64 of shape (3,); give (2,) indices of outputs"),
+    ],
+)
+def test_what_is_no_data_to_judge_formats_on(here, arrays, message):
+    np.savez("data.npz", **{"x_test": np.zeros((2, 16))} | arrays if "x" not in arrays else arrays)
+    graph = random_graph(0, [16, 5], "4")
+    with pytest.raises(DataError, match=re.escape(message)):
+        judged_on(Path("data.npz"), graph)

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 from agent_bundles import made
-from board_over_ssh import Board
 
 from codesign.cli import main
 from codesign.deployment import hosts
@@ -17,32 +16,25 @@ from codesign.errors import InputError, ToolMissingError
 HOST = "xilinx@pynq"
 
 
-@pytest.fixture
-def board(tmp_path, monkeypatch):
-    standin = Board(tmp_path / "board")
-    monkeypatch.setenv("PATH", standin.path)
-    return standin
-
-
-def test_a_board_that_is_set_up(board):
+def test_a_board_that_is_set_up(fresh_board):
     with pytest.raises(ToolMissingError) as caught:
         hosts.connect(HOST, made().bundle)
-    board.paste(str(caught.value).split("\n\n", 1)[1])
+    fresh_board.paste(str(caught.value).split("\n\n", 1)[1])
     said = []
     with hosts.connect(HOST, made().bundle, said=said.append) as remote:
         assert remote.hello()["board"] == "Pynq-Z1"
     assert said == ["connecting to xilinx@pynq"]
-    assert set(re.findall(r"^(\S+):", (board.root / "ssh.log").read_text(), re.MULTILINE)) == {HOST}
+    assert set(re.findall(r"^(\S+):", (fresh_board.root / "ssh.log").read_text(), re.MULTILINE)) == {HOST}
 
 
-def test_a_bundle_of_a_virtual_board_is_not_for_a_real_one(board):
+def test_a_bundle_of_a_virtual_board_is_not_for_a_real_one(fresh_board):
     with pytest.raises(
         InputError,
         match=r"^this bundle has no bitstream, it is for virtual boards; make one for xilinx@pynq with: python -m "
         r"codesign build$",
     ):
         hosts.connect(HOST, made(1, simulation_only=True).bundle)
-    assert (board.root / "ssh.log").read_text() == ""
+    assert (fresh_board.root / "ssh.log").read_text() == ""
 
 
 def test_unknown_virtual_boards():
@@ -56,14 +48,14 @@ def test_what_is_no_host():
 
 
 @pytest.mark.parametrize(("host", "who"), [("ubuntu@kria", "ubuntu"), ("kria", '"$(id -un)"')])
-def test_setup_prints_the_block_and_connects_to_nothing(board, capsys, monkeypatch, host, who):
-    shutil.rmtree(board.root / "home")
+def test_setup_prints_the_block_and_connects_to_nothing(fresh_board, capsys, monkeypatch, host, who):
+    shutil.rmtree(fresh_board.root / "home")
     assert main(["deploy", "--host", host, "--setup"]) == 0
     out, err = capsys.readouterr()
     assert out == hosts.agent().block(None if who.startswith('"') else who)
     assert out.startswith(f"sudo bash -s -- {who} <<'END_OF_CODESIGN'\n")
     assert err == ""
-    assert (board.root / "ssh.log").read_text() == ""
+    assert (fresh_board.root / "ssh.log").read_text() == ""
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from dataclasses import replace
 
 import pytest
 from test_store_append import record
@@ -114,6 +115,23 @@ def test_cycles_from_the_schedule_by_simulation_to_the_board():
     assert [found.quantity for found in distances([one], [lied], [])] == ["latency_cycles"]
 
 
+def test_what_is_trained_again_is_another_design():
+    """Other weights are other hardware: each reading counts for the training that it is of, one of neither for none."""
+    before = replace(modelled(8, 100.0), artefacts={"rtl.json": "d1"})
+    again = replace(modelled(8, 300.0), artefacts={"rtl.json": "d2"})
+    first, second = (replace(vivado(mhz), design=design) for mhz, design in ((50.0, "d1"), (200.0, "d2")))
+    unknown = vivado(1.0)
+    board = BoardResult(before.digest, "b", "d", Measurement({"fmax": figure(80.0, P.ROUTED, "Vivado")}), design="d1")
+    seen = [(before.digest, one) for one in (first, second, unknown)]
+    found = {one.cheaper.words() + one.better.around: one for one in distances([before, again], [board], seen)}
+    alone = found["modelled by codesign-timing"]
+    assert (alone.designs, alone.median) == (2, pytest.approx((1.0 + 0.5) / 2))
+    whole = found["modelled by codesign-timingwith the accelerator around it"]
+    assert (whole.designs, whole.median) == (1, pytest.approx(0.25))
+    (only,) = distances([before], [], [(before.digest, unknown)])  # of one design there is no doubt
+    assert only.designs == 1
+
+
 def test_nothing_of_nothing():
     one = searched(8, bram=figure(1.0, P.SYNTHESIZED, "yosys"), lut=figure(5.0, P.CORRECTED, "yosys"))
     none = reading("vivado", bram=figure(0.0, P.SYNTHESIZED, "Vivado"), lut=figure(6.0, P.SYNTHESIZED, "Vivado"))
@@ -131,7 +149,7 @@ def test_readings_are_kept_and_a_store_without_them_is_brought_up_to_date(tmp_pa
     connection.close()
     with Store.read(tmp_path) as store:
         assert store.readings() == []
-    failed = Reading("vivado", "failed", Measurement({}), 1.5, "no licence", "its log")
+    failed = Reading("vivado", "failed", Measurement({}), 1.5, "no licence", "its log", "d1")
     with Store.append(tmp_path) as store:
         store.put_reading("aa", vivado(120.0, untested="2031.1 is new"))
         store.put_reading("aa", failed)

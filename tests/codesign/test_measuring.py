@@ -17,6 +17,7 @@ from user_models import INPUTS, OUTPUTS, saved, small
 
 import codesign
 from codesign.cli import main
+from codesign.counting import number_of
 from codesign.errors import InputError, MismatchError, ModelError, StorageError
 from codesign.measurement import Provenance
 from hw.design import design
@@ -67,7 +68,7 @@ def test_the_project_holds_what_other_tools_need(measured) -> None:
     rows = [int(line, 16) for line in (out / "golden" / "outputs.hex").read_text().split()]
     assert rows == [int.from_bytes(row.tobytes(), "little") for row in expected]
     assert json.loads((out / "report.json").read_text()) == json.loads(json.dumps(result.to_json()))
-    assert f"Latency {result.value('latency_cycles'):.0f} cycles" in (out / "README.md").read_text()
+    assert f"Latency {number_of(result.value('latency_cycles'), 'cycle')}, " in (out / "README.md").read_text()
 
 
 def test_a_model_in_memory_folded(measured) -> None:

@@ -15,12 +15,11 @@ import codesign
 from codesign.build_subject import Buildable
 from codesign.cli import main
 from codesign.measuring import measure
+from hw.graph import Op
 from hw.solver import Goal
 
 pytestmark = [
-    # QKeras draws the initial weights of all its layers from one initializer, serializes quantizers as constraints,
-    # and reads their names with an old call of pyparsing
-    pytest.mark.filterwarnings("ignore:The initializer HeNormal is unseeded:UserWarning"),
+    # QKeras serializes quantizers as constraints, and reads their names with an old call of pyparsing
     pytest.mark.filterwarnings("ignore:The `keras.constraints.serialize:UserWarning"),
     pytest.mark.filterwarnings("ignore:'[a-zA-Z]+' deprecated:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file:UserWarning"),
@@ -55,6 +54,23 @@ def test_the_backend_takes_images(tmp_path: Path) -> None:
     x = np.random.default_rng(0).uniform(0, 1, (20, 6, 6, 2)).astype(np.float32)
     assert np.array_equal(hls_model.predict(x), network.predict(x, verbose=0))
     assert (tmp_path / "prj" / "rtl" / "cdg_window.sv").exists()
+
+
+def test_means_of_any_number_of_values_are_built_through_hls4ml(tmp_path: Path) -> None:
+    """Of nine and of 25, quantized: RTL and hls4ml's verbs give what QKeras gives, where its C simulation does not."""
+    pools = [layer("AveragePooling2D", 3, 1, name="p"), relu("b", 4, 1), layer("GlobalAveragePooling2D", name="g")]
+    network = drawn(model((7, 7, 2), conv("c", 3, 1), relu("a"), *pools, relu("e", 4, 1), dense("d", 4)))
+    hls_model = codesign.convert_from_keras_model(network, backend="codesign", output_dir=str(tmp_path / "prj"))
+    hls_model.compile()
+    x = np.random.default_rng(0).uniform(0, 1, (200, 7, 7, 2)).astype(np.float32)
+    assert np.array_equal(hls_model.predict(x), network.predict(x, verbose=0))
+    report = hls_model.build(csim=True)
+    assert report["figures"]["mismatches"]["value"] == 0
+    for name, count in (("p", 9), ("g", 25)):
+        assert f"layer {name!r}: the mean of {count} values is rounded before it is quantized" in report["notes"]
+    found = measure(network, folding=60)
+    assert [node.op for node in found.subject.graph].count(Op.DIVIDE) == 2
+    assert found.value("mismatches") == 0 < found.value("csim_mismatches")
 
 
 def test_what_the_part_cannot_meet_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

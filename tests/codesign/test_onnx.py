@@ -7,7 +7,7 @@ from pathlib import Path
 
 import onnx
 import pytest
-from onnx import numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 from qonnx_models import multilayer
 
 import codesign
@@ -54,6 +54,18 @@ def test_weights_of_more_bits_are_refused(tmp_path: Path) -> None:
     weights.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weights) * 3, "w0"))
     onnx.save(model, str(path))
     with pytest.raises(ModelError, match=r"layer 'Dense_matmul0' \(Dense\) has weight -?3, which is not -1, 0 or \+1"):
+        codesign.measure(path)
+
+
+@pytest.mark.parametrize("kind", ["AveragePool", "GlobalAveragePool", "Conv"])
+def test_layers_on_images_are_refused_by_name(kind: str, tmp_path: Path) -> None:
+    """hls4ml takes the channels of a global average for its rows, and ends in errors that name no node."""
+    shapes = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in ("x", "y")]
+    network = helper.make_graph([helper.make_node(kind, ["x"], ["y"], name="mean")], "images", shapes[:1], shapes[1:])
+    path = tmp_path / "images.onnx"
+    onnx.save(helper.make_model(network), str(path))
+    message = f"node 'mean' ({kind}) works on images, which are not read from ONNX; give the QKeras model (.keras or"
+    with pytest.raises(ModelError, match=re.escape(message)):
         codesign.measure(path)
 
 

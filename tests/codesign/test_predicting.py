@@ -5,17 +5,17 @@ from __future__ import annotations
 import re
 
 import pytest
-from search_entry import result
+from search_entry import result, searcher
 
 from codesign.errors import StorageError
 from codesign.listener import Listener
-from codesign.loop import search
 from codesign.measurement import Provenance
 from codesign.report.page import page
 from codesign.run import read_run
 from codesign.show import run_json
 from codesign.study import parse_study
 from codesign.summary import closing
+from nas.surrogate import FEWEST
 
 TEXT = (
     '[study]\nname = "small"\n[search]\npopulation = 14\ngenerations = 4\n'
@@ -24,8 +24,7 @@ TEXT = (
 SMALL = parse_study(TEXT, "x")
 
 
-def run_search(folder, study=SMALL, **settings):
-    return search(study, folder, **{"workers": 1, "evaluation": "analytic_evaluation", **settings})
+run_search = searcher(SMALL)
 
 
 @pytest.fixture(scope="module")
@@ -39,8 +38,8 @@ def test_it_is_fitted_to_earlier_generations_once_there_are_enough(run):
     assert "surrogate" not in run.generations[0]
     for summary in run.generations[1:]:
         before = measured[summary["number"] - 1]
-        assert ("surrogate" in summary) == (before >= 12)
-        if before >= 12:
+        assert ("surrogate" in summary) == (before >= FEWEST)
+        if before >= FEWEST:
             assert summary["surrogate"]["fitted_to"] == before
             now = measured[summary["number"]] - before
             assert {len(errors) for errors in summary["surrogate"]["errors"].values()} == {now}

@@ -8,7 +8,6 @@ import shutil
 from contextlib import nullcontext
 
 import pytest
-from board_over_ssh import Board
 from networks import random_graph, random_inputs
 from user_models import saved, small
 
@@ -19,20 +18,14 @@ from codesign.instruments import Reading
 from codesign.latencies import latencies
 from codesign.measurement import Figure, Measurement, Provenance
 from codesign.target import Part, Target
+from hw.cmodel import project as c_project
 from hw.cmodel.project import project
 from hw.measure import cpu
 
 HOST = "xilinx@pynq"
 
 
-@pytest.fixture
-def board(tmp_path, monkeypatch):
-    made = Board(tmp_path / "board")
-    monkeypatch.setenv("PATH", made.path)
-    return made
-
-
-def test_the_model_is_timed_on_this_processor_and_a_board(tmp_path, capsys, board):
+def test_the_model_is_timed_on_this_processor_and_a_board(tmp_path, capsys, fresh_board):
     path, out = saved(small(), tmp_path / "mine.h5"), tmp_path / "out"
     assert main(["measure", str(path), "--via", "rtl,c", "--host", HOST, "--out", str(out)]) == 0
     text = capsys.readouterr().out
@@ -54,7 +47,7 @@ def test_the_model_is_timed_on_this_processor_and_a_board(tmp_path, capsys, boar
     assert fpga["us"] == pytest.approx(cycles / clock)
     assert [line["times_fpga"] for line in others] == pytest.approx([line["us"] / fpga["us"] for line in others])
     assert [line["on"] for line in others] == [
-        *("C model -O2", "C model -O3", "C model -O3 -march=native", "C model -O3", "TensorFlow Lite"),
+        *("C model -O2", "C model -O3", "C model -O3 -march=native", f"C model -O3 on {HOST}", "TensorFlow Lite"),
     ]  # fmt: skip
     assert "energy: - where it was not measured" in text
     assert (out / "instruments" / "c" / "mine.h").is_file()
@@ -64,11 +57,13 @@ def timed_there(graph):
     return processors.on_board(HOST, "net", graph, random_inputs(graph, 40), lambda _: nullcontext())
 
 
-def test_a_model_that_its_board_computes_otherwise(board):
+def test_a_model_that_its_board_computes_otherwise(fresh_board):
     graph = random_graph(0, [8, 4, 2], "ternary")
-    board.program("bin/gcc", f"#!/bin/sh\nsed -i 's/y.o. = /y[o] = 1 + /' net.h; exec {shutil.which('gcc')} \"$@\"")
+    gcc = shutil.which("gcc")
+    fresh_board.program("bin/gcc", f"#!/bin/sh\nsed -i 's/y.o. = /y[o] = 1 + /' net.h; exec {gcc} \"$@\"")
     reading = timed_there(graph)
     assert (reading.instrument, reading.status, reading.figures.figures) == ("c on the board", "failed", {})
+    assert (reading.host, reading.to_json()["host"]) == (HOST, HOST)
     assert re.match(
         r"the C model on xilinx@pynq differs from the graph: vector 0, output 0: -?\d+, expected -?\d+$", reading.reason
     )
@@ -79,9 +74,9 @@ def test_a_model_that_its_board_computes_otherwise(board):
     ["no line of JSON", '{"ns": 3}', '{"graph": "0", "ns": 1, "lowest_ns": 1, "highest_ns": 1, "repeats": 1, '
      '"vectors": 1, "compiler": "gcc", "flags": "-O3", "machine": "a CPU"}'],
 )  # fmt: skip
-def test_a_board_that_prints_something_else(board, printed):
+def test_a_board_that_prints_something_else(fresh_board, printed):
     graph = random_graph(0, [8, 4, 2], "ternary")
-    board.program("bin/make", f"#!/bin/sh\necho '{printed}'")
+    fresh_board.program("bin/make", f"#!/bin/sh\necho '{printed}'")
     reading = timed_there(graph)
     said = f"make on xilinx@pynq printed no times of this C model, {graph.digest()[:8]}, but {printed}; log in there"
     assert reading.status == "failed"
@@ -108,7 +103,7 @@ def test_a_c_model_that_differs_is_no_figure(tmp_path, monkeypatch):
         files = project(*given)
         return files | {"net.h": files["net.h"].replace("v >= 0", "v > 0").replace("y[o] = ", "y[o] = 1 + ")}
 
-    monkeypatch.setattr(cpu, "project", broken)
+    monkeypatch.setattr(c_project, "project", broken)
     with pytest.raises(MismatchError, match=r"the C model differs from the graph: vector 0, output 0: .*, expected "):
         cpu.measure(graph, "net", random_inputs(graph, 40), tmp_path, "a test")
 

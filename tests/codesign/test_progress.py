@@ -45,7 +45,7 @@ def test_a_continued_search_says_so(tmp_path, behave):
     searched(tmp_path, console(terminal=False))
     out = console(terminal=False)
     searched(tmp_path, out)
-    assert out.file.getvalue() == "continuing: 12 of 12 candidates are already evaluated\n" + "".join(
+    assert out.file.getvalue() == "continuing: 12 of 12 candidates already evaluated\n" + "".join(
         line + "\n" for line in out.file.getvalue().splitlines() if line.startswith("generation")
     )
 

@@ -50,12 +50,12 @@ def made(folder, part=ULTRASCALE, name="routed", more=""):
             module = chain("x", *shape).timing.graph.module
             model = DelayModel.for_part(part)
             timing = StaticTiming(module, model.cells)
-            known = dataclasses.replace(model, luts=timing.graph.luts, **KNOWN)
+            known = dataclasses.replace(model, size=timing.graph.size, **KNOWN)
             content = gzip.compress(json.dumps({"modules": {TOP: module}}).encode())
             network = Architecture(8, 2, 1, (DenseLayer(units, "ternary"),), True, Hardware("parallel"))
             figures = {key: Figure(1.0, "", Provenance.SYNTHESIZED, "yosys", "1")
                        for key in ("val_error", "latency_cycles", "lut", "ff", "bram", "dsp", "fmax")}  # fmt: skip
-            artefacts = {ARTEFACT: ArtifactStore(run).put(content)}
+            artefacts = {ARTEFACT: ArtifactStore(run).put(content), "rtl.json": f"{units:064}"}
             record = Record(network, "ok", measurement=Measurement(figures), artefacts=artefacts, index=units)
             store.put(record)
             true[record.digest] = 1000.0 / timing.period(known)
@@ -106,14 +106,20 @@ def test_a_family_is_calibrated_by_what_a_search_had_routed(tmp_path, monkeypatc
 
 
 def test_the_netlist_is_that_of_the_training_that_was_measured(tmp_path):
+    """Of candidates of which the search's hardware was routed and then, trained again, that of other weights."""
     run, true = made(tmp_path, more="[final]\nseeds = 1\n")
     records = read_run(run).records
     with Store.append(run) as store:
         for record, other in zip(records, (*records[1:], records[0]), strict=True):
-            again = dataclasses.replace(record, artefacts=other.artefacts)
+            again = dataclasses.replace(record, artefacts={**other.artefacts, "rtl.json": f"a{other.design[1:]}"})
             store.put_retraining(Retraining(1, again, Final(record.digest, Measurement({}))))
-            store.put_reading(record.digest, Reading("vivado-routed", "ok", routed(true[other.digest]), 1.0))
-    assert recalibrate.refit([read_run(run)]).calibration.error()["median"] < 0.01
+            for built, period in ((record, true[record.digest]), (again, true[other.digest])):
+                said = Reading("vivado-routed", "ok", routed(period), 1.0, design=built.design)
+                store.put_reading(record.digest, said)
+            # as stores from before had it: of which of the two designs is not known
+            store.put_reading(record.digest, Reading("vivado-routed", "ok", routed(1.0), 1.0))
+    found = recalibrate.refit([read_run(run)]).calibration
+    assert (found.designs, found.error()["median"]) == (2 * len(records), pytest.approx(0.0, abs=0.01))
 
 
 def test_the_better_tool_where_it_has_enough_and_never_both(tmp_path):
@@ -141,7 +147,8 @@ def test_bounds_and_figures_that_are_not_routed_are_not_enough(tmp_path):
     keep(run, [(digest, routed(300.0, lower_bound=True)) for digest in digests[2:]])
     message = (
         r"^too few routed designs \(Vivado 5, of which 4 only meet their clock; nextpnr-xilinx 0, of which 0 only meet "
-        r"their clock\): 4 that miss the clock asked for are needed$"
+        r"their clock\): 4 that miss the clock asked for are needed; route more candidates with python -m codesign "
+        r"measure RUN:ID --via nextpnr, of a run whose target.clock_mhz they miss$"
     )
     with pytest.raises(DataError, match=message):
         recalibrate.refit([read_run(run)])
@@ -168,3 +175,12 @@ def test_command(tmp_path, monkeypatch, capsys):
     assert "Kendall tau 1.00" in capsys.readouterr().out
     (sections,) = written
     assert sections["xcup"]["net"]["source"] == "fitted to 6 candidates of searches, routed by Vivado"
+
+
+@pytest.mark.parametrize(("arguments", "code", "said"), [([], 2, "required: RUN"), (["--help"], 0, "usage: python -m")])
+def test_command_without_a_run(monkeypatch, capsys, arguments, code, said):
+    monkeypatch.setattr(sys, "argv", ["recalibrate", *arguments])
+    with pytest.raises(SystemExit) as caught:
+        recalibrate.main()
+    assert caught.value.code == code
+    assert said in "".join(capsys.readouterr())

@@ -14,7 +14,9 @@ from codesign.accuracy import percent_error
 from codesign.architecture import Training
 from codesign.artifacts import ArtifactStore
 from codesign.cli import main
+from codesign.measurement import Figure, Measurement, Provenance
 from codesign.report.page import page, write_report
+from codesign.report.sections import provenances
 from codesign.report.winner import anchor
 from codesign.show import all_figures, number_words
 
@@ -228,6 +230,23 @@ def test_every_figure_has_its_provenance(searched, text):
     meanings = text[text.index("\nWhere the figures come from\n") :]
     for name, figure in searched.front[0].measurement.figures.items():
         assert re.search(rf"\n{name}\n.*?\n{figure.provenance.value}\n.*?\nanalytic 1\n", meanings, re.DOTALL), name
+
+
+def test_what_is_simulated_and_is_not_the_rtl_says_what_it_is(searched):
+    record = searched.front[0]
+    simulated = {
+        name: Figure(0.0, name, Provenance.SIMULATED, "a tool", "1")
+        for name in ("mismatches", "toggles", "csim_mismatches")
+    }
+    one = dataclasses.replace(record, measurement=Measurement({**record.measurement.figures, **simulated}))
+    run = dataclasses.replace(searched, records=tuple(one if other is record else other for other in searched.records))
+    text = reader(provenances(run))
+    for name, meaning in {
+        "mismatches": "a simulation of the RTL",
+        "toggles": "a simulation of the mapped netlist",
+        "csim_mismatches": "hls4ml's C simulation",
+    }.items():
+        assert re.search(rf"\n{name}\n+{name}\n+simulated\n+a tool 1\n[^A-Z]*counted in {meaning}", text), name
 
 
 def test_the_data_with_the_names_of_the_classes(searched):

@@ -99,10 +99,10 @@ def test_the_end_of_a_search_says_who_was_measured_and_how_far_predictions_were_
     failed = sum(result.failed_at == "build" for result in run.boards)
     front = sum(record.digest in good for record in run.front)
     assert failed
-    assert f"{len(good)} candidates were measured for the search on " in text
+    assert f"Measured for the search: {len(good)} candidates on " in text
     assert "virtual:pynq-z1 (simulated, no board)" in text
     assert f"; {failed} failed ({failed} at build)\n" in text
-    assert f"Of {len(run.front)} front members {front} were measured, {len(run.front) - front} were not\n" in text
+    assert f"Measured of the front: {front} of {len(run.front)} members\n" in text
     assert re.search(r"latency_us of the others: x 1\.2\d\d \(of \d on boards\); median error 20\.0 % without, ", text)
 
 

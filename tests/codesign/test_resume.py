@@ -53,7 +53,7 @@ def test_ctrl_c_finishes_what_runs_and_the_next_start_continues(tmp_path, study,
     assert sum("val_error" in record.measurement.figures for record in records) == started
     assert "message Ctrl-C: finishing 2 running candidates; once more stops at once" in lines
     assert lines[-1] == (
-        f"error stopped by Ctrl-C; {len(records)} candidates are stored in {folder}; the same command continues there"
+        f"error stopped by Ctrl-C; {len(records)} candidates stored in {folder}; the same command continues there"
     )
     behave()
     assert result_of(start_search(folder, study)) == whole

@@ -6,12 +6,11 @@ import json
 import re
 
 import pytest
-from search_entry import result
+from search_entry import result, searcher
 
 from codesign.artifacts import ArtifactStore
 from codesign.errors import StorageError
 from codesign.listener import Listener
-from codesign.loop import search
 from codesign.report.page import page
 from codesign.run import read_run
 from codesign.show import candidate_json, run_json, show_candidate
@@ -24,8 +23,7 @@ TEXT = '[study]\nname = "small"\n[search]\npopulation = 8\ngenerations = 2\n[fin
 SMALL = parse_study(TEXT, "x")
 
 
-def run_search(folder, study=SMALL, **settings):
-    return search(study, folder, **{"workers": 1, "evaluation": "analytic_evaluation", **settings})
+run_search = searcher(SMALL)
 
 
 @pytest.fixture
@@ -165,6 +163,13 @@ def test_what_was_trained_again_is_shown(run, folder, capsys):
     described = json.loads(json.dumps(candidate_json(run, record)))["retrained"]
     assert sum(training["reported"] for training in described["trainings"]) == 1
     assert described["before"]["lut"] == run.retrained[record.digest].before.measurement.value("lut")
+    assert (
+        described["before_figures"]["lut"]["date"]
+        == run.retrained[record.digest].before.measurement.figures["lut"].date
+    )
+    assert {name: figure["value"] for name, figure in described["trainings"][0]["figures"].items()} == described[
+        "trainings"
+    ][0]["values"]
     assert set(run_json(run)["retrained"]) == set(run.retrained)
     html = page(run)
     assert '<section id="retrained">' in html

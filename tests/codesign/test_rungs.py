@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import os
 import random
 import re
-import signal
-import time
 from collections import Counter
 
 import pytest
-from search_entry import result
+from search_entry import finished, kill_midway, plain, result, searcher
 
 from codesign.errors import CodesignError, StorageError, TargetError
 from codesign.listener import Listener
-from codesign.loop import search
 from codesign.report.page import page
 from codesign.run import read_run
-from codesign.show import follow, run_json
+from codesign.show import follow, run_json, show_candidate
 from codesign.study import parse_study
 from codesign.summary import closing
 
@@ -29,8 +24,7 @@ TEXT = (
 SMALL = parse_study(TEXT, "x")
 
 
-def run_search(folder, study=SMALL, **settings):
-    return search(study, folder, **{"workers": 1, "evaluation": "analytic_evaluation", **settings})
+run_search = searcher(SMALL)
 
 
 @pytest.fixture
@@ -49,7 +43,10 @@ def test_only_who_passes_every_rung_becomes_hardware(folder, behave):
     counts = trained(folder)
     assert set(counts.values()) == {1}
     assert [generation["rungs"] for generation in run.generations] == [
-        [{"epochs": 2, "entered": 8, "passed": 4}, {"epochs": 5, "entered": 4, "passed": 2}]
+        [
+            {"epochs": 2, "entered": 8, "passed": 4, "others": 0},
+            {"epochs": 5, "entered": 4, "passed": 2, "others": 0},
+        ]
     ] * 3
     assert len(run.records) == 24
     assert run.counts["dropped"] == 18
@@ -78,6 +75,19 @@ def test_a_dropped_candidate_says_why(folder):
         assert {"lut", "short_error"} == set(record.measurement.figures)
 
 
+def test_a_dropped_candidate_is_said_to_be_so_once(folder, capsys):
+    run = run_search(folder, parse_study(TEXT.replace("epochs = [2, 5]", "epochs = [1]"), "x"))
+    record = next(record for record in run.records if record.status == "dropped")
+    assert " after 1 epoch, " in record.reason
+    show_candidate(folder, record.digest, as_json=False)
+    follow(folder)
+    shown, words = capsys.readouterr().out, re.escape(record.architecture.words())
+    assert "\nstatus:     dropped at rung 1: validation error " in shown
+    assert re.search(
+        rf"^\[\d+\] {record.digest[:8]}  {words}  dropped at rung 1: validation error ", shown, re.MULTILINE
+    )
+
+
 def test_the_smallest_error_of_a_rung_goes_on(folder):
     run = run_search(folder)
     errors = {trial.digest: trial.error.value for trial in run.trials if trial.rung == 1}
@@ -86,41 +96,6 @@ def test_the_smallest_error_of_a_rung_goes_on(folder):
         members = [record.digest for record in run.records if record.generation == generation]
         least = min(errors[digest] for digest in members)
         assert not gone >= {digest for digest in members if errors[digest] == least}
-
-
-def test_after_a_full_training_those_go_on_that_nothing_measured_dominates(folder):
-    """Of what is known before hardware: the error, and the lower bound of LUTs and cycles."""
-    from analytic_evaluation import lower_bound
-
-    from codesign.derived import counted
-    from nas.objectives import OBJECTIVES
-
-    run = run_search(folder, parse_study(TEXT.replace("epochs = [2, 5]", "epochs = [20]"), "x"))
-    errors = {trial.digest: trial.error.value for trial in run.trials}
-    seen = set()
-    for generation in (1, 2):
-        members = [record for record in run.records if record.generation == generation and record.digest in errors]
-        points = {}
-        for record in members:
-            known = lower_bound(record.architecture).merged([counted(record.architecture)])
-            costs = [OBJECTIVES[name] for name in ("latency", "lut") if OBJECTIVES[name].figure in known.figures]
-            points[record.digest] = (errors[record.digest], *(cost.value(known, 100.0) for cost in costs))
-        before = [
-            record.measurement for record in run.records if record.generation < generation and record.status == "ok"
-        ]
-        others = {(one.value("val_error"), *(cost.value(one, 100.0) for cost in costs)) for one in before}
-        free = {
-            digest: not any(
-                other != own and all(a <= b for a, b in zip(other, own, strict=True))
-                for other in others | set(points.values())
-            )
-            for digest, own in points.items()
-        }
-        passed = {record.digest for record in members if record.status != "dropped"}
-        if any(free[one] for one in free.keys() - passed):  # then nobody went on who is dominated
-            assert all(free[one] for one in passed)
-        seen |= {(free[one], one in passed) for one in free}
-    assert {(True, True), (False, False)} <= seen
 
 
 def test_the_algorithm_prefers_who_came_further(folder):
@@ -164,7 +139,7 @@ def test_a_short_training_that_fails_is_a_failed_candidate_and_counts_for_no_run
     assert {(record.reason, record.log) for record in failed} == {("no number", "loss: nan")}
     for generation in run.generations:
         lost = sum(record.generation == generation["number"] for record in failed)
-        assert generation["rungs"][0] == {"epochs": 2, "entered": 8 - lost, "passed": (9 - lost) // 2}
+        assert generation["rungs"][0] == {"epochs": 2, "entered": 8 - lost, "passed": (9 - lost) // 2, "others": 0}
     behave()
     assert run_search(folder) == run
 
@@ -178,7 +153,7 @@ def test_what_cannot_fit_is_recorded_on_the_first_rung_and_not_trained(folder, b
     assert not {key.partition(":")[0] for key in trained(folder)} & {record.digest for record in unfit}
     for generation in run.generations:
         lost = sum(record.generation == generation["number"] for record in unfit)
-        assert generation["rungs"][0] == {"epochs": 2, "entered": 8 - lost, "passed": (9 - lost) // 2}
+        assert generation["rungs"][0] == {"epochs": 2, "entered": 8 - lost, "passed": (9 - lost) // 2, "others": 0}
     assert run_search(folder) == run
     row = (
         rf"<td[^>]*>does not fit</td><td[^>]*>{len(unfit)}</td><td[^>]*>one of them: not trained: no folding fits</td>"
@@ -191,8 +166,8 @@ def test_when_nothing_fits_or_is_measured_the_first_reason_is_shown(folder, beha
     with pytest.raises(TargetError) as caught:
         run_search(folder)
     assert str(caught.value) == (
-        "none of 24 candidates fits; the first reason: not trained: no folding fits. Raise the budget, restrict "
-        "[space], or lower target.clock_mhz; all candidates are kept, see them with: python -m codesign show small"
+        "none of 24 candidates fits; the first reason: not trained: no folding fits. Raise the budget, or "
+        "restrict [space]; all candidates are kept, see them with: python -m codesign show small"
     )
     assert caught.value.exit_code == 2
 
@@ -225,20 +200,13 @@ def test_an_interrupted_generation_is_decided_as_if_it_had_not_been(tmp_path, be
 def test_kills_lose_nothing_and_change_nothing(tmp_path, start_search, behave):
     study, folder, rng = tmp_path / "study.toml", tmp_path / "run", random.Random(4)
     study.write_text(TEXT)
-    whole = result(run_search(tmp_path / "whole"))
+    whole = plain(run_search(tmp_path / "whole"))
     behave(sleep=0.2, count_in=True)
-    for _ in range(4):
-        with start_search(folder, study) as process:
-            for line, _ in zip(process.stdout, range(rng.randint(2, 4)), strict=False):
-                assert not line.startswith("result"), "the search ended before it could be killed"
-            time.sleep(rng.uniform(0.0, 0.4))
-            os.killpg(process.pid, signal.SIGKILL)
+    kill_midway(start_search, folder, study, rng, (2, 4), 0.4)
     stored = {(trial.digest, trial.rung) for trial in read_run(folder).trials}
     assert 0 < len(stored) < 36
     before = trained(folder)
-    with start_search(folder, study) as process:
-        lines = process.communicate()[0].splitlines()
-    assert json.loads(lines[-1].removeprefix("result ")) == json.loads(json.dumps(whole))
+    assert finished(start_search, folder, study) == whole
     again = trained(folder) - before
     epochs = {1: 2, 2: 5}
     assert not {f"{digest}:{epochs[rung]}" for digest, rung in stored} & set(again), "trained again after it was stored"
@@ -251,7 +219,8 @@ def test_rungs_are_shown(folder, monkeypatch, capsys):
         def trial(self, trial, error):
             said.append((trial.rung, error))
 
-        def rung(self, rung, passed, entered):
+        def rung(self, rung, passed, entered, others):
+            assert not others
             said.append((rung, passed, entered))
 
     run = run_search(folder, listener=Messages())
@@ -270,4 +239,4 @@ def test_rungs_are_shown(folder, monkeypatch, capsys):
         assert words in html
     described = run_json(run)
     assert described["counts"]["dropped"] == 18
-    assert described["generations"][0]["rungs"][1] == {"epochs": 5, "entered": 4, "passed": 2}
+    assert described["generations"][0]["rungs"][1] == {"epochs": 5, "entered": 4, "passed": 2, "others": 0}

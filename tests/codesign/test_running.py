@@ -125,8 +125,8 @@ def test_labels_are_what_training_knew(board, samples, capsys):
         ({"x": np.full((2, 64), "a")}, "x of x.npz holds <U1 values: features must be numbers"),
         (
             {"x": np.array([[0.0] * 64, [np.nan, *[0.0] * 62, np.inf]])},
-            "x of x.npz has 2 values that are not finite numbers, the first in sample 1, feature 0: nan; remove or "
-            "fill these samples",
+            "x of x.npz has 2 values not finite in float64, the first in sample 1, feature 0: nan; "
+            "remove or fill these samples",
         ),
         (
             {"x": np.zeros((2, 64)), "y": np.zeros(3)},
@@ -161,7 +161,7 @@ def test_a_place_for_outputs_is_looked_for_first(board, built, capsys):
     np.savez("x.npz", x=np.zeros((2, 64)))
     assert refused(capsys, "--output", "runs") == "cannot write runs: it is a folder; give another --output"
     said = refused(capsys, "--output", "none/y.npz")
-    assert re.fullmatch(r"cannot write none/y.npz: no file can be written in /.*/none; give another --output", said)
+    assert re.fullmatch(r"cannot write none/y.npz: there is no folder /.*/none; give another --output", said)
 
 
 def test_a_board_that_computes_something_else(board, samples, capsys, monkeypatch):
@@ -179,8 +179,8 @@ def test_a_board_that_computes_something_else(board, samples, capsys, monkeypatc
     monkeypatch.setattr(Remote, "run", wrong)
     assert run("--output", "y.npz") == 1
     assert capsys.readouterr().err.endswith(
-        "codesign: error: 1 of 40 samples give other outputs on the board than the network of runs/small, first sample "
-        "3; nothing that it computes is to be trusted\n"
+        "codesign: error: the board gives other outputs than the network of runs/small for 1 of 40 samples, first "
+        "sample 3; nothing that it computes is to be trusted\n"
     )
     assert not Path("y.npz").exists()
 

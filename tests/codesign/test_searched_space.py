@@ -75,7 +75,7 @@ def test_two_genomes_of_one_network_are_one_candidate(module, tmp_path, behave):
     assert space.size() == 4
     assert len({space.decode(genome) for genome in every(space)}) == 3
     run = search(example, tmp_path / "runs" / "twice", workers=1, evaluation="analytic_evaluation")
-    assert run.generations[0]["rungs"] == [{"epochs": 2, "entered": 3, "passed": 2}]
+    assert run.generations[0]["rungs"] == [{"epochs": 2, "entered": 3, "passed": 2, "others": 0}]
     assert [record.index for record in run.records] == [0, 1, 2]
     assert search(example, run.folder, workers=1, evaluation="analytic_evaluation") == run
 
@@ -129,6 +129,8 @@ BAD = {
     'space = "nowhere:f"': 'search.space = "nowhere:f": nowhere cannot be imported (ModuleNotFoundError: No module '
     "named 'nowhere'); is it beside the study?",
     'space = "funnel:funel"': "search.space = \"funnel:funel\": funnel has no function 'funel'; did you mean funnel?",
+    'space = "funnel:mlp_"': "search.space = \"funnel:mlp_\": funnel has no function 'mlp_'; known: factor, funnel, "
+    "narrow",
     OWN + "{tapr = [1]}": "the space funnel has no gene 'tapr'; did you mean taper or target?",
     OWN + "{taper = []}": "the gene 'taper' of the space funnel has no choices: []; give it some",
     OWN + "{width = [8, 0]}": "the gene 'width_1' = 0 of the space funnel gives no network: units must be at least 1: "

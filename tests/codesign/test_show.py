@@ -4,6 +4,7 @@ import dataclasses
 import fcntl
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from codesign import show
+from codesign import at_work, show
 from codesign.cli import main
 from codesign.measurement import Figure, Provenance
 from codesign.record import Final
@@ -69,8 +70,8 @@ def test_class_names(searched, capsys):
 
 
 def test_details_of_fmax_and_of_errors_are_those_of_the_summary():
-    details = {"calibrated": True, "within_fitted_range": True, "error": {"median": 0.064, "luts": [401, 3968]}}
-    fmax = Figure(125.0, "MHz", Provenance.MODELLED, "codesign-timing", "1", details)
+    details = {"calibrated": True, "within_fitted_range": True, "error": {"median": 0.064, "size": [663, 6128]}}
+    fmax = Figure(125.0, "MHz", Provenance.MODELLED, "codesign-timing", "2", details)
     assert show.figure_details("fmax", fmax, "parallel") == "period: 8.00 ns, ± 6.4 %"
     assert show.figure_details("fmax", fmax, "folded") == "period: 8.00 ns, outside the fitted range"
     error = Figure(0.05, "", Provenance.TRAINED, "QKeras", "0.9.0", {"samples": 288})
@@ -115,8 +116,14 @@ def test_run_as_json(searched, capsys):
     assert (values["boards"], values["corrections"]) == ([], {})
     assert set(values["candidates"][0]) == {
         "id", "network", "generation", "status", "reason", "on_front", "values", "provenances",
-        "corrected",
+        "figures", "corrected",
     }  # fmt: skip
+    for line in values["candidates"]:
+        assert {name: figure["value"] for name, figure in line["figures"].items()} == line["values"]
+        for figure in line["figures"].values():
+            assert set(figure) == {"value", "unit", "provenance", "tool", "version", "date"}
+            assert figure["tool"]
+            assert re.fullmatch(r"\d{4}-\d\d-\d\d", figure["date"])
     assert [c["id"] for c in values["candidates"] if c["on_front"]] == [
         record.digest for record in searched.records if record in searched.front
     ]
@@ -127,8 +134,8 @@ def test_candidate_as_json(searched, capsys):
     record = searched.front[0]
     values = json.loads(printed(capsys, "shown", record.digest, "--json"))
     assert set(values) == {
-        "run", "id", "network", "architecture", "generation", "status", "reason", "log", "on_front", "figures",
-        "artefacts", "retrained", "boards", "readings", "latencies", "seconds", "peak_memory_mib",
+        "run", "id", "network", "architecture", "generation", "status", "reason", "log", "on_front", "design",
+        "figures", "artefacts", "retrained", "boards", "readings", "latencies", "seconds", "peak_memory_mib",
     }  # fmt: skip
     assert values["id"] == record.digest
     assert values["figures"]["lut"] == record.measurement.figures["lut"].to_json()
@@ -165,6 +172,8 @@ def test_follow_watches_a_search_to_its_end(start_search, behave, tmp_path, monk
         record.digest[:8] for record in records
     }
     assert f"Pareto front of watched: {len(read_run(folder).front)} networks" in out
+    assert "1 worker" in out.splitlines()
+    assert not (folder / at_work.FILE).exists(), "nobody works any more"
 
 
 def test_searching_process_is_found_without_touching_the_lock(searched):

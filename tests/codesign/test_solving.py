@@ -96,7 +96,7 @@ def test_a_candidate_is_planned_once_before_it_is_trained_first(tmp_path, monkey
     for epochs in rungs:
         evaluator.try_out(asked(DENSE, "fastest"), epochs, lambda _stage: None)
     for again in (0, 1):
-        assert evaluator.evaluate(asked(DENSE, "fastest"), lambda _stage: None, again).status == "ok"
+        assert evaluator.evaluate(asked(DENSE, "fastest"), lambda _stage: None, again=again).status == "ok"
     assert done == ["planned", *rungs, "whole", "whole"]
 
 

@@ -7,13 +7,12 @@ import re
 from types import SimpleNamespace
 
 import pytest
-from search_entry import result
+from search_entry import analytic_search, result
 
 from codesign import stopping
 from codesign.architecture import Architecture, DenseLayer, Hardware
 from codesign.errors import StorageError, StudyError
 from codesign.listener import Listener
-from codesign.loop import search
 from codesign.measurement import Figure, Measurement, Provenance
 from codesign.record import Record
 from codesign.report.page import page
@@ -37,21 +36,17 @@ class Messages(Listener):
         self.texts.append(text)
 
 
-def run_search(study, folder, **settings):
-    return search(study, folder, workers=1, evaluation="analytic_evaluation", **settings)
-
-
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_every_algorithm_continues_bit_for_bit(tmp_path, behave, algorithm):
     small = study(f'[search]\nalgorithm = "{algorithm}"\npopulation = 8\ngenerations = 3\n')
-    whole = run_search(small, tmp_path / "whole")
+    whole = analytic_search(small, tmp_path / "whole")
     assert len(whole.records) == 24
     behave(disk_full=0.1)
     with pytest.raises(StorageError):
-        run_search(small, tmp_path / "broken")
+        analytic_search(small, tmp_path / "broken")
     assert len(read_run(tmp_path / "broken").records) < 24
     behave()
-    assert result(run_search(small, tmp_path / "broken")) == result(whole)
+    assert result(analytic_search(small, tmp_path / "broken")) == result(whole)
 
 
 def test_deepmaker_has_its_own_defaults_and_keeps_what_is_set():
@@ -64,13 +59,13 @@ def test_deepmaker_has_its_own_defaults_and_keeps_what_is_set():
 def test_a_reached_target_ends_the_search_and_it_stays_ended(tmp_path, behave):
     early = study("[search]\npopulation = 8\ngenerations = 30\n[stop]\ntarget = {error = 0.16, lut = 13000}")
     messages = Messages()
-    run = run_search(early, tmp_path / "r", listener=messages)
+    run = analytic_search(early, tmp_path / "r", listener=messages)
     (message,) = messages.texts
     assert re.fullmatch(r"stopped after generation \d+: 64x.* reaches stop.target", message)
     good = [r for r in run.front if r.measurement.value("val_error") <= 0.16 and r.measurement.value("lut") <= 13000]
     assert good
     assert min(record.generation for record in good) == len(run.generations) - 1 < 29
-    assert run_search(early, tmp_path / "r") == run
+    assert analytic_search(early, tmp_path / "r") == run
     assert message in closing(run)
     assert html.escape(message) in page(run)
     last = len(run.generations) - 1
@@ -78,7 +73,7 @@ def test_a_reached_target_ends_the_search_and_it_stays_ended(tmp_path, behave):
 
 
 def test_a_stalled_hypervolume_ends_the_search(tmp_path, behave):
-    run = run_search(study("[search]\npopulation = 4\ngenerations = 100\n[stop]\nstalled = 3"), tmp_path / "r")
+    run = analytic_search(study("[search]\npopulation = 4\ngenerations = 100\n[stop]\nstalled = 3"), tmp_path / "r")
     volumes = [generation["hypervolume"] for generation in run.generations]
     assert 4 <= len(volumes) < 100
     assert volumes[-1] <= 1.001 * volumes[-4]
@@ -117,7 +112,7 @@ def test_what_boards_correct_is_no_stalled_search(decide):
 def test_what_boards_correct_is_no_progress(decide):
     found = [known(8, 0), known(16, 1, val_error=0.2)]
     assert decide("[stop]\nstalled = 1", [0.1, 0.225], found) == (
-        "the hypervolume has not grown for stop.stalled = 1 generations"
+        "the hypervolume has not grown for 1 generation (stop.stalled)"
     )
 
 
@@ -149,13 +144,13 @@ def test_hours_count_over_interruptions(tmp_path, behave, monkeypatch):
     monkeypatch.setattr(stopping.Stopping, "_stalled", lambda self, number, _: self.interrupt(number))
     monkeypatch.setattr(stopping.Stopping, "interrupt", interrupt_at(2), raising=False)
     with pytest.raises(StorageError):
-        run_search(limited, tmp_path / "r")
+        analytic_search(limited, tmp_path / "r")
     monkeypatch.setattr(stopping.Stopping, "interrupt", interrupt_at(99))
     messages = Messages()
-    run = run_search(limited, tmp_path / "r", listener=messages)
+    run = analytic_search(limited, tmp_path / "r", listener=messages)
     assert messages.texts[-1].endswith(": stop.hours = 2 are over")
     assert len(run.generations) == 6
-    assert run_search(limited, tmp_path / "r") == run
+    assert analytic_search(limited, tmp_path / "r") == run
 
 
 def interrupt_at(generation):
@@ -173,7 +168,8 @@ def interrupt_at(generation):
         ("[stop]\nstalled = 0", "stop.stalled = 0 is not a whole number from 1 to 1000"),
         (
             "[stop]\ntarget = {eror = 1.0}",
-            "stop.target = {eror = 1.0} is not a table such as {error = 0.05, lut = 3000}",
+            "stop.target = {eror = 1.0} is not a table of objectives and numbers above 0, "
+            "such as {error = 0.05, lut = 3000}; 'eror': did you mean error?",
         ),
         (
             '[search]\nalgorithm = "x"',

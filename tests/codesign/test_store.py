@@ -8,6 +8,8 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -43,6 +45,35 @@ def test_records_come_back_equal(tmp_path, status):
         store.put(record(status=status))
     with Store.read(tmp_path) as store:
         assert store.records() == [record(status=status)]
+
+
+def test_what_becomes_of_a_dropped_candidate_stands_beside_it(tmp_path):
+    dropped = replace(record(4), status="dropped", reason="others promise more", generation=1)
+    built = replace(record(4), generation=3, index=9, dropped=dropped)
+    with Store.open(tmp_path) as store:
+        for one in (dropped, record(5), built):
+            store.put(one)
+    with Store.read(tmp_path) as store:
+        found = store.records()
+        assert found == [built, record(5)]
+        assert store.get(built.digest) == built
+    assert [found[0].as_of(generation) for generation in range(5)] == [None, dropped, dropped, built, built]
+    assert "dropped" not in built.to_json()
+
+
+def test_a_store_of_an_earlier_version_is_read_and_brought_up_to_date(tmp_path):
+    with Store.open(tmp_path) as store:
+        store.put(record(4))
+    with closing(sqlite3.connect(tmp_path / FILE)) as connection:
+        connection.execute("DROP TABLE revived")
+        connection.execute("PRAGMA user_version = 4")
+    with Store.read(tmp_path) as store:
+        assert store.records() == [record(4)]
+    dropped = replace(record(6), status="dropped", reason="others promise more")
+    with Store.open(tmp_path) as store:
+        store.put(dropped)
+        store.put(replace(record(6), generation=3, dropped=dropped))
+        assert [one.status for one in store.records()] == ["ok", "ok"]
 
 
 def test_everything_else_comes_back_equal(tmp_path):

@@ -49,6 +49,11 @@ BAD = {
     "[search]\npopulation = 16.0": "search.population = 16.0 is not a whole number from 2 to 1000",
     '[search]\nobjectives = ["error", "power"]': 'search.objectives = ["error", "power"] is not a list of error, '
     "latency, interval, lut, ff, bram, dsp, share, parameters, bit_operations, toggles, weight_flips, input_noise",
+    '[search]\nobjectives = ["val_error", "lut"]': 'search.objectives = ["val_error", "lut"] is not a list of error, '
+    "latency, interval, lut, ff, bram, dsp, share, parameters, bit_operations, toggles, weight_flips, input_noise; "
+    "'val_error': did you mean error?",
+    "[stop]\ntarget = {latency_cycles = 9}": "stop.target = {latency_cycles = 9} is not a table of "
+    "objectives and numbers above 0, such as {error = 0.05, lut = 3000}; 'latency_cycles': did you mean latency?",
     "[search]\nobjectives = []": "search.objectives = [] is not a list of error, latency, interval, lut, ff, "
     "bram, dsp, share, parameters, bit_operations, toggles, weight_flips, input_noise",
     "[robustness]\nweight_flips = 0.9": "robustness.weight_flips = 0.9 is not a number from 0 to 0.5",

@@ -19,8 +19,8 @@ from codesign.summary import (
     print_summary,
 )
 
-FITTED = {"calibrated": True, "within_fitted_range": True, "error": {"median": 0.064, "luts": [401, 3968]}}
-WITHIN = Figure(120.4, "MHz", Provenance.MODELLED, "codesign-timing", "1", FITTED)
+FITTED = {"calibrated": True, "within_fitted_range": True, "error": {"median": 0.064, "size": [663, 6128]}}
+WITHIN = Figure(120.4, "MHz", Provenance.MODELLED, "codesign-timing", "2", FITTED)
 OUTSIDE = dataclasses.replace(WITHIN, details={**FITTED, "within_fitted_range": False})
 ULTRASCALE = dataclasses.replace(WITHIN, details={"calibrated": False, "within_fitted_range": False, "error": {}})
 ROUTED = Figure(120.4, "MHz", Provenance.ROUTED, "nextpnr", "1")
@@ -122,10 +122,16 @@ def test_fmax_says_how_far_it_can_be_trusted(fmax, mode, words):
 def test_the_note_tells_the_model_s_error_and_where_it_is_unknown():
     model = "Fmax: a timing model of the synthesized netlist, not routed"
     error = "its median error is 6.4 % on designs like those it was fitted to"
-    outside = "unknown outside the fitted range (folded, or not 401 to 3,968 LUT)"
+    outside = "unknown outside the fitted range (folded, or not 663 to 6,128 LUTs and registers)"
     assert fmax_note([(WITHIN, "parallel")]) == f"{model}; {error}"
     assert fmax_note([(WITHIN, "parallel"), (WITHIN, "folded")]) == f"{model}; {error}; {outside}"
     assert fmax_note([(OUTSIDE, "parallel")]) == f"{model}; {outside}"
+    stored = dataclasses.replace(OUTSIDE, version="1", details={**OUTSIDE.details, "error": {"luts": [401, 3968]}})
+    assert (
+        fmax_note([(stored, "parallel")])
+        == f"{model}; unknown outside the fitted range (folded, or not 401 to 3,968 LUT)"
+    )
+    assert fmax_note([(WITHIN, "parallel"), (stored, "parallel")]).endswith("(folded, or not 401 to 3,968 LUT)")
     assert fmax_note([(ULTRASCALE, "parallel")]) == f"{model}; uncalibrated for this part: its error is unknown"
 
 

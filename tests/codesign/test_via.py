@@ -6,6 +6,7 @@ import json
 import re
 
 import pytest
+from reports import Source
 from user_models import saved, small
 
 import codesign
@@ -34,7 +35,7 @@ def test_all_instruments_side_by_side(tools, tmp_path, capsys):
     ]  # fmt: skip
     assert {reading["status"] for reading in found.values()} == {"ok"}
     assert all(set(reading) == {
-        "instrument", "status", "reason", "log", "seconds", "warnings", "figures",
+        "instrument", "status", "reason", "log", "seconds", "warnings", "design", "host", "figures",
     } for reading in found.values())  # fmt: skip
     assert found["vivado"]["figures"]["lut"]["provenance"] == "synthesized"
     assert found["vivado-routed"]["figures"]["fmax"]["provenance"] == "routed"
@@ -72,8 +73,13 @@ def test_what_fails_is_a_reading_with_reason_and_log_and_the_others_go_on(tools,
     (warning,) = found["hls csynth"]["warnings"]
     assert warning.startswith("Vitis HLS 2031.1 is not a version that this is written for")
     monkeypatch.setenv("COLUMNS", "200")
+    boxes = Source(design="network").utilization(boxes=("mul",))
+    tools(vivado={"reports": {"vivado_synth.rpt": boxes}}, hls={"version": "2031.1", "cosim": "Fail"})
     assert main(["measure", str(path), "--folding", "8", "--via", "hls"]) == 1
-    assert re.search(r"LUT +\d+ +700 *\n +synthesized +estimated, untested *\n", capsys.readouterr().out)
+    text = capsys.readouterr().out
+    assert re.search(r"LUT +\d+ +700 *\n +synthesized +estimated, untested *\n", text)
+    gone = "without what is in the black boxes mul; --out DIR keeps that file"  # and no path of a scratch folder
+    assert f"hls vsynth: hls/vivado_synth.rpt:1: the counts are {gone}" in text
 
 
 def test_without_vendor_tools_the_hls_path_still_simulates_and_says_what_is_missing(without_tools, tmp_path, capsys):

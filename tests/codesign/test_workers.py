@@ -4,11 +4,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 import worker_handlers
+from processes import alive, wait_until
 
 from codesign.errors import CodesignError, StorageError, ToolError
 from codesign.workers import WorkerPool, default_workers
@@ -25,27 +25,10 @@ def run(pool, jobs):
     return found
 
 
-def alive(pid):
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
-    except FileNotFoundError:
-        return False
-    return state != "Z"
-
-
 def parts(path):
     worker, tool, scratch = path.read_text().split()
     assert Path(scratch).parent.name.startswith("codesign-")
     return int(worker), int(tool), scratch
-
-
-def wait_until(condition):
-    """Wait for something that happens soon; a broken one ends with a failure, not a hang."""
-    for _ in range(600):
-        if condition():
-            return
-        time.sleep(0.05)
-    pytest.fail("waited 30 s in vain")
 
 
 def test_jobs_give_their_results_whoever_does_them():

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from codesign.errors import ModelError
-from hw.accepted import require_supported
+from hw.accepted import inbound, require_supported
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:The `keras.constraints.serialize:UserWarning"),
     pytest.mark.filterwarnings("ignore:'[a-zA-Z]+' deprecated:DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore:The initializer HeNormal is unseeded:UserWarning"),
 ]
 
 
@@ -226,3 +226,11 @@ def test_a_chain_is_accepted_functional_and_sequential() -> None:
     require_supported(chain(*tail))
     layers = [keras.Input((6,)), qkeras.QActivation("quantized_bits(4,0)", name="q"), dense(4, "e", activation="relu")]
     require_supported(keras.Sequential(layers))
+
+
+def test_what_is_asked_of_a_model_warns_of_nothing() -> None:
+    model = chain(dense(4, "d"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        require_supported(model)
+        assert list(inbound(model))[-1] == "d"

@@ -10,7 +10,7 @@ import pytest
 
 from codesign.errors import MismatchError, ModelError
 from hw.design import TOP, Design, Layer, library
-from hw.emit.folded import Folding, emit_folded, fold
+from hw.emit.folded import Folding, emit_folded, foldings
 from hw.emit.top import Ports, emit_folded_top
 from hw.measure.tools import find_verilator, run_tool
 from hw.measure.verilator import simulate
@@ -155,18 +155,18 @@ def test_a_flipped_weight_is_noticed(tmp_path):
 
 @pytest.mark.parametrize("target", [1, 2, 3, 7, 16, 64, 10_000])
 @pytest.mark.parametrize(("n_in", "n_out"), [(1, 1), (64, 32), (64, 10), (7, 13), (1024, 256)])
-def test_fold_keeps_the_target_and_wastes_no_multiplier(n_in, n_out, target):
-    folding = fold(n_in, n_out, target)
-    assert folding.steps(n_in, n_out) <= target
-    assert 1 <= folding.pe <= n_out
-    assert 1 <= folding.simd <= n_in
-    if folding.simd > 1:  # fewer lanes would miss the target
-        assert Folding(folding.pe, folding.simd - 1).steps(n_in, n_out) > target
+def test_foldings_keep_the_target_and_waste_no_multiplier(n_in, n_out, target):
+    for folding in foldings(n_in, n_out, target):
+        assert folding.steps(n_in, n_out) <= target
+        assert 1 <= folding.pe <= n_out
+        assert 1 <= folding.simd <= n_in
+        if folding.simd > 1:  # fewer lanes would miss the target
+            assert Folding(folding.pe, folding.simd - 1).steps(n_in, n_out) > target
 
 
 def test_fold_rejects_no_cycles():
     with pytest.raises(ModelError, match="cannot fold 4 x 2 to 0 cycles: all three must be at least 1"):
-        fold(4, 2, 0)
+        foldings(4, 2, 0)
 
 
 def test_emit_rejects_a_folding_beyond_the_layer():

@@ -49,7 +49,8 @@ def samples(count=50):
 def test_fine_formats_come_close_and_coarse_ones_do_not():
     model, x = floating(), samples()
     labels = np.asarray(model(x)).argmax(axis=1)
-    found = {width: convert(model, lowered(model, *FINE, f"weight=fixed<{width},4>"), x, labels) for width in (20, 6)}
+    texts = {width: (FINE[0], f"weight=fixed<{width},4>", FINE[2]) for width in (20, 6)}
+    found = {width: convert(model, lowered(model, *chosen), x, labels) for width, chosen in texts.items()}
     fine, coarse = found[20], found[6]
     assert [one.layer for one in fine.layers] == ["x", "conv", "average", "flat", "hidden", "norm", "relu", "out"]
     assert fine.accuracy == fine.layers[-1].accuracy == 1.0
@@ -122,18 +123,26 @@ def test_a_ternary_kernel_keeps_its_trits_where_its_bias_or_scale_is_rounded():
         ("weight=fixed<8>", "--format 'weight=fixed<8>' is none; write"),
         ("weight=fixed<1,1>", r"--format 'weight=fixed<1,1>' has 1 bits; give 2 to 32"),
         ("weight=ufixed<40,1>", r"--format 'weight=ufixed<40,1>' has 40 bits; give 1 to 32"),
+        ("weight=fixed<8,-500>", r"--format 'weight=fixed<8,-500>' has -500 before the point; give -32 to 32"),
+        ("weight=fixed<8,200000>", r"--format 'weight=fixed<8,200000>' has 200000 before the point; give -32 to 32"),
+        ("result=fixed<9,2>", r"--format 'result=fixed<9,2>' is the second one of 'result'; give one"),
     ],
 )
 def test_texts_that_are_no_format(text, message):
     with pytest.raises(InputError, match=message):
-        Formats.parse([text])
+        Formats.parse(["result=fixed<8,2>", text])
 
 
 def test_a_format_of_no_layer():
     with pytest.raises(
         InputError, match=r"--format 'dens.weight' is of nothing in the model; did you mean dense.weight"
     ):
-        Formats.parse(["dens.weight=fixed<8,2>"]).require_layers(["x", "dense"])
+        Formats.parse(["dens.weight=fixed<8,2>"]).require_layers(["x", "dense"], [])
+    Formats.parse(["pool.weight=fixed<8,2>"]).require_layers(["dense"], ["pool"])
+    with pytest.raises(
+        InputError, match=r"'pool.result' is of nothing in the model; did you mean result or pool.weight"
+    ):
+        Formats.parse(["pool.result=fixed<8,2>"]).require_layers(["dense"], ["pool"])
 
 
 def test_an_input_that_the_model_quantizes_has_its_format():

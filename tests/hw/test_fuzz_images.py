@@ -8,9 +8,7 @@ import pytest
 from fuzz_images import check
 
 pytestmark = [
-    # QKeras draws the initial weights of all its layers from one initializer, serializes quantizers as constraints,
-    # and reads their names with an old call of pyparsing
-    pytest.mark.filterwarnings("ignore:The initializer HeNormal is unseeded:UserWarning"),
+    # QKeras serializes quantizers as constraints, and reads their names with an old call of pyparsing
     pytest.mark.filterwarnings("ignore:The `keras.constraints.serialize:UserWarning"),
     pytest.mark.filterwarnings("ignore:'[a-zA-Z]+' deprecated:DeprecationWarning"),
 ]

@@ -88,7 +88,7 @@ def test_an_untested_version_marks_its_figures(behave, tmp_path):
 @pytest.mark.parametrize(
     ("behaviour", "step", "error", "message"),
     [
-        ({"part": "xc7z010-clg400-1"}, hls.csynth, ReportError, "the report is of 'network' on 'xc7z010-clg400-1'"),
+        ({"part": "xc7z010-clg400-1"}, hls.csynth, ReportError, "on 'xc7z010-clg400-1', not of 'network' on 'xc7z0"),
         ({"top": "myproject"}, hls.csynth, ReportError, "the report is of 'myproject' on 'xc7z020clg400-1'"),
         ({"forget": "synth"}, hls.csynth, ToolRunError, "Vitis HLS ended without an error but wrote no network_csynth"),
         ({"forget": "cosim"}, hls.cosim, ToolRunError, "Vitis HLS ended without an error but wrote no network_cosim"),

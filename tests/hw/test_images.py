@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 from qkeras_images import CONSTRUCTS, conv, dense, depthwise, drawn, layer, lenet, model, relu
-from qkeras_layers import lowered, norm, q, tools
+from qkeras_images import norm as channel_norm
+from qkeras_layers import act, lowered, norm, q, tools
 
 from codesign.architecture import Hardware
 from codesign.errors import ModelError
@@ -21,9 +22,7 @@ from hw.hls4ml_differences import known_differences
 from hw.implement import hold_c_simulation, random_vectors
 
 pytestmark = [
-    # QKeras draws the initial weights of all its layers from one initializer, serializes quantizers as constraints,
-    # and reads their names with an old call of pyparsing
-    pytest.mark.filterwarnings("ignore:The initializer HeNormal is unseeded:UserWarning"),
+    # QKeras serializes quantizers as constraints, and reads their names with an old call of pyparsing
     pytest.mark.filterwarnings("ignore:The `keras.constraints.serialize:UserWarning"),
     pytest.mark.filterwarnings("ignore:'[a-zA-Z]+' deprecated:DeprecationWarning"),
 ]
@@ -51,6 +50,29 @@ def test_layers_on_images_are_exact(name: str) -> None:
     for node_name, (low, high) in graph.reach().items():  # the reach that every width is taken from
         assert (low <= values[node_name].min(axis=0)).all()
         assert (values[node_name].max(axis=0) <= high).all()
+
+
+@pytest.mark.parametrize("count", [3, 5, 6, 9, 20, 49])
+def test_every_sum_of_a_mean_is_quantized_as_qkeras_does(count: int) -> None:
+    """All of them: ties, which a multiplication by the reciprocal breaks otherwise, steps finer and coarser than 1."""
+    bits = ("quantized_relu(4,1)", "quantized_bits(8,0,alpha=1)", "quantized_bits(3,2,alpha=1)")
+    hit = float(np.float32(1 / count))  # a threshold that is a mean in float32 alone
+    texts = (*bits, "binary(alpha=1)", f"ternary(alpha=1,threshold={hit})", "ternary(alpha=1,threshold=0.625)")
+
+    def quantized(x: Any) -> Any:
+        joined, *rest = (act(f"a{index}", q(text))(x) for index, text in enumerate(texts))
+        for index, branch in enumerate(rest):
+            joined = layer("Concatenate", name=f"j{index}")([joined, branch])
+        return joined
+
+    mean = layer("AveragePooling2D", (count, 1), name="p")
+    network = model((count, 1, 1), mean, quantized, bits="quantized_bits(6,1,alpha=1)")
+    graph = lowered(network)
+    sums = np.arange(-32 * count, 31 * count + 1)
+    x = np.add.outer(sums // count, np.zeros(count, np.int64)) + (np.arange(count) < (sums % count)[:, None])
+    assert np.array_equal(x.sum(axis=1), sums)
+    tools()[1].self_check(network, graph, x)
+    assert [node.op for node in graph].count(Op.DIVIDE) == 3
 
 
 def test_lenet_is_exact() -> None:
@@ -129,7 +151,26 @@ def shared_sums(x: Any) -> Any:
 REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "odd average": (
         lambda: model((6, 6, 2), layer("AveragePooling2D", 3, name="p")),
+        "layer 'p' averages 9 values, which is no power of two: no binary fraction holds the mean; put a QActivation",
+    ),
+    "odd average, then weights": (
+        lambda: model((6, 6, 2), layer("AveragePooling2D", 3, name="p"), layer("Flatten", name="f"), dense("d", 2)),
         "layer 'p' averages 9 values, which is no power of two",
+    ),
+    "odd average, then a negative scale": (
+        lambda: drawn(model((6, 6, 2), layer("AveragePooling2D", 3, name="p"), channel_norm("n"), relu("a"))),
+        "layer 'p' averages 9 values, which is no power of two",
+    ),
+    "average of an average": (
+        lambda: model(
+            (6, 6, 2), layer("AveragePooling2D", 3, name="p"), layer("GlobalAveragePooling2D", name="g"), relu("a")
+        ),
+        "layer 'p' averages 9 values, which is no power of two",
+    ),
+    "odd average to many values": (
+        lambda: model((6, 6, 2), layer("AveragePooling2D", 3, name="p"), relu("a", 12, 0)),
+        "layer 'a' quantizes the mean of 9 values to 3585 values, of which each would be a comparison; quantize it to "
+        "8 bits or fewer",
     ),
     "average at the border": (
         lambda: model((5, 5, 2), layer("AveragePooling2D", 2, padding="same", name="p")),

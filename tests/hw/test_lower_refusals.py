@@ -13,9 +13,7 @@ from codesign.errors import ModelError
 from hw.schedule import stages
 
 pytestmark = [
-    # QKeras draws the initial weights of all its layers from one initializer, serializes quantizers as constraints,
-    # and reads their names with an old call of pyparsing
-    pytest.mark.filterwarnings("ignore:The initializer HeNormal is unseeded:UserWarning"),
+    # QKeras serializes quantizers as constraints, and reads their names with an old call of pyparsing
     pytest.mark.filterwarnings("ignore:The `keras.constraints.serialize:UserWarning"),
     pytest.mark.filterwarnings("ignore:'[a-zA-Z]+' deprecated:DeprecationWarning"),
 ]
@@ -32,6 +30,17 @@ def test_kernels_that_are_not_ternary_are_refused() -> None:
     model = sequence(dense("wide", kernel_quantizer=qkeras.quantized_bits(4, 0, alpha=1)))
     model.get_layer("wide").set_weights([np.full((6, 4), 0.375, np.float32)])
     refused(model, "layer 'wide' (Dense) has weight 0.375, which is not -1, 0 or +1; quantize its kernel with ternary")
+
+
+@pytest.mark.parametrize(("place", "what"), [(0, "weight nan"), (1, "bias nan")])
+def test_weights_that_diverged_are_refused(place: int, what: str) -> None:
+    from quant.tf import qkeras
+
+    model = sequence(qkeras.QDense(4, kernel_quantizer=qkeras.ternary(alpha=1, threshold=0.5), name="d"))
+    weights = model.get_layer("d").get_weights()
+    weights[place].flat[0] = np.nan
+    model.get_layer("d").set_weights(weights)
+    refused(model, f"layer 'd' has the {what}: its training diverged, or the file is damaged")
 
 
 def test_scales_that_are_no_power_of_two_are_refused() -> None:

@@ -16,7 +16,7 @@ from hw.design import design
 from hw.graph import Graph, Op
 from hw.implement import random_vectors
 from hw.measure.verilator import simulate
-from hw.onnx_check import hold_onnx, require_quantizers
+from hw.onnx_check import hold_onnx, require_readable
 
 
 def lowered(path: Path) -> Graph:
@@ -56,5 +56,5 @@ def test_unsigned_and_narrow_is_refused_by_name(tmp_path: Path) -> None:
     model = onnx.load(multilayer(tmp_path / "network.onnx", activation=(3, 0, 1)))
     message = r"node 'a0' \(Quant\) has signed=0 and narrow=1, which hls4ml cannot read; use narrow=0"
     with pytest.raises(ModelError, match=message):
-        require_quantizers(model)
-    require_quantizers(onnx.load(multilayer(tmp_path / "network.onnx", activation=(3, 1, 1))))
+        require_readable(model)
+    require_readable(onnx.load(multilayer(tmp_path / "network.onnx", activation=(3, 1, 1))))

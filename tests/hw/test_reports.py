@@ -154,6 +154,20 @@ def test_figures_that_contradict_each_other(name, old, new, message, read):
         read(name, text.replace(old, new))
 
 
+def test_a_network_without_any_cell_is_no_figure(read):
+    nothing = dict.fromkeys(("lut", "memory", "ff", "ramb36", "ramb18", "dsp"), 0)
+    message = "the design has no LUT and no register: nothing was synthesized"
+    for name, text, row in (
+        ("utilization", ZYNQ.utilization(**nothing), "| Slice LUTs*"),
+        ("csynth-xml", csynth_xml(lut=0, ff=0), "<LUT>0"),
+    ):
+        line = next(number for number, told in enumerate(text.splitlines(), 1) if told.startswith(row))
+        with pytest.raises(ReportError, match=rf"x\.rpt:{line}: {message}$"):
+            read(name, text)
+    assert read("utilization", ZYNQ.utilization(**nothing, boxes=("inner",))).lut.used == 0
+    assert read("utilization", ZYNQ.utilization(**nothing | {"ff": 1})).ff.used == 1
+
+
 def test_a_device_too_hot_and_powers_too_small_are_read(read):
     wide = ZYNQ.power(dynamic=0.001, static=99.0, confidence="Low" + 30 * " " + ".")
     hot = wide.replace("99.001" + 27 * " ", "99.001 (Junction temp exceeded!)" + " ")

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
+from networks import random_graph
 
 from codesign.target import Part
 from hw.emit.adders import add_matrix
-from hw.emit.pipeline import Pipeline, Placement, Signal, operation_delays, place
+from hw.emit.parallel import Ranges, layer_graph, sized
+from hw.emit.pipeline import Pipeline, Placement, Signal, operation_delays, place, register_bits, render
 from hw.emit.retiming import retime
 from hw.measure.delays import DelayModel
+from hw.schedule import stages
 
 DELAYS = DelayModel.for_part(Part("xc7z020clg400-1", "xc7", "-1", {}))
 
@@ -32,7 +37,7 @@ def matrix(seed: int) -> Pipeline:
     return pipeline
 
 
-@pytest.mark.parametrize("period_ns", [2.6, 4.0, 7.0])
+@pytest.mark.parametrize("period_ns", [2.6, 4.0, 6.0])
 def test_fewer_registers_at_the_same_latency_and_clock(period_ns: float) -> None:
     pipeline = matrix(1)
     earliest = place(pipeline, DELAYS, period_ns, [0.0] * 40)
@@ -71,3 +76,23 @@ def test_nothing_moves_without_a_gain() -> None:
     earliest = place(pipeline, DELAYS, 2.5, [0.0] * 3)
     assert (earliest.latency, earliest.cycle["ab"]) == (1, 0)
     assert retime(pipeline, earliest, operation_delays(pipeline, DELAYS), 2.5) == earliest
+
+
+def test_registers_are_counted_as_they_are_written() -> None:
+    pipeline = matrix(1)
+    for period_ns in (2.6, 5.0, 100.0):
+        placement = place(pipeline, DELAYS, period_ns, [0.0] * 40)
+        declared = re.findall(r"logic(?: signed)? \[(\d+):0\] \w+_q\d+;", render(pipeline, placement))
+        assert register_bits(pipeline, placement) == sum(int(high) + 1 for high in declared)
+        assert bool(declared) == (period_ns < 100.0)
+
+
+def test_a_design_is_as_large_as_its_luts_and_registers() -> None:
+    parts = stages(random_graph(1, [40, 24, 10], "ternary").logits())
+    graphs = [layer_graph(part, 4, Ranges.of_input(part), np.ones(part.n_out, np.bool_)) for part in parts]
+    luts = sum(graph.luts for graph in graphs)
+    sizes = [sized(DELAYS, graphs, period_ns).size for period_ns in (1000.0, 8.8, 4.4)]
+    assert sizes[0] == luts
+    assert sizes == sorted(set(sizes))  # a faster clock takes more registers
+    assert sized(DELAYS, graphs, 1000.0, 700.0).size == luts + 700
+    assert sized(DELAYS, [], 5.0).size == 0

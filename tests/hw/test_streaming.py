@@ -24,9 +24,7 @@ from hw.measure.tools import find_verilator, run_tool
 from hw.measure.verilator import simulate
 
 pytestmark = [
-    # QKeras draws the initial weights of all its layers from one initializer, serializes quantizers as constraints,
-    # and reads their names with an old call of pyparsing
-    pytest.mark.filterwarnings("ignore:The initializer HeNormal is unseeded:UserWarning"),
+    # QKeras serializes quantizers as constraints, and reads their names with an old call of pyparsing
     pytest.mark.filterwarnings("ignore:The `keras.constraints.serialize:UserWarning"),
     pytest.mark.filterwarnings("ignore:'[a-zA-Z]+' deprecated:DeprecationWarning"),
 ]

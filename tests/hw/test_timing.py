@@ -37,8 +37,8 @@ def netlist(cells: dict, names: dict | None = None, ports: dict | None = None) -
     return {"modules": {"top": {"ports": ports or {}, "cells": cells, "netnames": netnames}}}
 
 
-def model(luts: int = 0, part: Part = ZYNQ) -> DelayModel:
-    return DelayModel.for_part(part, luts)
+def model(size: int = 0, part: Part = ZYNQ) -> DelayModel:
+    return DelayModel.for_part(part, size)
 
 
 def test_register_to_register():
@@ -186,12 +186,26 @@ def test_ports_are_registered_outside():
     assert [step.name for step in found.path] == ["port x[0]", "l", "port y[0]"]
 
 
+def test_registers_count_as_well_as_luts():
+    """1,000 registers that are on no path lengthen its nets as 1,000 LUTs do; within the fitted range, that is said."""
+    path = {"f": register("x", 2), "l": cell("LUT1", I0=2, O=3), "g": register(3, 4)}
+    registers = {f"r{index}": register("x", 100 + index) for index in range(1000)}
+    luts = {f"l{index}": cell("LUT1", I0="0", O=100 + index) for index in range(1000)}
+    found = [analyse(netlist({**path, **more}), "top", ZYNQ) for more in ({}, registers, luts)]
+    assert [one.size for one in found] == [3, 1003, 1003]
+    assert [one.within_fitted_range for one in found] == [False, True, True]
+    assert found[0].period_ns < found[1].period_ns == found[2].period_ns
+
+
 def test_control_nets_of_large_fanout_are_taken_as_replicated():
-    def period(registers: int) -> float:
-        many = {f"g{index}": register("1", 10 + index, ce=2) for index in range(registers)}
+    def period(registers: int, others: int = 0) -> float:
+        """``others`` have no enable, and make the design as large as others are."""
+        pins = [{"ce": 2}] * registers + [{}] * others
+        many = {f"g{index}": register("1", 10 + index, **each) for index, each in enumerate(pins)}
         return analyse(netlist({"f": register("x", 2), **many}), "top", ZYNQ).period_ns
 
-    assert period(8) < period(256) == period(20_000)
+    assert period(8, 248) < period(256)
+    assert period(256, 19_744) == period(20_000)
     constants = model(0).cells
     assert period(8) == pytest.approx(constants["clock_to_out"] + model(0).net(1) + constants["control_setup"])
 
@@ -228,7 +242,7 @@ def test_measurement_shows_the_error_of_the_model():
     figure = found.measurement().figures["fmax"]
     assert (figure.unit, figure.provenance) == ("MHz", Provenance.MODELLED)
     assert figure.details["calibrated"] is True
-    assert figure.details["within_fitted_range"] is False  # no LUT at all
+    assert figure.details["within_fitted_range"] is False  # two registers and no LUT
     assert 0 < figure.details["error"]["median"] < figure.details["error"]["p90"]
     assert figure.details["path"][-1]["name"] == "b"
     json.dumps(figure.to_json())
@@ -265,8 +279,10 @@ def test_delays_before_synthesis_grow_with_what_makes_them_longer():
 def test_outside_the_fitted_range_the_model_stays_bounded():
     """From nothing to a full device: nets never shorter than a neighbour's nor without end."""
     pins = np.arange(1, 5000, dtype=float)
-    assert np.all(np.diff(effective_fanout(pins)) >= 0)
-    assert effective_fanout(pins).max() == 56
+    seen = effective_fanout(pins)
+    assert np.all(np.diff(seen) >= 0)
+    assert seen[7] == 8  # one pin, one step, up to there
+    assert seen[62] < seen[63] == seen.max() == pytest.approx(8 * (1 + np.log(8)))
     assert size_factor(0) == size_factor(SIZE_RANGE[0])
     assert size_factor(1e6) == size_factor(SIZE_RANGE[1])
     assert 0.15 < model(0).net(1) < model(1_000_000).net(100_000) < 8

@@ -24,7 +24,7 @@ from codesign.target import Part, Target
 from hw.design import design
 from hw.measure import vivado
 from hw.measure.delays import DelayModel
-from hw.measure.optional_tools import VIVADO
+from hw.measure.optional_tools import VIVADO, no_report
 
 ROOT = Path(__file__).resolve().parents[2]
 ZYNQ = load_target(None, "xc7z020clg400-1", 100.0)
@@ -144,6 +144,54 @@ def test_without_vivado(network, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
+    "line",
+    [
+        "ERROR: [Common 17-345] A valid license was not found for feature 'Implementation' and/or device 'xczu7ev'",
+        "WARNING: [Common 17-348] Failed to get the license for feature 'Synthesis' and/or device 'xcku060'",
+        "ERROR: [HLS 200-70] Failed to check out a license",
+        "@E [HLS-70] License check failed",
+        "ERROR: License checkout failed for 'vivado_hls'",
+        "ERROR: License check-out failed for 'vivado_implementation'",
+        "Could not obtain a license for Vitis HLS",
+        "Cannot connect to license server system.",
+        "FlexNet Licensing error:-5,357",
+        "FLEXnet Licensing error: -15,10.  System Error: 115",
+        "FlexNet Licensing error:-97,121",
+        "No such feature exists.",
+        "no valid licence for device xcvu13p",
+        "The license server is not available",
+    ],
+)
+def test_the_many_words_for_a_licence_that_is_not_there(line):
+    said = f"Attempting to get a license for feature 'Synthesis'\n{line}\nFailed\n"
+    assert str(no_report("Vivado", "x.rpt", said)) == f"Vivado has no licence for this: {line}"
+    said = f"{line}\nERROR: [Common 17-345] A valid license was not found\n"
+    assert str(no_report("Vivado", "x.rpt", said)).endswith(line if line[:5] == "ERROR" else "license was not found")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Attempting to get a license for feature 'Synthesis' and/or device 'xcku060'",
+        "INFO: [Common 17-349] Got license for feature 'Synthesis' and/or device 'xcku060'",
+        "INFO: [Common 17-83] Releasing license: Synthesis",
+        "WARNING: [Common 17-1540] The version limit for your license is '2021.06' and has expired for new software.",
+        "ERROR: [Synth 8-439] module 'license_check' not found",
+        "ERROR: cannot find file license_check.sv",
+    ],
+)
+def test_words_of_licences_that_are_there(line):
+    assert str(no_report("Vivado", "x.rpt", f"{line}\n")) == "Vivado ended without an error but wrote no x.rpt"
+
+
+def test_a_folder_in_place_of_a_report_is_a_failed_run(behave, network, tmp_path):
+    behave()
+    (tmp_path / "power.rpt").mkdir()
+    with pytest.raises(ToolRunError, match=r"^Vivado cannot write /.*/power\.rpt: Is a directory; remove it$"):
+        vivado.measure(network, ZYNQ, tmp_path)
+
+
+@pytest.mark.parametrize(
     ("behaviour", "message"),
     [
         ({"crash": "synthesis"}, "Vivado ended with code 139"),
@@ -155,6 +203,10 @@ def test_without_vivado(network, tmp_path, monkeypatch):
             "Vivado has no licence for this: ERROR: [Common 17-345] A valid license was not found for feature 'Synth",
         ),
         ({"say": "ERROR: [Synth 8-439] module 'x' not found", "code": 1}, "Vivado ended with code 1: ERROR: [Synth 8"),
+        (
+            {"say": "WARNING: [Common 17-348] Failed to get the license for feature x", "code": 0},
+            "Vivado has no licence for this: WARNING: [Common 17-348] Failed to get the license for feature x",
+        ),
         ({"say": "INFO: done", "code": 0}, "Vivado ended without an error but wrote no utilization.rpt"),
         ({"reports": {"power.rpt": None}}, "Vivado ended without an error but wrote no power.rpt"),
     ],

@@ -141,6 +141,33 @@ def test_revising_asks_of_what_was_asked_and_decides_nothing_where_nothing_chang
     assert not changed or (found == revised("")) is (name == "random")
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_what_nobody_asked_for_is_learned_from_and_not_asked_for(name):
+    best = SPACE.repair([0] * len(SPACE.genes))  # by what is told below nothing is as good
+
+    def genomes_asked(others):
+        algorithm = ALGORITHMS[name](SPACE, Settings(1, 1, 8, 12, 1))
+        asked = []
+        for number in range(12):
+            genomes = algorithm.ask()
+            asked += genomes
+            told = [Told((1.0 + sum(genome),), (0.0,)) for genome in genomes]
+            algorithm.tell(
+                told, {best: Told((1.0,), (0.0,))} if others and number in (1, 2) and best not in asked else {}
+            )
+        return asked
+
+    without, found = genomes_asked(others=False), genomes_asked(others=True)
+    assert without[:16] == found[:16]
+    assert genomes_asked(others=True) == found
+    if name == "random":
+        assert found == without
+        return
+    assert best not in found[16:]
+    average = [np.mean([sum(genome) for genome in asked[32:]]) for asked in (found, without)]
+    assert average[0] < average[1]
+
+
 def distances(genome):
     """To two ends of the space: no random genome is near either, nor on the way from one to the other."""
     shares = [genome[place] / (len(SPACE.genes[place].choices) - 1) for place in SPACE.free]

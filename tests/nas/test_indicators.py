@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nas.indicators import dominates, front, hypervolume, ranked
+from nas.indicators import dominates, front, hypervolume, promising, ranked
 
 POINTS = st.lists(st.tuples(*[st.integers(0, 6).map(float)] * 3), max_size=20)
 
@@ -48,3 +48,20 @@ def test_points_are_ranked_by_front_then_by_room():
     assert ranked(points) == [1, 3, 4, 0, 5, 2]
     assert ranked([(1.0, 1.0)] * 3) == [0, 1, 2]
     assert ranked([]) == []
+
+
+@given(POINTS, POINTS, st.tuples(*[st.floats(0.5, 8.0)] * 3), st.integers(0, 6))
+def test_each_of_the_promising_adds_most_to_those_before_it(points, measured, reference, count):
+    chosen = promising(points, measured, reference, count)
+    assert len(set(chosen)) == len(chosen) <= count
+    left, known = list(range(len(points))), list(measured)
+    for place in chosen:
+        gains = {other: hypervolume([*known, points[other]], reference) for other in left}
+        assert gains[place] == pytest.approx(max(gains.values()), abs=1e-9)
+        assert gains[place] > hypervolume(known, reference)
+        left.remove(place)
+        known.append(points[place])
+    if len(chosen) < count:
+        assert all(
+            hypervolume([*known, points[other]], reference) <= hypervolume(known, reference) + 1e-9 for other in left
+        )

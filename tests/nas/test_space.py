@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import itertools
 import re
+from functools import cache
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codesign.architecture import Architecture, DenseLayer, Hardware, Training
@@ -21,6 +22,16 @@ SMALL = MLP.with_choices(
 
 def genomes(space: Space) -> st.SearchStrategy[tuple[int, ...]]:
     return st.tuples(*(st.integers(0, len(gene.choices) - 1) for gene in space.genes))
+
+
+@cache
+def networks_of_small():
+    """All of it, by the digest of the network."""
+    found = {}
+    for genome in itertools.product(*(range(len(gene.choices)) for gene in SMALL.genes)):
+        one = SMALL.decode(genome)
+        found.setdefault(one.network_digest(), set()).add(one)
+    return found
 
 
 @given(genomes(MLP))
@@ -40,6 +51,16 @@ def test_repair_changes_nothing_that_means_something(genome):
 def test_different_repaired_genomes_are_different_architectures(first, second):
     same_architecture = MLP.decode(first) == MLP.decode(second)
     assert same_architecture == (MLP.repair(first) == MLP.repair(second))
+
+
+@settings(deadline=None)  # the first example lists the space
+@given(genomes(SMALL))
+def test_the_ways_of_a_network_are_all_its_hardware_and_nothing_else(genome):
+    network = SMALL.decode(genome)
+    ways = SMALL.ways(network)
+    assert ways[0] == network
+    assert set(ways) == networks_of_small()[network.network_digest()]
+    assert len(ways) == len(set(ways)) == 3  # parallel, and two foldings
 
 
 def test_size_counts_the_distinct_architectures():

@@ -35,7 +35,7 @@ def surrogate():
 def off(surrogate, name, others):
     """Median error of the logarithm, as a share of what the median of all would be off."""
     actual = [figures(one.architecture, FIGURES).value(name) for one in others]
-    predicted = [surrogate.predict(one)[name].value for one in others]
+    predicted = [one[name].value for one in surrogate.predict(others)]
     errors = [abs(math.log(a / b)) for a, b in zip(predicted, actual, strict=True)]
     return np.median(errors) / np.median([abs(math.log(np.median(actual) / value)) for value in actual])
 
@@ -68,16 +68,17 @@ def test_what_was_measured_is_more_certain_than_what_was_not(surrogate):
     wide = mlp(64, 10).with_choices({"width": (1024,)})
     far = SPACE.decode(SPACE.repair([0] * len(SPACE.genes)))
     strange = Candidate(wide.decode(wide.repair([0] * len(wide.genes))), figures(far, ("parameters",)))
-    assert surrogate.predict(strange)["lut"].deviation > 1.5 * surrogate.predict(known)["lut"].deviation > 0
+    strange_one, known_one = surrogate.predict([strange, known])
+    assert strange_one["lut"].deviation > 1.5 * known_one["lut"].deviation > 0
 
 
 def test_the_same_candidates_give_the_same_predictions(surrogate):
     one = candidates(1, 3)[0]
-    assert fitted(candidates(60, 1)).predict(one) == surrogate.predict(one)
+    assert fitted(candidates(60, 1)).predict([one]) == surrogate.predict([one])
 
 
 def test_a_figure_that_all_share_is_predicted():
     known = candidates(FEWEST, 4)
     same = figures(known[0].architecture, FIGURES)
-    found = Surrogate(known, [same] * FEWEST).predict(candidates(1, 5)[0])
+    (found,) = Surrogate(known, [same] * FEWEST).predict(candidates(1, 5))
     assert found["fmax"].value == pytest.approx(same.value("fmax"), rel=1e-3)

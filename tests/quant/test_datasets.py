@@ -73,13 +73,11 @@ X = GOOD["x_train"]
 BAD = [
     (
         {"x_train": with_value(with_value(X, (4, 1), np.nan), (5, 0), np.inf)},
-        "x_train has 2 values that are not finite numbers, the first at index (4, 1): nan; "
-        "remove or fill these samples",
+        "x_train has 2 values not finite, the first at index (4, 1): nan; remove or fill these samples",
     ),
     (
         {"x_test": with_value(GOOD["x_test"], (0, 2), -np.inf)},
-        "x_test has 1 values that are not finite numbers, the first at index (0, 2): -inf; "
-        "remove or fill these samples",
+        "x_test has 1 value not finite, the first at index (0, 2): -inf; remove or fill these samples",
     ),
     (
         {"y_train": np.full(8, 7), "y_test": np.full(2, 7)},

@@ -108,6 +108,7 @@ def test_a_sequential_model_learns_what_it_lost():
     ("build", "message"),
     [
         (lambda: chain(), "model mine has no layer to prune: those whose outputs are the model's keep all"),
+        (lambda: keras.Sequential(name="empty"), "model empty has no layer to prune: "),
         (
             lambda: chain(layers.Reshape((4, 2), name="square"), layers.Flatten(), layers.Dense(2)),
             r"layer square \(Reshape\) cannot be pruned; known: Dense, QDense, ",
@@ -121,7 +122,7 @@ def test_a_sequential_model_learns_what_it_lost():
             r"layer first \(Dense\) reads nothing yet; give the model an input shape",
         ),
     ],
-    ids=["nothing", "reshape", "axis", "not built"],
+    ids=["nothing", "empty", "reshape", "axis", "not built"],
 )
 def test_layers_that_cannot_lose_channels_are_named(build, message):
     with pytest.raises(ModelError, match=message):
@@ -137,7 +138,22 @@ def test_a_layer_used_twice_is_refused():
         prune(model, 0.5, fine_tune=lambda _model: None)
 
 
-@pytest.mark.parametrize("rate", [0, 0.95, -1, float("nan")])
+@pytest.mark.parametrize("model", [None, "model.h5", {}])
+def test_what_is_no_model_is_refused(model):
+    with pytest.raises(ModelError, match=f"^{model!r} is no Keras 2 .tf_keras. model; prune takes the model itself"):
+        prune(model, 0.5, fine_tune=lambda _model: None)
+
+
+def test_weights_that_diverged_are_refused_where_they_did():
+    def diverge(model):
+        model.get_layer("hidden").kernel.assign_add(model.get_layer("hidden").kernel * np.nan)
+
+    with pytest.raises(ModelError, match="^layer hidden has weights that are no finite numbers; train it more slowly$"):
+        prune(own(), 0.5, fine_tune=diverge)
+
+
+@pytest.mark.parametrize("rate", [0, 0.95, -1, float("nan"), "0.5", None])
 def test_a_rate_that_is_no_share_is_refused(rate):
-    with pytest.raises(InputError, match=f"rate = {rate} is not a share to prune: give a number above 0, at most 0.9"):
+    message = f"rate = {rate!r} is not a share to prune: give a number above 0, at most 0.9"
+    with pytest.raises(InputError, match=message):
         prune(own(), rate, fine_tune=lambda _model: None)

@@ -36,13 +36,11 @@ BAD = {
     "shape": ({"y_test": Y[:10, :, None]}, "y_test has shape (10, 2, 1): (samples,) or (samples, targets) is needed"),
     "nan": (
         {"y_train": np.where(Y[3, 1] == Y, np.nan, Y)},
-        "y_train has 1 values that are no finite numbers of usable size, the first at index (3, 1): nan; remove or "
-        "fill these samples",
+        "y_train has 1 value not finite or too large, the first at index (3, 1): nan; remove or fill these samples",
     ),
     "huge": (
         {"y_train": np.where(Y[3, 1] == Y, 1e200, Y)},
-        "y_train has 1 values that are no finite numbers of usable size, the first at index (3, 1): 1e+200; remove or "
-        "fill these samples",
+        "y_train has 1 value not finite or too large, the first at index (3, 1): 1e+200; remove or fill these samples",
     ),
     "length": ({"y_train": Y[:39]}, "x_train has 40 samples but y_train has 39 targets"),
     "columns": ({"y_test": Y[:10, :1]}, "y_train has 2 targets but y_test 1: they must be the same"),

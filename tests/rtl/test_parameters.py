@@ -57,7 +57,7 @@ CASES = [
     ("cdg_skid", {"WIDTH": 0}, "WIDTH must be at least 1"),
     ("cdg_slice", {"COUNT": 1}, "COUNT must be at least 2 and WIDTH at least 1"),
     ("cdg_split", {"COUNT": 1}, "WIDTH must be at least 1 and COUNT at least 2"),
-    ("cdg_staircase", {"IN_W": 1}, "IN_W must be at least 2 and COUNT at least 1"),
+    ("cdg_staircase", {"IN_W": 0}, "IN_W and COUNT must be at least 1"),
     ("cdg_sum6", {"W": 29}, "W must be 1 to 28"),
     ("cdg_ternary_act", {"ACC_W": 0}, "ACC_W must be at least 1"),
     ("cdg_window", {"PL": -1}, "H, W and PIXEL_W must be at least 1, PT, PB, PL and PR at least 0"),

@@ -50,6 +50,12 @@ CASES = [
     ("cdg_round_clip", {"IN_W": 8, "SHIFT": 1, "OUT_W": 4, "OUT_SIGNED": 0, "LO": 3, "HI": 12}),
     ("cdg_round_clip", {"IN_W": 5, "SHIFT": 1, "OUT_W": 4, "OUT_SIGNED": 0, "LO": 0, "HI": 15}),
     ("cdg_staircase", {"IN_W": 7, "OUT_W": 2, "COUNT": 3, "THRESHOLDS": 30 << 14 | 1 << 7 | -5 & 0x7F, "BASE": 0}),
+    ("cdg_staircase", {"IN_W": 1, "OUT_W": 2, "COUNT": 1, "THRESHOLDS": 0, "BASE": 3}),
+    (
+        "cdg_staircase",
+        {"IN_W": 5, "OUT_W": 4, "COUNT": 6, "BASE": 13}
+        | {"THRESHOLDS": sum((limit & 31) << 5 * i for i, limit in enumerate((-12, -7, -3, 0, 4, 9)))},
+    ),
     ("cdg_rom_column", {"DEPTH": 30, "WORDS": 0x2B7E_1516}),
     ("cdg_rom_pair", {"DEPTH": 30, "LOW": 0x2B7E_1516, "HIGH": 0x0BAD_CAFE}),
     ("cdg_carry", {"W": 13}),

@@ -1,0 +1,17 @@
+from __future__ import annotations
+
+import pytest
+
+from codesign.counting import number_of
+
+
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [(0, "0 networks"), (1, "1 network"), (0.6, "1 network"), (2, "2 networks"), (12345, "12,345 networks")],
+)
+def test_one_is_singular(count, words):
+    assert number_of(count, "network") == words
+
+
+def test_a_plural_of_its_own():
+    assert [number_of(count, "process", "processes") for count in (1, 2)] == ["1 process", "2 processes"]
