@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from codesign.errors import MismatchError, ToolRunError
 from hw.design import Design
+from hw.measure.levels import levels
 from hw.measure.netlist_cells import INPUTS, ONE, Memory, Netlist
 
 Bits = npt.NDArray[np.uint8]
@@ -112,21 +113,10 @@ def _levelled(netlist: Netlist) -> list[_Level]:
         (netlist.memories[memory].ports[port][0], netlist.memories[memory].ports[port][2]) for memory, port in reads
     ]
     driver = {net: place for place, (_, outputs) in enumerate(works) for net in outputs}
-    readers: defaultdict[int, list[int]] = defaultdict(list)
-    waiting = [0] * len(works)
-    for place, (inputs, _) in enumerate(works):
-        for net in set(inputs) & driver.keys():
-            readers[driver[net]].append(place)
-            waiting[place] += 1
-    level = [0] * len(works)
-    ready = [place for place, count in enumerate(waiting) if not count]
-    for place in ready:
-        for reader in readers[place]:
-            level[reader] = max(level[reader], level[place] + 1)
-            waiting[reader] -= 1
-            if not waiting[reader]:
-                ready.append(reader)
-    if len(ready) < len(works):
+    level, unsettled = levels(
+        ((driver[net], place) for place, (inputs, _) in enumerate(works) for net in inputs if net in driver), len(works)
+    )
+    if unsettled:
         raise ToolRunError("netlist simulation: the netlist has a combinational loop")
     grouped: defaultdict[int, list[int]] = defaultdict(list)
     for place, found in enumerate(level):

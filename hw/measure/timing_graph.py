@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -26,6 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from codesign.errors import ToolRunError
+from hw.measure.levels import levels
 
 Cell = Mapping[str, Any]
 CLOCK_PINS = {"C", "CLK", "WCLK", "CLKARDCLK", "CLKBWRCLK", "RDCLK", "WRCLK"}
@@ -301,21 +302,9 @@ class Levels:
 
 def levelize(graph: NetlistGraph) -> Levels:
     """Sort the arcs by the level of their target; ToolRunError naming the cells of a combinational loop."""
-    leaving: defaultdict[int, list[int]] = defaultdict(list)
-    waiting = [0] * len(graph.node_of)
-    for arc in graph.arcs:
-        leaving[arc.source].append(arc.target)
-        waiting[arc.target] += 1
-    level = [0] * len(waiting)
-    ready = [node for node, count in enumerate(waiting) if not count]
-    for node in ready:
-        for target in leaving[node]:
-            level[target] = max(level[target], level[node] + 1)
-            waiting[target] -= 1
-            if not waiting[target]:
-                ready.append(target)
-    if len(ready) < len(waiting):
-        stuck = sorted({arc.cell for arc in graph.arcs if waiting[arc.source] and waiting[arc.target]})
+    level, unsettled = levels(((arc.source, arc.target) for arc in graph.arcs), len(graph.node_of))
+    if unsettled:
+        stuck = sorted({arc.cell for arc in graph.arcs if {arc.source, arc.target} <= unsettled})
         raise ToolRunError(f"timing: combinational loop through {', '.join(stuck[:6])}")
     arcs = graph.arcs
     at = np.array([level[arc.target] for arc in arcs], dtype=np.int64)
