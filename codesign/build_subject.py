@@ -13,6 +13,7 @@ from boards.catalogue import load_part
 from boards.vivado import Core
 from codesign.accuracy import OUTPUT_FILE
 from codesign.artifacts import ArtifactStore
+from codesign.candidate_words import all_figures
 from codesign.cli import version
 from codesign.counting import number_of
 from codesign.errors import InputError, RunError
@@ -21,7 +22,6 @@ from codesign.measuring import REPORT
 from codesign.picking import KNEE, pick
 from codesign.record import Record
 from codesign.run import Run, find_run, read_run
-from codesign.show import all_figures
 from codesign.target import Target
 from hw.design import TOP, Design, Layer, ports
 from hw.emit.accelerator import Accelerator, accelerator

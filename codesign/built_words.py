@@ -14,9 +14,9 @@ from rich.text import Text
 from boards.vivado import SCRIPT
 from codesign.build import VIVADO, Built
 from codesign.build_subject import Buildable
+from codesign.candidate_words import figure_table
 from codesign.counting import number_of
 from codesign.exporting import Exported
-from codesign.show import figure_table
 
 if TYPE_CHECKING:
     from hw.conversion import Conversion

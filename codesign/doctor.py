@@ -6,22 +6,24 @@ import importlib.metadata
 import json
 import os
 import platform
-import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 from codesign.counting import number_of
 from codesign.errors import StorageError, ToolError, ToolMissingError, ToolRunError
 from codesign.machine import Machine, this_machine
 from codesign.place import PROGRAM
+from hw.measure import tools
 from hw.measure.cache import SETTING, Cache
 from hw.measure.nextpnr import DATABASES
 from hw.measure.optional_tools import NEXTPNR, VITIS_HLS, VIVADO, OptionalTool
-from hw.measure.tools import Tool, find_cxx, find_make, find_verilator, find_yosys
+from hw.measure.tools import Tool
 
 PACKAGES = (
     "tensorflow-cpu",
@@ -38,7 +40,7 @@ PACKAGES = (
     "onnx",
     "pandas",
 )
-_PROBE_SECONDS = 30
+_SILENT_SECONDS = 2.0
 _WORKER_MIB = 2048
 _ROOM_MIB = 500
 
@@ -56,17 +58,17 @@ class Finding:
 
 
 def examine() -> tuple[list[Finding], Machine]:
-    """Look for everything, trying the tools out; well under a second."""
+    """Look for everything, trying the tools out; well under a second where all tools answer at once."""
     machine = this_machine()
-    with ThreadPoolExecutor(len(_TOOLS)) as pool:
-        tools = list(pool.map(_probe, _TOOLS))
-    return [_python(), *_packages(), *tools, *_room(machine), _cache(), *_optional()], machine
+    optional = {tool.name: partial(_optional_tool, tool, gives) for tool, gives in _OPTIONAL}
+    found = _ask(_NEEDED | optional)
+    needed, others = found[: len(_NEEDED)], found[len(_NEEDED) :]
+    return [_python(), *_packages(), *needed, *_room(machine), _cache(), *others], machine
 
 
 def require_tools() -> None:
     """Raise ToolError unless every tool of the default search works."""
-    with ThreadPoolExecutor(len(_TOOLS)) as pool:
-        problems = [found.problem for found in pool.map(_probe, _TOOLS) if found.problem]
+    problems = [found.problem for found in _ask(_NEEDED) if found.problem]
     if problems:
         raise ToolError("\n  ".join([*problems, f"see all with: {PROGRAM} doctor"]))
 
@@ -81,6 +83,41 @@ def run(*, as_json: bool) -> int:
     else:
         _print(findings, machine, able)
     return 0 if able else 1
+
+
+def _ask(questions: Mapping[str, Callable[[], Finding]]) -> list[Finding]:
+    """What is found of each tool, all asked at the same time; it is said for whom one waits, should one wait."""
+    stop = threading.Event()
+
+    def answered(question: Callable[[], Finding]) -> Finding:
+        with tools.stoppable(stop):
+            return question()
+
+    with ThreadPoolExecutor(len(questions)) as pool:
+        asked = {pool.submit(answered, question): name for name, question in questions.items()}
+        try:
+            late = wait(asked, timeout=_SILENT_SECONDS).not_done
+            if late:
+                _wait_for(asked, late)
+        finally:  # on KeyboardInterrupt nobody waits for what nobody wants to know
+            stop.set()
+        return [one.result() for one in asked]
+
+
+def _wait_for(asked: Mapping[Future[Finding], str], late: set[Future[Finding]]) -> None:
+    from rich.console import Console
+
+    def words() -> str:
+        names = ", ".join(name for one, name in asked.items() if one in late)
+        return f"waiting for {names}: each has {tools.ANSWER_SECONDS:g} s"
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        console.print(words(), soft_wrap=True)
+    with console.status(words()) as status:
+        while late:
+            late = wait(late, return_when=FIRST_COMPLETED).not_done
+            status.update(words())
 
 
 @dataclass(frozen=True)
@@ -105,23 +142,12 @@ def _probe(probe: _ToolProbe) -> Finding:
 
 def _try(tool: Tool, command: list[str], folder: Path) -> str:
     """Why the tool does not work; empty when it does."""
-    try:
-        done = subprocess.run(
-            command,
-            cwd=folder,
-            env={**os.environ, **tool.environment},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_PROBE_SECONDS,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return f"{tool.name} at {tool.path} does not work: {error}"
-    if done.returncode == 0:
+    code, said = tools.answer(command, cwd=folder, env=tool.environment)
+    if code == 0:
         return ""
-    lines = (done.stdout + done.stderr).strip().splitlines() or [f"it ended with code {done.returncode}"]
+    if code is None:
+        return f"{tool.name} at {tool.path} did not end its simplest job within {tools.ANSWER_SECONDS:g} s"
+    lines = said.strip().splitlines() or [f"it ended with code {code}"]
     return f"{tool.name} at {tool.path} fails at its simplest job: {lines[-1]}"
 
 
@@ -146,11 +172,14 @@ def _make_job(tool: Tool, folder: Path) -> list[str]:
 
 
 _TOOLS = (
-    _ToolProbe("yosys", "synthesis: LUT, FF, carry, BRAM, DSP of every candidate", find_yosys, _yosys_job),
-    _ToolProbe("verilator", "simulation: bit-exactness and cycles of every candidate", find_verilator, _verilator_job),
-    _ToolProbe("g++", "compiles the simulations", find_cxx, _cxx_job),
-    _ToolProbe("make", "builds the simulations", find_make, _make_job),
+    _ToolProbe("yosys", "synthesis: LUT, FF, carry, BRAM, DSP of every candidate", tools.find_yosys, _yosys_job),
+    _ToolProbe(
+        "verilator", "simulation: bit-exactness and cycles of every candidate", tools.find_verilator, _verilator_job
+    ),
+    _ToolProbe("g++", "compiles the simulations", tools.find_cxx, _cxx_job),
+    _ToolProbe("make", "builds the simulations", tools.find_make, _make_job),
 )
+_NEEDED = {probe.name: partial(_probe, probe) for probe in _TOOLS}
 _OPTIONAL = (
     (VIVADO, "bitstreams: codesign build; cells, clock and power: codesign measure --via vivado"),
     (VITIS_HLS, "the same network through hls4ml's HLS path: codesign measure --via hls"),
@@ -219,11 +248,6 @@ def _cache() -> Finding:
         return Finding(name, False, f"{gives}: none are kept, {SETTING} is empty", "off")
     used = f"{cache.used_bytes() / 2**30:.1f} of {cache.limit_bytes / 2**30:.0f} GiB"
     return Finding(name, False, f"{gives}; to empty it, delete {cache.folder}", used, str(cache.folder))
-
-
-def _optional() -> list[Finding]:
-    with ThreadPoolExecutor(len(_OPTIONAL)) as pool:
-        return list(pool.map(_optional_tool, *zip(*_OPTIONAL, strict=True)))
 
 
 def _optional_tool(tool: OptionalTool, gives: str) -> Finding:

@@ -164,9 +164,12 @@ def _export_rounded(
         raise InputError(f"--format is for Keras models, not {path}: what is in an ONNX model has its formats already")
     model = load_model(path)
     averaging = [layer.name for layer in model.layers if "AveragePooling" in type(layer).__name__]
-    formats.require_layers([layer.name for layer in model.layers if layer.weights], averaging)
-    graph = lower(parse(model, place.part.name, place.clock_mhz, formats.input), formats)
+    weighted = [layer.name for layer in model.layers if layer.weights]
+    formats.require_layers(weighted, averaging)
+    read = parse(model, place.part.name, place.clock_mhz, formats.input)
+    graph = lower(read, formats)
     x, labels = judged_on(data, graph)
+    formats.require_use(lambda others: lower(read, others).digest() == graph.digest(), weighted, averaging)
     found = convert(model, graph, x, labels)
     written = _write_c(path.stem, graph, folder, vectors)
     source = str(data) if data else "random inputs"

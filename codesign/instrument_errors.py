@@ -103,6 +103,8 @@ def distances(
 ) -> list[Distance]:
     """Every pair of instruments that measured the same quantity of the same designs.
 
+    Each version of the cheaper one makes a pair of its own: with another timing model, another error. Those of the
+    better one are pooled, as little is measured by it.
     ``records``: all that are stored, as they are stored; of a candidate that was trained again each is another design.
     Of a design that one instrument measured several times the last counts.
     """
@@ -110,14 +112,15 @@ def distances(
     for design, quantity, one in _all(records, boards, readings, Designs(records)):
         if design is not None and quantity in QUANTITIES and one.figure.provenance in _RANK:
             said.setdefault((quantity, design), {})[one.instrument] = one
-    pairs: dict[tuple[str, Instrument, Instrument], list[tuple[_Said, _Said]]] = {}
+    pairs: dict[tuple[str, Instrument, str, Instrument], list[tuple[_Said, _Said]]] = {}
     for (quantity, _), found in said.items():
         for one, other in combinations(found.values(), 2):
             cheaper, better = sorted((one, other), key=lambda each: each.rank)
             if cheaper.rank < better.rank:
-                pairs.setdefault((quantity, cheaper.instrument, better.instrument), []).append((cheaper, better))
-    order = sorted(pairs, key=lambda key: (QUANTITIES.index(key[0]), key[1].words(), key[2].words()))
-    return [_distance(quantity, pairs[quantity, cheaper, better]) for quantity, cheaper, better in order]
+                key = quantity, cheaper.instrument, _version(cheaper.figure), better.instrument
+                pairs.setdefault(key, []).append((cheaper, better))
+    order = sorted(pairs, key=lambda key: (QUANTITIES.index(key[0]), key[1].words(), key[3].words(), key[2]))
+    return [_distance(key[0], pairs[key]) for key in order]
 
 
 def _all(

@@ -34,7 +34,7 @@ from codesign.no_front import require_front
 from codesign.predicting import Predictor
 from codesign.record import Final, Record
 from codesign.reference import reference_point
-from codesign.replay import require_replay
+from codesign.replay import require_replay, require_timing
 from codesign.retraining import Retrainings, reported, reported_finals
 from codesign.run import Run, archive_front, open_for_search, snapshot, study_constraints
 from codesign.rungs import Rungs
@@ -159,6 +159,8 @@ class _Loop:
 
     def _evaluate(self, generation: int, asked: Sequence[Architecture]) -> list[dict[str, Any]]:
         """Bring every architecture into the archive, with as little work as possible; what the rungs came to."""
+        if generation >= self.closed:
+            require_timing(self.store.path.parent, self.archive.values())
         asked = list(dict.fromkeys(asked))  # genomes of a user's space may stand for one network
         places = {architecture.digest(): index for index, architecture in enumerate(asked)}
         entrants = []

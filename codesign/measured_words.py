@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from codesign.candidate_words import figure_table, number_words
 from codesign.counting import number_of
 from codesign.instruments import HLS, best
 from codesign.latencies import PROCESSORS
@@ -19,7 +20,6 @@ from codesign.measurement import Figure
 from codesign.measuring import Measured
 from codesign.reading import Reading
 from codesign.reading_words import LOG_LINES, beside_processors
-from codesign.show import figure_table, number_words
 from hw.implement import Announce
 
 _ROWS = (

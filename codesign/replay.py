@@ -1,4 +1,4 @@
-"""A search that continues asks for what it asked for before, or it is another one."""
+"""A search that continues asks for what it asked for before, and measures as it did, or it is another one."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 from codesign.architecture import Architecture
 from codesign.errors import RunError
 from codesign.record import Record
+from codesign.run import free_name
+from hw.measure import timing
 
 
 def require_replay(
@@ -26,4 +28,21 @@ def require_replay(
             f"{folder} has {strange.words()} in generation {generation + 1}, which the same study would not ask for "
             f"now: the space {space!r} is no longer what it was, or codesign or its packages are of another version; "
             "put them back to continue, or search under another study.name"
+        )
+
+
+def require_timing(folder: Path, stored: Iterable[Record]) -> None:
+    """RunError where the Fmax of a candidate that is ``stored`` is of another version of the timing model.
+
+    To be called before any is measured: one front of both would order candidates by who was measured when. They are not
+    modelled anew from their netlists: the generations after them were asked for because of what was said of them then.
+    """
+    figures = (record.measurement.figures.get("fmax") for record in stored if record.measurement is not None)
+    versions = {figure.version for figure in figures if figure is not None and figure.tool == timing.TOOL}
+    others = sorted(versions - {timing.VERSION})
+    if others:
+        raise RunError(
+            f"{folder} has Fmax by version {' and '.join(others)} of the timing model, and this codesign has version "
+            f"{timing.VERSION}, whose figures are not comparable; continue with the codesign that began it, or search "
+            f'anew with study.name = "{free_name(folder)}"'
         )

@@ -218,6 +218,12 @@ def open_for_search(folder: Path, study: Study, task: Task) -> Store:
     return store
 
 
+def free_name(folder: Path) -> str:
+    """The first of NAME-2, NAME-3, ... that no run has."""
+    names = (f"{folder.name}-{number}" for number in itertools.count(2))
+    return next(name for name in names if not folder.with_name(name).exists())
+
+
 def _claim(store: Store, folder: Path, study: Study, task: Task) -> None:
     before = store.meta("study")
     if before is None:
@@ -228,7 +234,7 @@ def _claim(store: Store, folder: Path, study: Study, task: Task) -> None:
             raise RunError(
                 f"{folder} holds another study named {study.name!r}:\n  "
                 + "\n  ".join(changed)
-                + f'\nundo the change to continue that search, or search anew with study.name = "{_free_name(folder)}"'
+                + f'\nundo the change to continue that search, or search anew with study.name = "{free_name(folder)}"'
             )
     described = store.meta("task")
     if described is None:
@@ -239,12 +245,6 @@ def _claim(store: Store, folder: Path, study: Study, task: Task) -> None:
             "under another study.name"
         )
     _write_study(folder / "study.toml", study)
-
-
-def _free_name(folder: Path) -> str:
-    """The first of NAME-2, NAME-3, ... that no run has."""
-    names = (f"{folder.name}-{number}" for number in itertools.count(2))
-    return next(name for name in names if not folder.with_name(name).exists())
 
 
 def _write_study(path: Path, study: Study) -> None:

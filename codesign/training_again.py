@@ -8,6 +8,7 @@ from dataclasses import replace
 from codesign.jobs import Job, Jobs, RetrainJob
 from codesign.judging import Judge
 from codesign.record import Record
+from codesign.replay import require_timing
 from codesign.retraining import Retraining, Retrainings
 from codesign.store import Store
 from codesign.workers import Outcome
@@ -31,6 +32,7 @@ def train_again(
     }
     if not todo:
         return False
+    require_timing(store.path.parent, store.records())
     jobs.check()
     jobs.listener.retraining(len({job.architecture for job in todo.values()}), retrainings.seeds)
 

@@ -6,10 +6,11 @@ Rounding is to the nearest, ties to even; what exceeds a format is clipped.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
-from codesign.errors import InputError, nearest
+from codesign.errors import InputError, ModelError, nearest
 from hw.graph import FixedType
 
 _FORMAT = re.compile(r"(u?)fixed<(\d+),(-?\d+)>")
@@ -56,6 +57,29 @@ class Formats:
         for name in self.chosen:
             if name not in known:
                 raise InputError(f"--format {name!r} is of nothing in the model; {nearest(name, known)}")
+
+    def require_use(
+        self, same: Callable[[Formats | None], bool], weighted: Sequence[str], averaging: Sequence[str]
+    ) -> None:
+        """InputError for a format without which the network would be the ``same``, with what the model has instead.
+
+        The layers are those of :meth:`require_layers`; ``same`` may raise ModelError for what needs a format.
+        """
+        for name in [name for name in self.chosen if name != INPUT]:  # which a model that quantizes its input refuses
+            others = {other: kind for other, kind in self.chosen.items() if other != name}
+            with suppress(ModelError):
+                if same(Formats(others) if others else None):
+                    raise InputError(f"--format {name!r} rounds nothing: {self._instead(name, weighted, averaging)}")
+
+    def _instead(self, name: str, weighted: Sequence[str], averaging: Sequence[str]) -> str:
+        layer, _, what = name.rpartition(".")
+        layers = [*weighted, *(averaging if what == WEIGHT else ())]
+        left = [layer] if layer else [one for one in layers if f"{one}.{what}" not in self.chosen]
+        if not left:
+            return "every layer has a format of its own; leave it out"
+        averages = ", averages" if averaging and what == WEIGHT else ""
+        exact = f"in {', '.join(left)} kernels are -1, 0, +1, and scales{averages} and biases exact; leave it out"
+        return exact + (f", or name a layer: {left[0]}.{RESULT}" if what == RESULT else "")
 
     @property
     def input(self) -> FixedType | None:

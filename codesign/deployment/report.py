@@ -13,13 +13,13 @@ from typing import Any
 
 from boards.agent.archive import sha256
 from boards.bundle import Bundle
+from codesign.candidate_words import number_words
 from codesign.cli import version
 from codesign.deployment.figures import VIRTUAL
 from codesign.deployment.session import Deployed
 from codesign.deployment.subject import Subject
 from codesign.errors import CandidateError, CodesignError
 from codesign.measurement import Figure
-from codesign.show import number_words
 from codesign.target import is_virtual
 
 FORMAT = 1

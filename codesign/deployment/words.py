@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from codesign.accuracy import error_words
+from codesign.candidate_words import figure_details, number_words
 from codesign.counting import number_of
 from codesign.deployment.figures import VIRTUAL
 from codesign.deployment.keeping import Kept
@@ -22,7 +23,6 @@ from codesign.deployment.running import Ran
 from codesign.deployment.session import Check
 from codesign.deployment.subject import Subject
 from codesign.place import PROGRAM
-from codesign.show import figure_details, number_words
 
 _MARKS = {"ok": ("ok", "green"), "warning": ("WARNING", "bold yellow"), "failed": ("FAILED", "bold red")}
 _SHOWN = 20

@@ -8,6 +8,7 @@ from html import escape
 
 from codesign.accuracy import RMSE_UNIT, error_words, output_words
 from codesign.budget import Miss, misses
+from codesign.candidate_words import all_figures, days
 from codesign.choosing import chooses
 from codesign.counting import number_of
 from codesign.measurement import Figure, Provenance
@@ -19,7 +20,6 @@ from codesign.report.marks import marked
 from codesign.report.winner import anchor
 from codesign.retrained_words import spread_words
 from codesign.run import Run
-from codesign.show import all_figures, days
 from codesign.summary import fmax_note, fmax_words, front_notes, further_objectives, latency, objective_words
 from codesign.task import Task
 from nas.indicators import Point

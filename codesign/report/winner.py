@@ -9,6 +9,14 @@ from typing import Any
 from codesign.accuracy import error_words
 from codesign.artifacts import ArtifactStore
 from codesign.board_loop.words import COLUMNS, cells, columns_of, outcome, provenance, results_of, where
+from codesign.candidate_words import (
+    all_artefacts,
+    all_figures,
+    figure_details,
+    hardware_words,
+    layer_words,
+    number_words,
+)
 from codesign.counting import number_of
 from codesign.errors import RunError
 from codesign.measurement import Figure
@@ -18,7 +26,6 @@ from codesign.report.html import Cell, Html, bar, drawing, key, note, paragraph,
 from codesign.report.instruments import instruments
 from codesign.report.marks import marked
 from codesign.run import Run
-from codesign.show import all_artefacts, all_figures, figure_details, hardware_words, layer_words, number_words
 from codesign.summary import fmax_words, latency
 from codesign.target import RESOURCES
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,6 @@ from pathlib import Path
 from codesign.errors import ToolMissingError, ToolRunError
 from hw.measure import tools
 
-_VERSION_SECONDS = 60.0
 _GET = r"(?:get|obtain|acquire|find|check(?:[ -]?out)?)\b"
 LICENCE = re.compile(
     r"^(?!INFO).*(?:"
@@ -61,23 +59,13 @@ class OptionalTool:
         """The version that the program says; empty where it is not asked. ToolRunError where it does not work."""
         if not self.ask:
             return ""
-        try:
-            done = subprocess.run(
-                [str(program), *self.ask],
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                timeout=_VERSION_SECONDS,
-                check=False,
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise ToolRunError(f"{self.name} at {program} does not work: {error}") from None
-        said = done.stdout + done.stderr
+        code, said = tools.answer([str(program), *self.ask])
+        if code is None:
+            raise ToolRunError(f"{self.name} at {program} did not answer within {tools.ANSWER_SECONDS:g} s", said)
         found = re.search(self.version, said)
         if not found:
             lines = said.strip().splitlines() or ["no output"]
-            reason = f"it does not say its version (code {done.returncode}): {lines[-1]}"
+            reason = f"it does not say its version (code {code}): {lines[-1]}"
             raise ToolRunError(f"{self.name} at {program} does not work: {reason}", said)
         return found[1]
 

@@ -29,6 +29,8 @@ from typing import IO
 from codesign.errors import StorageError, ToolError, ToolRunError
 
 LOG_TAIL = 4000
+ANSWER_SECONDS = 30.0
+"""For a trifle such as a version: enough for Vivado on a slow network drive."""
 # address space, not use: Yosys with its Python library maps about 1 GiB before it has read anything
 MEMORY_MIB = 8192
 SUPERVISOR = Path(__file__).with_name("supervise.py")
@@ -141,38 +143,46 @@ def _version(
     name: str, setting: str, argv: list[str], pattern: str, environment: Mapping[str, str] | None = None
 ) -> str:
     """The version the tool prints; a tool that cannot even do that is broken."""
-    try:
-        done = subprocess.run(
-            argv,
-            env={**os.environ, **(environment or {})},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=60,
-            check=False,
+    code, said = answer(argv, env=environment)
+    if code is None:
+        raise ToolError(
+            f"{name} at {argv[0]} did not answer within {ANSWER_SECONDS:g} s; repair it or set {setting} to another"
         )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise ToolError(f"{name} at {argv[0]} does not work: {error}; repair it or set {setting} to another") from error
-    lines = (done.stdout + done.stderr).strip().splitlines()
-    if done.returncode:
+    lines = said.strip().splitlines()
+    if code:
         last = lines[-1] if lines else "no output"
         raise ToolError(
-            f"{name} at {argv[0]} does not work: it ended with code {done.returncode}: {last}; "
+            f"{name} at {argv[0]} does not work: it ended with code {code}: {last}; "
             f"repair it or set {setting} to another"
         )
-    found = re.search(pattern, lines[0]) if lines else None
-    return found.group(1) if found else "unknown"
+    found = (re.search(pattern, line) for line in lines)  # the loader's warnings may stand before it
+    return next((one.group(1) for one in found if one), "unknown")
 
 
 @contextlib.contextmanager
 def stoppable(stop: threading.Event) -> Iterator[None]:
-    """Tools that this thread runs meanwhile are killed once ``stop`` is set, and :func:`run_tool` raises ToolError."""
+    """Tools that this thread runs meanwhile are killed once ``stop`` is set, and :func:`run_tool` raises ToolError.
+
+    :func:`answer` then gives none.
+    """
     token = _STOP.set(stop)
     try:
         yield
     finally:
         _STOP.reset(token)
+
+
+def answer(
+    argv: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, str] | None = None
+) -> tuple[int | None, str]:
+    """Exit code and output of a program that is asked for a trifle; no code where ANSWER_SECONDS were not enough.
+
+    A code above 128 is 128 + signal. Nothing of the program stays behind: many are scripts that start another one.
+    """
+    with os.fdopen(os.memfd_create("answer"), "w+b") as output:
+        code = _wait(_supervised(argv), cwd, {**os.environ, **(env or {})}, output, ANSWER_SECONDS)
+        content = os.pread(output.fileno(), os.fstat(output.fileno()).st_size, 0)
+    return code, content.decode(errors="replace")
 
 
 def run_tool(
@@ -193,7 +203,7 @@ def run_tool(
     ToolError when someone ended it (SIGTERM).
     """
     name = name or Path(argv[0]).name
-    command = [sys.executable, "-I", "-S", str(SUPERVISOR), str(memory_mib), *argv]
+    command = _supervised(argv, memory_mib)
     try:
         # in memory until the end: on a full disk the log would lose the very line that says so
         with log.open("wb") as kept, os.fdopen(os.memfd_create("log"), "w+b") as output:
@@ -225,7 +235,13 @@ def check_disk(name: str, text: str, folder: Path) -> None:
             raise StorageError(f"{name} cannot write in {place}: {reason}; free the disk or set TMPDIR to another")
 
 
-def _wait(command: Sequence[str], cwd: Path, env: Mapping[str, str], output: IO[bytes], timeout_s: float) -> int | None:
+def _supervised(argv: Sequence[str], memory_mib: int = MEMORY_MIB) -> list[str]:
+    return [sys.executable, "-I", "-S", str(SUPERVISOR), str(memory_mib), *argv]
+
+
+def _wait(
+    command: Sequence[str], cwd: Path | None, env: Mapping[str, str], output: IO[bytes], timeout_s: float
+) -> int | None:
     """Exit code of the command; None when it was killed on the time limit, or stopped."""
     child = subprocess.Popen(
         command,

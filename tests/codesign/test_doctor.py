@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
+import time
 
 import pytest
+from processes import alive, wait_until
 
 from codesign import doctor
 from codesign.cli import main
@@ -75,7 +78,7 @@ def test_a_yosys_that_dies(programs, monkeypatch):
     monkeypatch.setenv("CODESIGN_YOSYS", str(path))
     found = findings()["yosys"]
     assert (found.version, found.place) == ("0.50", str(path))
-    assert found.problem == f"yosys at {path} fails at its simplest job: it ended with code -11"
+    assert found.problem == f"yosys at {path} fails at its simplest job: it ended with code 139"
 
 
 def test_optional_tools_are_no_problem_and_say_what_they_would_add(programs):
@@ -94,6 +97,24 @@ def test_optional_tools_are_no_problem_and_say_what_they_would_add(programs):
     assert found.problem == "Vivado 2031.1 is not a version that this is written for (2020.1 to 2025.x)"
     programs("vivado", "echo 'Vivado v2020.1 (64-bit)'")
     assert (findings()["vivado"].version, findings()["vivado"].problem) == ("2020.1", "")
+
+
+def test_tools_that_hang_are_told_while_one_waits_and_leave_nothing_behind(programs, tmp_path, monkeypatch, capsys):
+    """All are asked at once, so that three that hang take as long as one."""
+    monkeypatch.setattr(tools, "ANSWER_SECONDS", 3.0)
+    programs("sleep").symlink_to(str(shutil.which("sleep", path=os.defpath)))
+    hanging = ("vivado", "nextpnr-xilinx", "g++")
+    places = {name: programs(name, f"sleep 60 & echo $! > {tmp_path}/{name}; wait") for name in hanging}
+    begun = time.monotonic()
+    assert main(["doctor", "--json"]) == 1
+    assert time.monotonic() - begun < 2 * 3.0
+    said = capsys.readouterr()
+    found = {one["name"]: one["problem"] for one in json.loads(said.out)["findings"]}
+    assert found["vivado"] == f"Vivado at {places['vivado']} did not answer within 3 s"
+    assert found["nextpnr-xilinx"] == f"nextpnr-xilinx at {places['nextpnr-xilinx']} did not answer within 3 s"
+    assert found["g++"] == f"g++ at {places['g++']} did not answer within 3 s; repair it or set CXX to another"
+    assert said.err == "waiting for g++, Vivado, nextpnr-xilinx: each has 3 s\n"
+    wait_until(lambda: not any(alive(int((tmp_path / name).read_text())) for name in hanging))
 
 
 def test_nextpnr_needs_its_databases_too(programs, tmp_path, monkeypatch):

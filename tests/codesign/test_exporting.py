@@ -111,6 +111,48 @@ def test_what_does_not_go_together(here, capsys, arguments, message):
     assert message in capsys.readouterr().err
 
 
+EXACT = "kernels are -1, 0, +1, and scales and biases exact; leave it out"
+
+
+@pytest.mark.parametrize(
+    ("formats", "message"),
+    [
+        (["weight=fixed<8,2>"], f"--format 'weight' rounds nothing: in dense, logits {EXACT}\n"),
+        (["dense.weight=fixed<8,2>"], f"--format 'dense.weight' rounds nothing: in dense {EXACT}\n"),
+        (
+            ["result=fixed<8,2>"],
+            f"--format 'result' rounds nothing: in dense, logits {EXACT}, or name a layer: dense.result\n",
+        ),
+        (
+            ["dense.result=fixed<8,2>", "logits.result=fixed<8,2>", "result=fixed<9,2>"],
+            "--format 'result' rounds nothing: every layer has a format of its own; leave it out\n",
+        ),
+    ],
+)
+def test_a_format_that_rounds_nothing_is_refused(here, capsys, formats, message):
+    saved(small(), here / "mine.h5")
+    given = [word for text in formats for word in ("--format", text)]
+    assert main(["build", "mine.h5", "--target", "c", *given]) == 2
+    assert capsys.readouterr().err == f"codesign: error: {message}"
+    assert not Path("mine-c").exists()
+
+
+def test_a_format_of_one_layer_of_a_model_that_is_not_ternary_is_refused_too(here, capsys):
+    """In the others it rounds something, in the averages of four nothing."""
+    from quant.tf import keras
+
+    keras.utils.set_random_seed(1)
+    x = inputs = keras.layers.Input((4, 4, 1), name="x")
+    x = keras.layers.Conv2D(2, 1, name="conv")(x)
+    x = keras.layers.AveragePooling2D(2, name="average")(x)
+    model = keras.Model(inputs, keras.layers.Flatten(name="flat")(x), name="plain")
+    saved(model, here / "plain.h5")
+    given = ["--format", "input=fixed<8,1>", "--format", "weight=fixed<8,2>"]
+    assert main(["build", "plain.h5", "--target", "c", *given]) == 0
+    assert main(["build", "plain.h5", "--target", "c", *given, "--format", "average.weight=fixed<9,1>"]) == 2
+    assert "--format 'average.weight' rounds nothing: in average" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [

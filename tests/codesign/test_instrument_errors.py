@@ -64,6 +64,21 @@ def test_a_version_that_nobody_tried_is_told_as_such():
     assert found.better.versions == ("2024.1", "2031.1 (untested)")
 
 
+def test_no_distance_mixes_versions_of_the_cheaper_instrument():
+    """The first timing model was 50 % off and ordered designs the wrong way, the second is 10 % off and does not."""
+    said = {"1": ((8, 150.0, 100.0), (9, 100.0, 200.0)), "2": ((10, 110.0, 100.0), (11, 220.0, 200.0))}
+    records, seen = [], []
+    for version, designs in said.items():
+        for units, modelled_mhz, routed_mhz in designs:
+            one = searched(units, fmax=figure(modelled_mhz, P.MODELLED, "codesign-timing", version))
+            records.append(one)
+            seen.append((one.digest, vivado(routed_mhz)))
+    first, second = distances(records, [], seen)
+    assert (first.cheaper.versions, first.designs, first.tau) == (("1",), 2, pytest.approx(-1))
+    assert (second.cheaper.versions, second.designs, second.tau) == (("2",), 2, pytest.approx(1))
+    assert (first.median, second.median) == (pytest.approx(0.5), pytest.approx(0.1))
+
+
 def test_what_only_meets_its_clock_is_a_bound_and_no_error():
     records = [modelled(units, 150.0) for units in (8, 9, 10)]
     seen = [(records[0].digest, vivado(101.0, lower_bound=True)), (records[1].digest, vivado(120.0))]

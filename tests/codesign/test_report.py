@@ -13,12 +13,12 @@ import pytest
 from codesign.accuracy import percent_error
 from codesign.architecture import Training
 from codesign.artifacts import ArtifactStore
+from codesign.candidate_words import all_figures, number_words
 from codesign.cli import main
 from codesign.measurement import Figure, Measurement, Provenance
 from codesign.report.page import page, write_report
 from codesign.report.sections import provenances
 from codesign.report.winner import anchor
-from codesign.show import all_figures, number_words
 
 SECTIONS = (
     "tradeoff", "front", "genes", "winners", "progress", "failures", "data", "provenance", "reproduce",

@@ -1,14 +1,20 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
+import sqlite3
+from contextlib import closing
 
 import pytest
+from search_entry import analytic_search
 
 from codesign.errors import RunError
 from codesign.loop import search
 from codesign.run import read_run
+from codesign.store import FILE
 from codesign.study import load_study
+from hw.measure import timing
 
 STUDY = '[study]\nname = "resumed"\n[search]\npopulation = 8\ngenerations = 3\n'
 
@@ -78,3 +84,48 @@ def test_a_second_search_in_the_same_run_is_refused(tmp_path, study, start_searc
         with pytest.raises(RunError, match=rf"run is being searched by process {process.pid}; wait for it, or watch"):
             search(load_study(study), tmp_path / "run", workers=1, evaluation="analytic_evaluation")
         process.kill()
+
+
+def modelled_by(folder, version, *, without=""):
+    """Let every stored Fmax be of that version of the timing model, and the run lack what ``without`` deletes."""
+    with closing(sqlite3.connect(folder / FILE)) as connection, connection:
+        connection.executescript(without)
+        named = "'$.measurement.fmax.tool', ?, '$.measurement.fmax.version', ?"
+        found = "json_extract(json, '$.measurement.fmax') IS NOT NULL"
+        connection.execute(f"UPDATE records SET json = json_set(json, {named}) WHERE {found}", (timing.TOOL, version))
+
+
+LAST = """
+DELETE FROM records WHERE json_extract(json, '$.generation') = 2;
+DELETE FROM generations WHERE number = 2;
+DELETE FROM finals;
+"""
+
+
+def test_what_another_timing_model_said_is_not_mixed_with_what_this_one_says(tmp_path, study, behave):
+    folder, asked = tmp_path / "resumed", load_study(study)
+    whole = analytic_search(asked, folder)
+    modelled_by(folder, "1")
+    assert len(analytic_search(asked, folder).records) == len(whole.records), "nothing is left to measure"
+    modelled_by(folder, "1", without=LAST)
+    before = read_run(folder).records
+    message = (
+        f"{folder} has Fmax by version 1 of the timing model, and this codesign has version {timing.VERSION}, whose "
+        "figures are not comparable; continue with the codesign that began it, or search anew with "
+        'study.name = "resumed-2"'
+    )
+    with pytest.raises(RunError, match=f"^{re.escape(message)}$") as caught:
+        analytic_search(asked, folder)
+    assert caught.value.exit_code == 2
+    assert read_run(folder).records == before
+    modelled_by(folder, timing.VERSION)
+    assert len(analytic_search(asked, folder).records) == len(whole.records)
+
+
+def test_nor_is_what_was_trained_again(tmp_path, study, behave):
+    study.write_text(f"{STUDY}[final]\nseeds = 2\n")
+    folder, asked = tmp_path / "resumed", load_study(study)
+    analytic_search(asked, folder)
+    modelled_by(folder, "1", without="DELETE FROM retrainings")
+    with pytest.raises(RunError, match="has Fmax by version 1 of the timing model"):
+        analytic_search(asked, folder)

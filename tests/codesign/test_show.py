@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from codesign import at_work, show
+from codesign import at_work, candidate_words, show
 from codesign.cli import main
 from codesign.measurement import Figure, Provenance
 from codesign.record import Final
@@ -72,10 +72,10 @@ def test_class_names(searched, capsys):
 def test_details_of_fmax_and_of_errors_are_those_of_the_summary():
     details = {"calibrated": True, "within_fitted_range": True, "error": {"median": 0.064, "size": [663, 6128]}}
     fmax = Figure(125.0, "MHz", Provenance.MODELLED, "codesign-timing", "2", details)
-    assert show.figure_details("fmax", fmax, "parallel") == "period: 8.00 ns, ± 6.4 %"
-    assert show.figure_details("fmax", fmax, "folded") == "period: 8.00 ns, outside the fitted range"
+    assert candidate_words.figure_details("fmax", fmax, "parallel") == "period: 8.00 ns, ± 6.4 %"
+    assert candidate_words.figure_details("fmax", fmax, "folded") == "period: 8.00 ns, outside the fitted range"
     error = Figure(0.05, "", Provenance.TRAINED, "QKeras", "0.9.0", {"samples": 288})
-    assert show.figure_details("val_error", error, "parallel") == "samples: 288, 5.0 ± 1.3 %"
+    assert candidate_words.figure_details("val_error", error, "parallel") == "samples: 288, 5.0 ± 1.3 %"
 
 
 def test_artefacts_of_the_final_measurement_are_listed(searched):
