@@ -176,8 +176,7 @@ def test_parallel_convolutions_are_predicted_as_they_are_mapped(
     assert around(part)[0] + parallel_lut(part) == pytest.approx(found, rel=within)
 
 
-@pytest.mark.parametrize(("rows", "columns"), [(64, 64), (144, 32), (200, 100)])
-@pytest.mark.parametrize("zeros", [0.2, 0.5, 0.8])
+@pytest.mark.parametrize(("rows", "columns", "zeros"), [(64, 64, 0.2), (144, 32, 0.5), (200, 100, 0.8)])
 def test_some_rows_of_a_matrix_tell_of_the_whole(
     rows: int, columns: int, zeros: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
