@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hw.emit.modules import Place, queue_earns_block_ram
+from hw.parallel_cost import graph_luts
 from hw.parts import INPUT, Part, beats_of
 from hw.stage import Divide, Linear, Quantize, Stage
 
@@ -27,12 +28,10 @@ _ROW = 10.0  # counters of a window of one row
 _ROWS = 20.0  # and of several
 _PADDED = 4.0  # what padding adds to them, beside a LUT a bit of a pixel
 _STREAM = 10.0  # handshake of a part without a window
-_ACTIVATION = 6.0  # of an output of a parallel layer with weights
 _LARGER = 1.5  # per bit: the larger of two values
-_UNSHARED = 0.5  # of the adders, the share that is left where sums are shared; of 2-bit values it is less
-_CREDITS = 8.0  # of a pipeline without weights, beside its queue
-_LAYER, _WIRES, _DIRECT = 4, 1, 2
-"""Estimated cycles of a layer with weights and of one without; words that the queue of the latter holds."""
+_CREDITS = 8.0  # of a pipeline, beside its queue
+_LAYER, _WIRES, _LAYER_DEPTH, _DIRECT = 4, 1, 8, 2
+"""Estimated cycles of a layer with weights and of one without, and words that the queues of their results hold."""
 
 
 def memory_luts(width: int, depth: int) -> float:
@@ -73,20 +72,18 @@ def around(part: Part) -> tuple[float, float]:
 
 
 def parallel_lut(part: Part) -> float:
-    """LUTs of the adder graph: an adder less than weights per output, of which sharing saves its part."""
+    """LUTs of the adder graph, its activations, and the queue of its results."""
     stage = part.stage
     assert stage is not None
+    if part.weighted:
+        queue = queue_luts(stage.n_out * stage.output_bits, _LAYER_DEPTH)
+        return graph_luts(stage, shares=not part.depthwise) + queue + _CREDITS
     weights = int(np.abs(stage.weights).sum())
     # a mean is compared with each of its steps
     steps = stage.output_high - stage.output_low if isinstance(stage.activation, Divide) else 0
-    if not part.weighted:
-        adders = float(weights - stage.n_out)
-        result = queue_luts(stage.n_out * stage.output_bits, _DIRECT) + _CREDITS
-        clipping = 0 if _is_whole(stage) else stage.output_bits - 1
-        return adders * stage.input_bits + stage.n_out * (clipping + steps) + result
-    adders = max(0, weights - stage.n_out) * (_UNSHARED if weights > 4 * stage.n_out else 1.0)
-    bits = stage.input_bits + math.log2(max(2.0, weights / stage.n_out)) / 2
-    return adders * bits + stage.n_out * (_ACTIVATION + steps)
+    result = queue_luts(stage.n_out * stage.output_bits, _DIRECT) + _CREDITS
+    clipping = 0 if _is_whole(stage) else stage.output_bits - 1
+    return float(weights - stage.n_out) * stage.input_bits + stage.n_out * (clipping + steps) + result
 
 
 def _is_whole(stage: Stage) -> bool:

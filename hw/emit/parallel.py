@@ -28,7 +28,7 @@ from hw.stage import Integers, Linear, Quantize, Stage
 
 _RTL = ("cdg_staircase", "cdg_round_clip", "cdg_add2", "cdg_add3")
 # Up to this many steps a comparison per step is smaller than an adder, rounding and clipping.
-_STAIRCASE_STEPS = 3
+STAIRCASE_STEPS = 3
 
 
 @dataclass(frozen=True)
@@ -172,7 +172,7 @@ class _Channel:
         match self.stage.activation:
             case Linear():
                 pass
-            case Quantize(shift=shift, low=least, high=most) if most - least > _STAIRCASE_STEPS:
+            case Quantize(shift=shift, low=least, high=most) if most - least > STAIRCASE_STEPS:
                 bias += 1 << (shift - 1) if shift else 0
             case _:
                 return None

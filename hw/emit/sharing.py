@@ -59,6 +59,11 @@ def share(weights: Trits, spans: Sequence[int]) -> Plan:
     return min(plans, key=lambda plan: plan.bits(spans))
 
 
+def first_plan(weights: Trits, spans: Sequence[int]) -> Plan:
+    """What the first of the searches that :func:`share` makes finds: its adders are one or two per cent more."""
+    return _Search(weights, spans, 0).plan()
+
+
 class _Search:
     """``terms``: the matrix with a row for each sum found so far. Seed 0 takes the widest of equal patterns."""
 

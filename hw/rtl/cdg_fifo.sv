@@ -27,33 +27,38 @@ module cdg_fifo #(
 
   (* ram_style = "distributed" *) logic [WIDTH-1:0] mem[0:DEPTH-1];
 
-  // One more bit than the address, which changes with every round, tells a full queue from an empty
-  // one.
-  logic [ADDR_W:0] write_q, read_q, write_next, read_next;
+  // Whether there is a word is a register of its own: it begins paths that compared places would
+  // lengthen, and tells a full queue from an empty one.
+  logic [ADDR_W-1:0] write_q, read_q, write_next, read_next;
+  logic valid_q, write, read;
 
   if (DEPTH == 1 << ADDR_W) begin : gen_power_of_two
     assign write_next = write_q + 1'b1;
     assign read_next  = read_q + 1'b1;
   end else begin : gen_any_depth
-    assign write_next = write_q[ADDR_W-1:0] == LAST ? {!write_q[ADDR_W], {ADDR_W{1'b0}}} : write_q + 1'b1;
-    assign read_next  = read_q[ADDR_W-1:0] == LAST ? {!read_q[ADDR_W], {ADDR_W{1'b0}}} : read_q + 1'b1;
+    assign write_next = write_q == LAST ? '0 : write_q + 1'b1;
+    assign read_next  = read_q == LAST ? '0 : read_q + 1'b1;
   end
 
-  assign s_ready = (write_q ^ read_q) != {1'b1, {ADDR_W{1'b0}}};
-  assign m_valid = write_q != read_q;
-  assign m_data  = mem[read_q[ADDR_W-1:0]];
+  assign s_ready = !valid_q || write_q != read_q;
+  assign m_valid = valid_q;
+  assign m_data  = mem[read_q];
+  assign write   = s_valid && s_ready;
+  assign read    = m_valid && m_ready;
 
   always_ff @(posedge clk) begin
-    if (s_valid && s_ready) mem[write_q[ADDR_W-1:0]] <= s_data;
+    if (write) mem[write_q] <= s_data;
   end
 
   always_ff @(posedge clk) begin
     if (!rst_n) begin
       write_q <= '0;
       read_q  <= '0;
+      valid_q <= 1'b0;
     end else begin
-      if (s_valid && s_ready) write_q <= write_next;
-      if (m_valid && m_ready) read_q <= read_next;
+      if (write) write_q <= write_next;
+      if (read) read_q <= read_next;
+      valid_q <= write || (valid_q && !(m_ready && read_next == write_q));
     end
   end
 endmodule

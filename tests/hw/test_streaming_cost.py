@@ -16,12 +16,14 @@ from random_images import random_image_graph
 from codesign.architecture import Hardware
 from codesign.errors import ModelError, TargetError
 from codesign.target import Part
-from hw import solver, streaming_cost
+from hw import parallel_cost, solver, streaming_cost
 from hw.design import design, library
+from hw.graph import FixedType, Graph, Node, Op
 from hw.measure import yosys
 from hw.measure.delays import DelayModel
+from hw.parallel_cost import adder_luts, graph_luts
 from hw.parts import parts
-from hw.streaming_cost import memory_luts, queue_luts, waiting, waiting_bits, waiting_luts
+from hw.streaming_cost import around, memory_luts, parallel_lut, queue_luts, waiting, waiting_bits, waiting_luts
 
 pytestmark = [
     # QKeras serializes quantizers as constraints, and reads their names with an old call of pyparsing
@@ -130,3 +132,71 @@ def test_queues_take_their_share_of_the_budget() -> None:
     assert solver.as_fast_as_fits(chain, {"lut": 1.01 * (alone + queues), "bram": 20.0}).total("lut") > alone
     with pytest.raises(TargetError, match="LUTs at least"):
         solver.as_fast_as_fits(chain, {"lut": alone + 0.9 * queues, "bram": 20.0})
+
+
+def convolution(op: Op, shape: tuple[int, ...], bits: int, shift: int) -> Graph:
+    """One layer of random trits, half of them zero, on 10 x 10 pixels of ``bits``, which its activation gives too."""
+    rows, columns, channels, outputs = shape
+    dims = (11 - rows, 11 - columns, outputs * (channels if op is Op.DEPTHWISE else 1))
+    trits = np.random.default_rng(1).choice([-1, 0, 1], shape, p=[0.25, 0.5, 0.25])
+    tensors = {
+        "trits": trits,
+        "bias": np.zeros(dims[2], np.int64),
+        "stride": np.ones(2, int),
+        "padding": np.zeros(4, int),
+    }
+    given, kind = FixedType(False, bits, 0), FixedType(True, 24, 0)
+    ends = {"shift": np.array(shift), "low": np.array(0), "high": np.array(given.high)}
+    return Graph(
+        (
+            Node("x", Op.INPUT, None, (10, 10, channels), given),
+            Node("conv", op, "x", dims, kind, tensors),
+            Node("act", Op.QUANTIZE, "conv", dims, given, ends),
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("op", "shape", "bits", "shift", "within"),
+    [
+        (Op.CONV, (3, 3, 4, 8), 1, 2, 0.08),
+        (Op.CONV, (3, 3, 3, 8), 2, 2, 0.08),
+        (Op.CONV, (1, 1, 12, 24), 2, 1, 0.12),
+        (Op.CONV, (3, 3, 3, 6), 4, 3, 0.12),  # constants for clipping make some sums wider than counted
+        (Op.DEPTHWISE, (3, 3, 8, 1), 2, 2, 0.2),
+    ],
+)
+def test_parallel_convolutions_are_predicted_as_they_are_mapped(
+    op: Op, shape: tuple[int, ...], bits: int, shift: int, within: float, tmp_path: Path
+) -> None:
+    graph = convolution(op, shape, bits, shift)
+    (part,) = parts(graph)
+    built = design(graph, Hardware("parallel"), DELAYS, 8.5)
+    found = synthesized(dict(built.files), built.top, tmp_path)
+    assert around(part)[0] + parallel_lut(part) == pytest.approx(found, rel=within)
+
+
+@pytest.mark.parametrize(("rows", "columns", "zeros"), [(64, 64, 0.2), (144, 32, 0.5), (200, 100, 0.8)])
+def test_some_rows_of_a_matrix_tell_of_the_whole(
+    rows: int, columns: int, zeros: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is searched in milliseconds against what is searched whole."""
+    share = (1 - zeros) / 2
+    weights = np.random.default_rng(1).choice(np.array([-1, 0, 1], np.int8), (rows, columns), p=[share, zeros, share])
+    few = parallel_cost._adders(weights, 3, shares=True, constants=False)
+    monkeypatch.setattr(parallel_cost, "_SEARCHED", weights.size)
+    assert few == pytest.approx(parallel_cost._adders(weights, 3, shares=True, constants=False), rel=0.12)
+
+
+def test_adders_are_counted_as_the_rtl_lays_them_down() -> None:
+    """Two bits in a LUT6_2 where all operands enter it; else one where two operands have it, and one above them."""
+    assert [
+        adder_luts(spans) for spans in ((1, 1, 1), (3, 3), (3, 3, 1), (3, 3, 3), (3, 3, 9), (15, 15), (15, 63, 200))
+    ] == [*(1, 2, 2, 2, 3, 4, 7)]
+
+
+def test_outputs_that_never_change_take_nothing() -> None:
+    """Sums of 0 to 18 that the activation divides by 64 are all 0."""
+    (part,) = parts(convolution(Op.CONV, (3, 3, 2, 4), 2, 6))
+    assert part.stage is not None
+    assert graph_luts(part.stage) == 0

@@ -47,7 +47,7 @@ module check_fifo #(
   logic [WIDTH-1:0] m_data;
   logic [3:0] count;
   logic [DEPTH*WIDTH-1:0] kept;
-  wire [ADDR_W:0] peek_write, peek_read;
+  wire [ADDR_W-1:0] peek_write, peek_read;
   wire [DEPTH*WIDTH-1:0] peek_mem;
 
   cdg_fifo #(.WIDTH(WIDTH), .DEPTH(DEPTH)) dut (.*);
@@ -59,9 +59,9 @@ module check_fifo #(
   logic [3:0] first, behind, distance;
   logic [DEPTH-1:0] equal;
 
-  assign first    = 4'(peek_read[ADDR_W-1:0]);
-  assign behind   = 4'(peek_write[ADDR_W-1:0]);
-  assign distance = behind - first + (peek_write[ADDR_W] != peek_read[ADDR_W] ? 4'(DEPTH) : 4'd0);
+  assign first    = 4'(peek_read);
+  assign behind   = 4'(peek_write);
+  assign distance = behind - first + (behind < first || (behind == first && m_valid) ? 4'(DEPTH) : 4'd0);
 
   for (genvar i = 0; i < DEPTH; i++) begin : gen_beat
     logic [3:0] place;

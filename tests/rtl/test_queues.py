@@ -46,9 +46,11 @@ def test_nothing_is_lost_doubled_or_reordered(module, depth, tmp_path):
     [
         ("cdg_skid", 0, "out_q <= skid_valid_q ? skid_q : s_data", "out_q <= skid_valid_q ? s_data : skid_q"),
         ("cdg_skid", 0, "else if (s_valid) begin", "else if (s_valid && !skid_valid_q && m_ready) begin"),
-        ("cdg_fifo", 3, "write_q[ADDR_W-1:0] == LAST", "write_q[ADDR_W-1:0] == LAST - 1"),
-        ("cdg_fifo", 4, "assign s_ready = (write_q ^ read_q) !=", "assign s_ready = (write_q & read_q) !="),
-        ("cdg_fifo", 4, "assign m_data  = mem[read_q[ADDR_W-1:0]]", "assign m_data  = mem[write_q[ADDR_W-1:0]]"),
+        ("cdg_fifo", 3, "write_q == LAST", "write_q == LAST - 1"),
+        ("cdg_fifo", 4, "!valid_q || write_q != read_q", "!valid_q || write_q != read_next"),
+        ("cdg_fifo", 4, "assign m_data  = mem[read_q]", "assign m_data  = mem[write_q]"),
+        ("cdg_fifo", 4, "valid_q <= write ||", "valid_q <= (write && !read) ||"),
+        ("cdg_fifo", 5, "m_ready && read_next == write_q", "m_ready && read_q == write_q"),
     ],
 )
 def test_a_wrong_queue_is_refuted(module, depth, right, wrong, tmp_path):
