@@ -10,6 +10,7 @@ import pytest
 from test_store_append import record
 
 from codesign.board_loop.result import BoardResult
+from codesign.errors import ReportError
 from codesign.instrument_errors import distances
 from codesign.measurement import Figure, Measurement, Provenance
 from codesign.reading import Reading
@@ -200,6 +201,15 @@ def test_an_overlay_that_meets_setup_says_a_bound_of_its_clock(slacks, bound):
     }  # fmt: skip
     fmax = figures(metrics).figures.get("fmax")
     assert (fmax and fmax.bound) is bound
+
+
+def test_an_overlay_with_a_slack_that_no_register_leaves():
+    metrics = {
+        "vivado": "2024.1", "clock_mhz": 100.0, "timing_met": True, "cells": {}, "accelerator": None,
+        "timing": {"wns_ns": 10.0, "whs_ns": 0.1, "wpws_ns": 3.0}, "power": {},
+    }  # fmt: skip
+    with pytest.raises(ReportError, match=r"^metrics\.json: a setup slack of 10 ns leaves 0 of the clock's 10 ns"):
+        figures(metrics)
 
 
 def test_figures_of_a_vivado_that_nobody_tried_are_marked():
