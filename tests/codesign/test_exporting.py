@@ -63,7 +63,9 @@ def test_a_model_in_floating_point_takes_formats(here, capsys):
     model.get_layer("hidden").set_weights([kernel, bias])
     path = saved(model, here / "plain.h5")
     assert main(["build", str(path), "--target", "c"]) == 2
-    assert "does not quantize the input" in capsys.readouterr().err
+    refused = capsys.readouterr().err
+    assert "does not quantize the input" in refused
+    assert refused.endswith("(build --target c), choose the input's format: --format 'input=fixed<8,1>'\n")
     samples = np.random.default_rng(0).uniform(-1, 1, (500, 4)).astype(np.float32)
     np.savez("data.npz", x_test=samples, y_test=model(samples).numpy().argmax(axis=1))
     formats = ["--format", "input=fixed<10,1>", "--format", "weight=fixed<10,2>", "--format", "result=fixed<14,4>"]
