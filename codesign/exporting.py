@@ -154,7 +154,7 @@ def _export_rounded(
     path: Path, folder: Path, vectors: Path | None, texts: Sequence[str], data: Path | None
 ) -> Exported:
     from hw.conversion import convert
-    from hw.formats import Formats
+    from hw.formats import Clipped, Formats
     from hw.hls4ml_flow import parse
     from hw.lower import lower
     from quant.models import load_model
@@ -167,15 +167,17 @@ def _export_rounded(
     weighted = [layer.name for layer in model.layers if layer.weights]
     formats.require_layers(weighted, averaging)
     read = parse(model, place.part.name, place.clock_mhz, formats.input)
-    graph = lower(read, formats)
+    clipped = dict[str, Clipped]()
+    graph = lower(read, formats, clipped)
     x, labels = judged_on(data, graph)
     formats.require_use(lambda others: lower(read, others).digest() == graph.digest(), weighted, averaging)
-    found = convert(model, graph, x, labels)
+    found = convert(model, graph, x, labels, clipped)
     written = _write_c(path.stem, graph, folder, vectors)
     source = str(data) if data else "random inputs"
     report = {"formats": list(texts), "data": source, **found.to_json()}
     write_files(folder, {CONVERSION: json.dumps(report, indent=2) + "\n"})
-    return Exported(folder, written.notes, found, source)
+    notes = [f"{layer}: {lost.words()}; give {layer}.weight=fixed<W,I> a larger I" for layer, lost in clipped.items()]
+    return Exported(folder, (*notes, *written.notes), found, source)
 
 
 def judged_on(path: Path | None, graph: Graph) -> tuple[NDArray[np.float32], NDArray[np.int64] | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from codesign.architecture import Mode
 from codesign.candidate_words import figure_table, number_words
 from codesign.counting import number_of
 from codesign.instruments import HLS, best
@@ -20,12 +22,16 @@ from codesign.measurement import Figure
 from codesign.measuring import Measured
 from codesign.reading import Reading
 from codesign.reading_words import LOG_LINES, beside_processors
+from codesign.summary import fmax_caveat
 from hw.implement import Announce
 
 _ROWS = (
     ("lut", "LUT"), ("ff", "FF"), ("bram", "BRAM36"), ("dsp", "DSP"), ("uram", "URAM"), ("fmax", "Fmax (MHz)"),
     ("latency_cycles", "latency (cycles)"), ("interval_cycles", "interval (cycles)"), ("power", "power (W)"),
 )  # fmt: skip
+
+_NARROW = 12
+"""Columns of a caveat, so that five instruments have room beside each other."""
 
 
 @contextmanager
@@ -85,7 +91,7 @@ def _side_by_side(measured: Measured) -> Table:
     for name, words in _ROWS:
         figures = [found.get(name) for found, _ in columns.values()]
         if any(figures):
-            table.add_row(words, *(_cell(figure) for figure in figures))
+            table.add_row(words, *(_cell(figure, measured.subject.hardware.mode) for figure in figures))
     table.add_row("run time (s)", *(f"{seconds:.1f}" for _, seconds in columns.values()))
     return table
 
@@ -94,5 +100,8 @@ def _vectors(figure: Figure | None) -> str:
     return "-" if figure is None else f"{figure.value:.0f} of {figure.details['vectors']}"
 
 
-def _cell(figure: Figure | None) -> str:
-    return "-" if figure is None else f"{'≥ ' if figure.bound else ''}{number_words(figure.value)}\n{figure.marks}"
+def _cell(figure: Figure | None, mode: Mode) -> str:
+    if figure is None:
+        return "-"
+    below = [figure.marks, *textwrap.wrap(fmax_caveat(figure, mode), _NARROW)]
+    return "\n".join([f"{'≥ ' if figure.bound else ''}{number_words(figure.value)}", *below])

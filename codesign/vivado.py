@@ -90,7 +90,8 @@ def figures(metrics: Mapping[str, Any]) -> Measurement:
     if "setup_slack" in found:
         asked = float(metrics["clock_mhz"])
         timing = {"asked_mhz": asked, **marks}
-        found["fmax"] = fmax_figure(1000.0 / asked, found["setup_slack"].value, Provenance.ROUTED, version, timing)
+        slack = found["setup_slack"].value
+        found["fmax"] = fmax_figure(METRICS, 1000.0 / asked, slack, Provenance.ROUTED, version, timing)
     power = metrics["power"]
     details = {
         **{key: power[key] for key in ("dynamic_w", "static_w", "confidence")},

@@ -7,9 +7,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from codesign.errors import ModelError
-from hw.formats import Formats
+from hw.formats import Clipped, Formats
 from hw.graph import INNER, FixedType, Graph, Ints, Node
 from hw.operations import JOINS, LINEAR, Op
 
@@ -37,11 +38,13 @@ class Chain:
     """Nodes by name, in order, with their reach; ``last`` is the one that the next node reads.
 
     hls4ml hands values on under names of its own: ``begin`` goes where a layer reads, ``end`` names what it gives.
+    ``clipped``: by layer, of the weights that were rounded, those that their format does not reach.
     """
 
     def __init__(self, read: Iterable[str] = (), formats: Formats | None = None) -> None:
         """``read``: every name that layers read, as often as they do. ``formats``: what may be rounded, and to what."""
         self.formats = formats
+        self.clipped: dict[str, Clipped] = {}
         self._nodes: dict[str, Node] = {}
         self._reach: dict[str, tuple[Ints, Ints]] = {}
         self._means: dict[str, Mean] = {}
@@ -126,6 +129,16 @@ class Chain:
         if not isinstance(kind, FixedType):
             node = dataclasses.replace(node, type=FixedType.holding(int(low.min()), int(high.max()), kind))
         self._put(node, (low, high))
+
+    def rounded(self, layer: str, kind: FixedType, weights: NDArray[np.float64]) -> Ints:
+        """Integers of a layer's real ``weights`` in the format that was chosen for them."""
+        scaled = np.rint(np.ldexp(weights, kind.frac))
+        beyond = weights[(scaled < kind.low) | (scaled > kind.high)].tolist()
+        if beyond:
+            known = self.clipped.get(layer)
+            count, largest = (known.count, [known.largest]) if known else (0, [])
+            self.clipped[layer] = Clipped(kind, count + len(beyond), max([*largest, *beyond], key=abs))
+        return kind.nearest(weights)
 
     def retype_input(self, kind: FixedType) -> None:
         """Let the input, the only node so far, bring values of this type."""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from hw.accepted import inbound
 from hw.cmodel.values import words
+from hw.formats import Clipped
 from hw.graph import Graph, Node
 from hw.lower import owned_nodes
 
@@ -22,6 +23,7 @@ Floats = NDArray[np.float64]
 class LayerConversion:
     """One layer's outputs in the integer network, beside those of the model in floating point.
 
+    ``clipped``: how many of its weights exceed their format, ``largest_clipped`` the largest of them, if there are any.
     ``signal_to_noise_db``: of its outputs; None where they are equal. ``agreement``: the share of samples on which the
     model decides as before if all layers up to this one are computed by the integer network and the others in floating
     point; ``accuracy``: the share of right answers then, where labels are known.
@@ -29,6 +31,8 @@ class LayerConversion:
 
     layer: str
     format: str
+    clipped: int
+    largest_clipped: float | None
     largest_error: float
     signal_to_noise_db: float | None
     agreement: float
@@ -52,8 +56,14 @@ class Conversion:
         return {"samples": self.samples, "accuracy": self.accuracy, "layers": [one.to_json() for one in self.layers]}
 
 
-def convert(model: Any, graph: Graph, x: NDArray[np.float32], labels: NDArray[np.int64] | None) -> Conversion:
-    """Run both on real inputs ``x`` (n, ...); ``labels`` (n,) are indices of outputs.
+def convert(
+    model: Any,
+    graph: Graph,
+    x: NDArray[np.float32],
+    labels: NDArray[np.int64] | None,
+    clipped: Mapping[str, Clipped] | None = None,
+) -> Conversion:
+    """Run both on real inputs ``x`` (n, ...); ``labels`` (n,) are indices of outputs, ``clipped`` is of :func:`lower`.
 
     A model of one output decides by its sign.
     """
@@ -73,7 +83,10 @@ def convert(model: Any, graph: Graph, x: NDArray[np.float32], labels: NDArray[np
         now = _decisions(_values(model, {node.name: x} | known)[model.layers[-1].name])
         largest, ratio = _distance(floating[layer.name], replaced[layer.name])
         agreement = float((now == before).mean())
-        layers.append(LayerConversion(layer.name, words(found.type), largest, ratio, agreement, _accuracy(now, labels)))
+        lost = (clipped or {}).get(layer.name)
+        count, most = (lost.count, lost.largest) if lost else (0, None)
+        right = _accuracy(now, labels)
+        layers.append(LayerConversion(layer.name, words(found.type), count, most, largest, ratio, agreement, right))
     return Conversion(len(x), _accuracy(before, labels), tuple(layers))
 
 

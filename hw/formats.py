@@ -5,17 +5,37 @@ Rounding is to the nearest, ties to even; what exceeds a format is clipped.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from codesign.counting import number_of
 from codesign.errors import InputError, ModelError, nearest
+from hw.cmodel.values import words
 from hw.graph import FixedType
 
 _FORMAT = re.compile(r"(u?)fixed<(\d+),(-?\d+)>")
 _WIDEST = 32
 INPUT, WEIGHT, RESULT = "input", "weight", "result"
+
+
+@dataclass(frozen=True)
+class Clipped:
+    """How many of a layer's weights exceed their format ``kind`` and became its ends, and the largest of them."""
+
+    kind: FixedType
+    count: int
+    largest: float
+
+    def words(self) -> str:
+        """That on one line."""
+        low, high = (math.ldexp(end, -self.kind.frac) for end in (self.kind.low, self.kind.high))
+        return (
+            f"{number_of(self.count, 'weight')} clipped to {words(self.kind)}, which goes from {low:g} to {high:.5g}, "
+            f"the largest {self.largest:.5g}"
+        )
 
 
 @dataclass(frozen=True)

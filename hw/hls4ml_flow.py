@@ -262,7 +262,8 @@ def _precisions(
     if inputs["class_name"] != "InputLayer" or not (quantizer or input_type):
         raise ModelError(
             f"the first layer {first['name']!r} ({first['class_name']}) does not quantize the input; begin the model "
-            "with QActivation(quantized_bits(bits, integer, alpha=1))"
+            "with QActivation(quantized_bits(bits, integer, alpha=1)), or, for the C model alone (build --target c), "
+            "choose the input's format: --format 'input=fixed<8,1>'"
         )
     if quantizer and input_type:
         raise ModelError(f"layer {first['name']!r} quantizes the input already; leave out the format of the input")

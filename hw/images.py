@@ -86,7 +86,7 @@ def _average(
     area, channels = window[0] * window[1], dims[-1]
     kind = chain.formats.weight(layer) if chain.formats else None
     if area & (area - 1) and kind is not None and not shape["padding"].any():
-        weight = np.full((*window, channels, 1), kind.nearest(np.array(1 / area)))
+        weight = np.full((*window, channels, 1), chain.rounded(layer, kind, np.array([1 / area])))
         tensors = {"trits": weight, "bias": np.zeros(channels, np.int64), **shape}
         chain.add(name, Op.DEPTHWISE, chain.last.type.frac + kind.frac, tensors, dims=dims)
         return

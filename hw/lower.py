@@ -11,7 +11,7 @@ from codesign.errors import MismatchError, ModelError
 from hw.accepted import inbound
 from hw.activations import add_activation
 from hw.chain import Chain
-from hw.formats import Formats
+from hw.formats import Clipped, Formats
 from hw.graph import INNER, FixedType, Graph, Ints, Node, Op
 from hw.images import add_structure, image, linear_of
 from hw.rounding import add_result, add_rounded, add_rounded_scale
@@ -23,10 +23,11 @@ _FINEST = 48
 _WIDEST = 60  # int64 with room for a sum of two
 
 
-def lower(model_graph: Any, formats: Formats | None = None) -> Graph:
+def lower(model_graph: Any, formats: Formats | None = None, clipped: dict[str, Clipped] | None = None) -> Graph:
     """The integer network hls4ml understood; ModelError names the layer that cannot be exact.
 
-    With ``formats`` it is rounded to those that were chosen, and its weights then may be any integers.
+    With ``formats`` it is rounded to those that were chosen, and its weights then may be any integers; ``clipped`` then
+    gets, by layer, those that their format does not reach.
     """
     layers = list(model_graph.get_layers())
     read = [name for layer in layers if layer.class_name != "Input" for name in layer.inputs]
@@ -38,6 +39,8 @@ def lower(model_graph: Any, formats: Formats | None = None) -> Graph:
             _lower_layer(layer, chain, chain.begin(layer.inputs))
         (given,) = layer.outputs
         chain.end(given)
+    if clipped is not None:
+        clipped.update(chain.clipped)
     return chain.graph
 
 

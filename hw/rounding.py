@@ -33,7 +33,7 @@ def add_rounded(layer: Any, chain: Chain, weights: Floats, *, inner: bool) -> bo
     ternary = bool(np.isin(weights, (-1.0, 0.0, 1.0)).all())
     if ternary and _on_lattice(bias, source + max(kind.frac, 0)):
         return False
-    integers = weights.astype(np.int64) if ternary else kind.nearest(weights)
+    integers = weights.astype(np.int64) if ternary else chain.rounded(layer.name, kind, weights)
     op, trits, shape, dims = linear_of(layer, integers, chain.last.dims)
     _require_room(layer.name, chain, kind, trits.size // trits.shape[-1])
     frac = source if ternary else source + kind.frac
@@ -61,7 +61,7 @@ def add_rounded_scale(layer: Any, chain: Chain, scale: Floats, offset: Floats, n
     if len(dims) == 1:  # a vector is an image of one pixel
         chain.add(f"{name}{INNER}pixel", Op.RESHAPE, chain.last.type, {}, dims=(1, 1, channels))
     tensors = {
-        "trits": kind.nearest(scale).reshape(1, 1, channels, 1), "bias": _rounded(offset, frac),
+        "trits": chain.rounded(base, kind, scale).reshape(1, 1, channels, 1), "bias": _rounded(offset, frac),
         "stride": np.ones(2, np.int64), "padding": np.zeros(4, np.int64),
     }  # fmt: skip
     chain.add(f"{name}{INNER}scaled" if len(dims) == 1 else name, Op.DEPTHWISE, frac, tensors)

@@ -272,9 +272,9 @@ def provenances(run: Run) -> str:
 
 
 _DISTANCES = (
-    "Where two instruments measured the same design: the absolute error of the cheaper one relative to the better one, "
-    "and Kendall's rank correlation (1: it orders the designs alike). A bound is an Fmax that was only asked to meet "
-    "the clock; it counts towards no error."
+    "Where two instruments measured the same design: the absolute error of the cheaper one relative to the better one "
+    "(to 1 where that says 0 or a half), and Kendall's rank correlation (1: it orders the designs alike). A bound is "
+    "an Fmax that was only asked to meet the clock; it counts towards no error."
 )
 
 

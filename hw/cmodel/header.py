@@ -63,14 +63,19 @@ def _opening(graph: Graph, prefix: str, name: str, origin: str, context: Context
 #define {prefix}_GRAPH "{graph.digest()}" /* SHA-256 of graph.json */
 #define {prefix}_INPUTS {first.size}
 #define {prefix}_OUTPUTS {last.size}
-#define {prefix}_INPUT_FRAC {first.type.frac}
-#define {prefix}_OUTPUT_FRAC {last.type.frac}
-#define {prefix}_INPUT_LOW {literal(first.type.low)}
-#define {prefix}_INPUT_HIGH {literal(first.type.high)}
+#define {prefix}_INPUT_FRAC {_macro(first.type.frac)}
+#define {prefix}_OUTPUT_FRAC {_macro(last.type.frac)}
+#define {prefix}_INPUT_LOW {_macro(first.type.low)}
+#define {prefix}_INPUT_HIGH {_macro(first.type.high)}
 
 typedef {kind["input"]} {prefix}_input_t;
 typedef {kind["output"]} {prefix}_output_t;
 """
+
+
+def _macro(value: int) -> str:
+    """A constant that any expression may hold."""
+    return f"({literal(value)})" if value < 0 else literal(value)
 
 
 def _places(graph: Graph, prefix: str) -> dict[str, str]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from importlib import resources
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from codesign.errors import DataError
+from codesign.errors import DataError, StorageError
 from hw.cmodel.header import header, prefix_of
 from hw.cmodel.values import shape_words, types_of, words
 from hw.graph import Graph, Ints, Node
@@ -39,18 +40,34 @@ def project(graph: Graph, name: str, origin: str) -> dict[str, str]:
 def write_project(
     graph: Graph, name: str, x: NDArray[Any], folder: Path, origin: str, source: str = "the array of vectors"
 ) -> None:
-    """Write all of it into ``folder``, with ``x`` (n, ...) as golden vectors; ``origin`` as for :func:`project`."""
-    write_files(folder, project(graph, name, origin))
+    """Write all of it into ``folder``, with ``x`` (n, ...) as golden vectors; ``origin`` as for :func:`project`.
+
+    No file where ``x`` is refused.
+    """
     write_vectors(folder, graph, x, source)
+    write_files(folder, project(graph, name, origin))
 
 
 def write_vectors(folder: Path, graph: Graph, x: NDArray[Any], source: str = "the array of vectors") -> None:
     """Write the golden vectors: ``x`` as integers, and what the graph computes of them, piece by piece.
 
     ``x`` (n, ...): integers of the input's type, or real values, which are quantized as the model's first layer does.
-    ``source``: where they come from, for the DataError of other shapes or values.
+    ``source``: where they come from, for the DataError of other shapes or values, which leaves earlier vectors as they
+    were. ``x`` may be a map of these.
     """
     require_samples(source, x, graph.input.size)
+    write_files(folder, {})
+    try:
+        with TemporaryDirectory(dir=folder, prefix=".new") as beside:
+            _write_pieces(Path(beside), graph, x, source)
+            for path, _ in _places(graph):
+                (folder / path).parent.mkdir(exist_ok=True)
+                (Path(beside) / path).replace(folder / path)
+    except OSError as error:
+        raise StorageError(f"cannot write {error.filename or folder}: {error.strerror}; make room there") from None
+
+
+def _write_pieces(folder: Path, graph: Graph, x: NDArray[Any], source: str) -> None:
     inputs, outputs = (_opened(folder / path, len(x), node, graph) for path, node in _places(graph))
     for begin in range(0, len(x), _PIECE):
         piece = _integers(graph, x[begin : begin + _PIECE], source, begin)
@@ -65,7 +82,7 @@ def _places(graph: Graph) -> tuple[tuple[str, Node], ...]:
 
 
 def _opened(path: Path, count: int, node: Node, graph: Graph) -> np.memmap[Any, Any]:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(exist_ok=True)
     kind = np.dtype(types_of(graph)[node.name].removesuffix("_t")).newbyteorder("<")
     return np.lib.format.open_memmap(path, "w+", kind, (count, node.size), version=(1, 0))
 

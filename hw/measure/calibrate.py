@@ -18,6 +18,7 @@ import json
 import sys
 import tomllib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,20 +69,9 @@ class Calibration:
 
     def error(self) -> dict[str, Any]:
         """Median, 90th percentile and worst absolute relative error, and Kendall's tau; JSON and TOML values."""
-        from scipy.stats import kendalltau
-
-        absolute = np.abs([predicted.error for predicted in self.left_out])
-        order = kendalltau([one.routed_ns for one in self.left_out], [one.predicted_ns for one in self.left_out])
         sizes = [predicted.size for predicted in self.left_out]
-        return {
-            "median": round(float(np.median(absolute)), 4),
-            "p90": round(float(np.quantile(absolute, 0.9)), 4),
-            "worst": round(float(absolute.max()), 4),
-            "kendall_tau": round(float(order.statistic), 3),
-            "designs": len(self.left_out),
-            "size": [min(sizes), max(sizes)],
-            "grade": self.grade,
-        }
+        counted = {"designs": len(self.left_out), "size": [min(sizes), max(sizes)], "grade": self.grade}
+        return {**errors(self.left_out), **counted}
 
     def table(self) -> list[str]:
         """Lines for reading: every design, then the summary."""
@@ -89,9 +79,27 @@ class Calibration:
         for one in self.left_out:
             times = f"{one.routed_ns:9.2f}  {one.predicted_ns:9.2f} {one.error:+6.1%}"
             lines.append(f"{one.name[:8]:8} {one.size:5d}  {times}   {one.form.words()}")
-        found = self.error()
-        words = "median {median:.1%}, 90th percentile {p90:.1%}, worst {worst:.1%}, Kendall tau {kendall_tau:.2f}"
-        return [*lines, words.format(**found), f"chosen by all: {self.form.words()}"]
+        return [*lines, error_words(self.left_out), f"chosen by all: {self.form.words()}"]
+
+
+def errors(predicted: Sequence[Predicted]) -> dict[str, float]:
+    """Absolute relative errors and Kendall's tau, which is not a number where all of one side are equal."""
+    from scipy.stats import kendalltau
+
+    absolute = np.abs([one.error for one in predicted])
+    order = kendalltau([one.routed_ns for one in predicted], [one.predicted_ns for one in predicted])
+    return {
+        "median": round(float(np.median(absolute)), 4),
+        "p90": round(float(np.quantile(absolute, 0.9)), 4),
+        "worst": round(float(absolute.max()), 4),
+        "kendall_tau": round(float(order.statistic), 3),
+    }
+
+
+def error_words(predicted: Sequence[Predicted]) -> str:
+    """:func:`errors` on one line."""
+    words = "median {median:.1%}, 90th percentile {p90:.1%}, worst {worst:.1%}, Kendall tau {kendall_tau:.2f}"
+    return words.format(**errors(predicted))
 
 
 def load(folder: Path) -> list[Sample]:
@@ -118,20 +126,33 @@ def sample(name: str, period_ns: float, module: Mapping[str, Any], part: Part, *
 
 
 def calibrate(samples: Sequence[Sample], forms: Sequence[NetForm] = FORMS) -> Calibration:
-    """Choose a form, fit it, and tell the error of doing so; DataError where there are too few designs.
+    """Choose a form, fit it, and tell the error of doing so; DataError where there are too few designs, or all alike.
 
     All samples are of one family and speed grade.
     """
     exact = [one for one in samples if not one.at_most]
     if len(exact) < FEWEST:
         raise DataError(f"{len(exact)} routed designs with an Fmax of their own: a calibration needs {FEWEST} or more")
+    if len({one.period_ns for one in exact}) == 1:
+        raise DataError(
+            f"all {len(exact)} routed designs have the same Fmax, {1000.0 / exact[0].period_ns:.4g} MHz: how well a "
+            "fit orders designs cannot be judged; route designs of which some are faster than others"
+        )
     choice = Choice(samples, forms)
     nested = choice.nested()
-    left_out = tuple(
-        Predicted(one.name, one.timing.graph.size, one.period_ns, nested[one][1], nested[one][0]) for one in exact
-    )
+    left_out = tuple(_predicted(one, nested[one][1], nested[one][0]) for one in exact)
     form = choice.best()
     return Calibration(form, fit(samples, form), left_out, len(samples), samples[0].model.speed_grade)
+
+
+def predicted_by(model: DelayModel, samples: Sequence[Sample]) -> list[Predicted]:
+    """What a model of the shipped form says of each routed design with an Fmax of its own."""
+    coefficients = np.array([model.net_base, model.net_per_fanout])
+    return [_predicted(one, one.predict(SHIPPED, coefficients), SHIPPED) for one in samples if not one.at_most]
+
+
+def _predicted(one: Sample, period_ns: float, form: NetForm) -> Predicted:
+    return Predicted(one.name, one.timing.graph.size, one.period_ns, period_ns, form)
 
 
 def section(calibration: Calibration, grade_factor: float, source: str) -> dict[str, Any]:
@@ -142,15 +163,28 @@ def section(calibration: Calibration, grade_factor: float, source: str) -> dict[
 
 
 def write(changed: Mapping[str, Mapping[str, Any]], path: Path = FITTED) -> None:
-    """Replace the sections of the families in ``changed``; StorageError where the file cannot be written."""
+    """Replace the sections of the families in ``changed``, whole or not at all.
+
+    DataError where the file could not be read again (TOML has no NaN as JSON has), StorageError where it cannot be
+    written: both leave it as it was.
+    """
     families = tomllib.loads(path.read_text(encoding="utf-8")) | dict(changed)
     lines = ["# Written by `python -m hw.measure.calibrate` and `python -m codesign.recalibrate`; do not edit."]
     for family, sections in families.items():
         for name, values in sections.items():
             lines += ["", f"[{family}.{name}]", *(f"{key} = {json.dumps(value)}" for key, value in values.items())]
+    text = "\n".join(lines) + "\n"
     try:
-        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise DataError(f"the fit cannot be kept: {error}; {path} is as it was") from None
+    beside = path.with_name(f".{path.name}.new")
+    try:
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(path)
     except OSError as error:
+        with suppress(OSError):  # the folder itself may refuse
+            beside.unlink(missing_ok=True)
         raise StorageError(f"cannot write {path}: {error.strerror}; work from a checkout of codesign") from None
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from codesign.errors import ReportError, ToolRunError
 from codesign.measurement import Figure, Measurement, Provenance
@@ -43,8 +43,7 @@ def csynth(folder: Path, target: Target, *, timeout_s: float = SECONDS) -> Measu
 
     def read() -> Measurement:
         found = read_csynth_xml(folder / SYNTHESIS)
-        if (found.top, same_part(found.part, target.part.name)) != (PROJECT, True):
-            _refuse(folder / SYNTHESIS, found.top, found.part, target)
+        _hold(folder / SYNTHESIS, found.top, found.part, target)
         if abs(found.clock_target - target.period_ns) > _CLOCK_NS:
             clocks = f"a clock of {found.clock_target:g} ns, not of {target.period_ns:g} ns"
             raise ReportError(f"{folder / SYNTHESIS}:1: the report is of {clocks}")
@@ -86,8 +85,7 @@ def vsynth(folder: Path, target: Target, *, timeout_s: float = SECONDS) -> Measu
 
     def read() -> Measurement:
         found, path = read_utilization(folder / VIVADO_REPORT), folder / VIVADO_REPORT
-        if (found.header.design, same_part(found.header.device, target.part.name)) != (PROJECT, True):
-            _refuse(path, found.header.design, found.header.device, target)
+        _hold(path, found.header.design, found.header.device, target)
         require_whole(path, found, target)
         # hls4ml's script synthesizes it as a design of its own, with buffers at its ports, and optimizes it
         return Measurement(cell_figures(found, Provenance.SYNTHESIZED, "with input and output buffers"))
@@ -95,9 +93,11 @@ def vsynth(folder: Path, target: Target, *, timeout_s: float = SECONDS) -> Measu
     return _with_log(read, said)
 
 
-def _refuse(path: Path, top: str, part: str, target: Target) -> NoReturn:
-    asked = f"not of {PROJECT!r} on {target.part.name!r}"
-    raise ReportError(f"{path}:1: the report is of {top!r} on {part!r}, {asked}")
+def _hold(path: Path, top: str, part: str, target: Target) -> None:
+    if top != PROJECT:
+        raise ReportError(f"{path}:1: the report is of the design {top!r}, not of {PROJECT!r}")
+    if not same_part(part, target.part.name):
+        raise ReportError(f"{path}:1: the report is of the part {part!r}, not of {target.part.name!r}")
 
 
 def _with_log(read: Callable[[], Measurement], said: str) -> Measurement:
@@ -139,4 +139,6 @@ def _estimates(found: Synthesis) -> Iterator[tuple[str, Figure]]:
         yield "fmax", figure(1000.0 / found.clock_estimated, "MHz", asked_mhz=1000.0 / found.clock_target)
     for name, cycles in (("latency_cycles", found.latency), ("interval_cycles", found.interval)):
         if cycles is not None:
-            yield name, figure(cycles[1], "cycles", Provenance.SCHEDULED, least=cycles[0])
+            least, most = cycles
+            known = {} if least is None else {"least": least}
+            yield name, figure(most, "cycles", Provenance.SCHEDULED, **known)

@@ -16,6 +16,9 @@ _RESOURCES = ("BRAM_18K", "DSP", "FF", "LUT", "URAM")
 # loops whose length the tool cannot tell
 _UNKNOWN = ("undef", "?", "-")
 
+Cycles = tuple[float | None, float]
+"""The least and the most."""
+
 
 @dataclass(frozen=True)
 class Resources:
@@ -32,7 +35,8 @@ class Resources:
 class Synthesis:
     """What C synthesis estimates. Clocks are in ns, latency and interval in cycles (least and most).
 
-    Cycles are None where the tool says that it cannot tell them. ``available`` counts the whole device.
+    Cycles are None where the tool says that it cannot tell the most, the least of them where it cannot tell that alone.
+    ``available`` counts the whole device.
     """
 
     version: str
@@ -41,8 +45,8 @@ class Synthesis:
     clock_target: float
     clock_estimated: float
     clock_uncertainty: float
-    latency: tuple[float, float] | None
-    interval: tuple[float, float] | None
+    latency: Cycles | None
+    interval: Cycles | None
     used: Resources
     available: Resources
 
@@ -104,10 +108,9 @@ class _Xml:
         said, lines = f"<{place.rsplit('/', 1)[-1]}>{self.text(place)}", self.report.lines
         return next((number for number, line in enumerate(lines) if said in line), len(lines) - 1)
 
-    def cycles(self, least: str, most: str) -> tuple[float, float] | None:
-        if {self.text(least), self.text(most)} & set(_UNKNOWN):
-            return None
-        return _ordered(self.report, len(self.report.lines) - 1, self.number(least), self.number(most))
+    def cycles(self, least: str, most: str) -> Cycles | None:
+        known = [None if self.text(place) in _UNKNOWN else self.number(place) for place in (least, most)]
+        return _ordered(self.report, len(self.report.lines) - 1, *known)
 
     def resources(self, place: str) -> Resources:
         dsp = "DSP48E" if self.root.find(f"{place}/DSP48E") is not None else "DSP"
@@ -150,16 +153,16 @@ def _nanoseconds(cell: str) -> str:
     return cell.removesuffix("ns").strip()
 
 
-def _cycles(report: Report, row: Row, first: int) -> tuple[float, float] | None:
+def _cycles(report: Report, row: Row, first: int) -> Cycles | None:
     cells = row.cells[first : first + 2]
-    if set(cells) & set(_UNKNOWN):
+    known = [None if cell in _UNKNOWN else report.number(cell, row.line, "a number of cycles") for cell in cells]
+    return _ordered(report, row.line, *known)
+
+
+def _ordered(report: Report, line: int, least: float | None, most: float | None) -> Cycles | None:
+    if most is None:
         return None
-    least, most = (report.number(cell, row.line, "a number of cycles") for cell in cells)
-    return _ordered(report, row.line, least, most)
-
-
-def _ordered(report: Report, line: int, least: float, most: float) -> tuple[float, float]:
-    if least > most:
+    if least is not None and least > most:
         report.fail(line, f"the least number of cycles is {least:g}, more than the most, {most:g}")
     return least, most
 

@@ -74,6 +74,8 @@ class Report:
         for number in range(first + 1, len(self.lines)):
             text = self.lines[number].rstrip()
             if text == rule:
+                if last == number - 1:  # an empty table has one rule behind its heading
+                    self.fail(number, "the table has two rules and no row between them")
                 last = number
             elif text.lstrip().startswith("|") and text.endswith("|") and len(text) == len(rule):
                 rows.append(Row(number, tuple(cell.strip() for cell in text.strip()[1:-1].split("|"))))

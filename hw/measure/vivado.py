@@ -33,6 +33,8 @@ from hw.measure.vivado_run import Phase, run_script
 SCRIPT, CONSTRAINTS = "measure.tcl", "measure.xdc"
 SYNTHESIS_SECONDS, ROUTING_SECONDS = 3600.0, 4 * 3600.0
 CLOCK = "clk"
+FASTEST_NS = 0.05
+"""Half of the least from clock to output in ``delays.toml``, a register's of UltraScale+."""
 REPORTS = ("utilization.rpt", "timing.rpt", "power.rpt")
 _STATES = {Provenance.SYNTHESIZED: "Synthesized", Provenance.ROUTED: "Routed"}
 
@@ -173,22 +175,26 @@ def _timing(path: Path, timing: TimingSummary, target: Target, provenance: Prove
     if timing.setup is None:
         raise ReportError(f"{path}:1: nothing in the design is timed")
     version, slack = timing.header.version, timing.setup.worst
-    if slack >= period:
-        raise ReportError(f"{path}:1: a setup slack of {slack:g} ns is not less than the clock period, {period:g} ns")
     nets = "routed" if provenance is Provenance.ROUTED else "estimated before placement"
     details = {"asked_mhz": target.clock_mhz, "nets": nets, **VIVADO.marks(version)}
     return {
-        "fmax": fmax_figure(period, slack, provenance, version, details),
+        "fmax": fmax_figure(f"{path}:1", period, slack, provenance, version, details),
         "setup_slack": Figure(slack, "ns", provenance, "Vivado", version, details),
     }
 
 
 def fmax_figure(
-    period_ns: float, slack_ns: float, provenance: Provenance, version: str, details: Mapping[str, Any]
+    where: str, period_ns: float, slack_ns: float, provenance: Provenance, version: str, details: Mapping[str, Any]
 ) -> Figure:
-    """MHz by the worst setup slack. A lower bound where setup is met, whatever hold is: nobody asked for more."""
-    fmax = 1000.0 / (period_ns - slack_ns)
-    return Figure(fmax, "MHz", provenance, "Vivado", version, {**details, "lower_bound": slack_ns >= 0})
+    """MHz by the worst setup slack. A lower bound where setup is met, whatever hold is: nobody asked for more.
+
+    ReportError, saying ``where``, of a slack that leaves less than any register takes.
+    """
+    path_ns = period_ns - slack_ns
+    if path_ns < FASTEST_NS:
+        left = f"a setup slack of {slack_ns:g} ns leaves {path_ns:.3g} of the clock's {period_ns:g} ns"
+        raise ReportError(f"{where}: {left}, less than any register takes ({FASTEST_NS:g} ns)")
+    return Figure(1000.0 / path_ns, "MHz", provenance, "Vivado", version, {**details, "lower_bound": slack_ns >= 0})
 
 
 def power_figure(power: Power, provenance: Provenance) -> Figure:

@@ -58,16 +58,24 @@ def test_a_model_in_floating_point_takes_formats(here, capsys):
     x = inputs = keras.layers.Input((4,), name="x")
     x = keras.layers.Dense(8, activation="relu", name="hidden")(x)
     model = keras.Model(inputs, keras.layers.Dense(3, name="out")(x), name="plain")
+    kernel, bias = model.get_layer("hidden").get_weights()
+    kernel[1, 2] = 2.33
+    model.get_layer("hidden").set_weights([kernel, bias])
     path = saved(model, here / "plain.h5")
     assert main(["build", str(path), "--target", "c"]) == 2
-    assert "does not quantize the input" in capsys.readouterr().err
+    refused = capsys.readouterr().err
+    assert "does not quantize the input" in refused
+    assert refused.endswith("(build --target c), choose the input's format: --format 'input=fixed<8,1>'\n")
     samples = np.random.default_rng(0).uniform(-1, 1, (500, 4)).astype(np.float32)
     np.savez("data.npz", x_test=samples, y_test=model(samples).numpy().argmax(axis=1))
     formats = ["--format", "input=fixed<10,1>", "--format", "weight=fixed<10,2>", "--format", "result=fixed<14,4>"]
     assert main(["build", str(path), "--target", "c", *formats, "--data", "data.npz"]) == 0
     text = capsys.readouterr().out
     assert "500 samples of data.npz; accuracy in floating point 100.00%" in text
+    clipped = "hidden: 1 weight clipped to fixed<10,2>, which goes from -2 to 1.9961, the largest 2.33"
+    assert f"note: {clipped}; give hidden.weight=fixed<W,I> a larger I\n" in text
     report = json.loads(Path("plain-c/conversion.json").read_text())
+    assert [layer["clipped"] for layer in report["layers"]] == [0, 1, 0]
     assert [layer["layer"] for layer in report["layers"]] == ["x", "hidden", "out"]
     assert report["formats"] == ["input=fixed<10,1>", "weight=fixed<10,2>", "result=fixed<14,4>"]
     assert report["accuracy"] == 1.0

@@ -10,6 +10,7 @@ import pytest
 from test_store_append import record
 
 from codesign.board_loop.result import BoardResult
+from codesign.errors import ReportError
 from codesign.instrument_errors import distances
 from codesign.measurement import Figure, Measurement, Provenance
 from codesign.reading import Reading
@@ -151,9 +152,24 @@ def test_nothing_of_nothing():
     one = searched(8, bram=figure(1.0, P.SYNTHESIZED, "yosys"), lut=figure(5.0, P.CORRECTED, "yosys"))
     none = reading("vivado", bram=figure(0.0, P.SYNTHESIZED, "Vivado"), lut=figure(6.0, P.SYNTHESIZED, "Vivado"))
     (found,) = distances([one], [], [(one.digest, none)])
-    assert (found.quantity, found.designs, found.median) == ("bram", 0, None)
+    assert (found.quantity, found.designs, found.median) == ("bram", 1, 1.0)
     failed = Reading("vivado", "failed", Measurement({}), 1.0, "no licence", "log")
     assert distances([one], [], [(one.digest, failed)]) == []
+
+
+def test_none_against_none_and_some_against_none_are_errors_too():
+    """Of designs of which the better one says 0: without them the worst disagreement would not be seen."""
+    said = [(8, 0.0, 0.0), (9, 0.0, 0.0), (10, 4.0, 0.0), (11, 1.0, 0.5), (12, 3.0, 2.0)]
+    records = [searched(units, bram=figure(cheaper, P.SYNTHESIZED, "yosys")) for units, cheaper, _ in said]
+    readings = [
+        (one.digest, reading("vivado", bram=figure(better, P.SYNTHESIZED, "Vivado")))
+        for one, (_, _, better) in zip(records, said, strict=True)
+    ]
+    (found,) = distances(records, [], readings)
+    assert (found.designs, found.median, found.p90) == (5, 0.5, pytest.approx(0.6 * 4.0 + 0.4 * 0.5))
+    assert found.tau == pytest.approx((5 - 2) / (9 * 7) ** 0.5)
+    (found,) = distances(records[:2], [], readings)
+    assert (found.designs, found.median, found.p90, found.tau) == (2, 0.0, 0.0, None)
 
 
 def test_readings_are_kept_and_a_store_without_them_is_brought_up_to_date(tmp_path):
@@ -200,6 +216,15 @@ def test_an_overlay_that_meets_setup_says_a_bound_of_its_clock(slacks, bound):
     }  # fmt: skip
     fmax = figures(metrics).figures.get("fmax")
     assert (fmax and fmax.bound) is bound
+
+
+def test_an_overlay_with_a_slack_that_no_register_leaves():
+    metrics = {
+        "vivado": "2024.1", "clock_mhz": 100.0, "timing_met": True, "cells": {}, "accelerator": None,
+        "timing": {"wns_ns": 10.0, "whs_ns": 0.1, "wpws_ns": 3.0}, "power": {},
+    }  # fmt: skip
+    with pytest.raises(ReportError, match=r"^metrics\.json: a setup slack of 10 ns leaves 0 of the clock's 10 ns"):
+        figures(metrics)
 
 
 def test_figures_of_a_vivado_that_nobody_tried_are_marked():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import gzip
 import json
+import re
 import sys
 import tomllib
 from pathlib import Path
@@ -172,9 +173,36 @@ def test_command(tmp_path, monkeypatch, capsys):
     written = []
     monkeypatch.setattr(recalibrate, "write", written.append)
     assert recalibrate.main() == 0
-    assert "Kendall tau 1.00" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "Kendall tau 1.00" in said
+    assert re.search(r"\nmodel in force, same designs: median \d+\.\d%, 90th percentile .*\nwritten to ", said)
     (sections,) = written
     assert sections["xcup"]["net"]["source"] == "fitted to 6 candidates of searches, routed by Vivado"
+
+
+@pytest.mark.parametrize(
+    ("mhz", "told", "shown"),
+    [
+        (lambda true, number: 200.0, "all 6 routed designs have the same Fmax, 200 MHz: how well a fit orders", ""),
+        # what routing gave has nothing to do with the netlists: cells alone come nearest
+        (lambda true, number: 1000.0 - number, "the fit has per_fanout_ns = 0: these designs do not", "in force"),
+        (lambda true, number: true * (1.3, 0.75)[number % 2], "the fit is no better: of the same designs its", "force"),
+    ],
+)  # fmt: skip
+def test_a_fit_that_is_no_better_is_not_kept(tmp_path, monkeypatch, capsys, mhz, told, shown):
+    """The model in force stays, and nothing is said to be written."""
+    monkeypatch.setitem(globals(), "KNOWN", {"net_base": 0.0962, "net_per_fanout": 0.0322})  # what is in force, at -2
+    run, true = made(tmp_path)
+    keep(run, [(digest, routed(mhz(fmax, number))) for number, (digest, fmax) in enumerate(true.items())])
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["recalibrate", "routed"])
+    before = calibrate.FITTED.read_bytes()
+    assert recalibrate.main() == 2
+    said = capsys.readouterr()
+    assert said.err.startswith(f"error: {told}")
+    assert shown in said.out
+    assert "written to" not in said.out
+    assert calibrate.FITTED.read_bytes() == before
 
 
 @pytest.mark.parametrize(("arguments", "code", "said"), [([], 2, "required: RUN"), (["--help"], 0, "usage: python -m")])

@@ -51,6 +51,7 @@ def test_all_instruments_side_by_side(tools, tmp_path, capsys):
     assert re.search(number(r"latency \(cycles\)") + r"\d+ +- +- +- +8 *" + word(kinds), text, re.MULTILINE)
     kinds = "modelled +synthesized +routed +routed +estimated"
     assert re.search(number(r"Fmax \(MHz\)") + r"\S+ +≥ 117.6 +≥ 117.6 +100 +153.8 *" + word(kinds), text, re.MULTILINE)
+    assert re.search(word(kinds) + word("outside the") + word("fitted range"), text, re.MULTILINE)
     project = (out / "instruments" / "hls" / "firmware" / "network.cpp").read_text()
     assert "dense" in project
     parameters = (out / "instruments" / "hls" / "firmware" / "parameters.h").read_text()

@@ -192,8 +192,26 @@ def test_where_it_cannot_be_written(tmp_path):
     path.write_text("")
 
     class Refusing(type(path)):
-        def write_text(self, *_, **__):
+        def write_text(self, text, **_):
+            self.write_bytes(text[:3].encode())
             raise OSError(28, "No space left on device")
 
     with pytest.raises(StorageError, match=r"fitted\.toml: No space left on device; work from a checkout of codesign$"):
         calibrate.write({}, Refusing(path))
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("fitted.toml", "")]
+
+
+def test_what_could_not_be_read_again_is_not_written(tmp_path):
+    path = tmp_path / "fitted.toml"
+    path.write_text("[xc7.net]\nbase_ns = 0.2\n")
+    with pytest.raises(DataError, match=r"^the fit cannot be kept: .*fitted\.toml is as it was$"):
+        calibrate.write({"xcup": {"error": {"kendall_tau": float("nan")}}}, path)
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [
+        ("fitted.toml", "[xc7.net]\nbase_ns = 0.2\n")
+    ]
+
+
+def test_designs_that_cannot_be_ordered():
+    samples = made_by(SHIPPED, np.array([0.4, 0.08]))
+    with pytest.raises(DataError, match=r"^all 7 routed designs have the same Fmax, 125 MHz: how well a fit orders"):
+        calibrate.calibrate([replace(one, period_ns=8.0) for one in samples], [SHIPPED])

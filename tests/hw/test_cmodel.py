@@ -12,7 +12,7 @@ from networks import random_graph, random_inputs
 from random_images import random_image_graph
 
 from codesign.errors import DataError
-from hw.cmodel.project import project, write_vectors
+from hw.cmodel.project import GOLDEN_INPUTS, project, write_project, write_vectors
 from hw.graph import FixedType, Graph, Node, Op
 from hw.measure.plan import write_files
 from hw.samples import read_array
@@ -223,6 +223,29 @@ def test_the_program_refuses_what_is_no_input(tmp_path):
 def test_vectors_that_do_not_fit_are_refused(tmp_path, x, message):
     with pytest.raises(DataError, match=re.escape(message)):
         write_vectors(tmp_path, random_graph(0, [4, 2], "4"), x, "x")
+
+
+def test_refused_vectors_leave_the_earlier_ones_and_these_may_be_given_again(tmp_path):
+    graph = random_graph(0, [4, 2], "4")
+    write_project(graph, "net", vectors(graph, 1500), tmp_path, "a test")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    wrong = np.zeros((1500, 4), np.float32)
+    wrong[1400, 2] = np.nan  # beyond the first piece
+    with pytest.raises(DataError, match="the first in sample 1400, feature 2: nan"):
+        write_project(graph, "other", wrong, tmp_path, "a test")
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    write_vectors(tmp_path, graph, read_array(tmp_path / GOLDEN_INPUTS))
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == ["golden"]
+
+
+@pytest.mark.parametrize("kind", [FixedType(True, 4, -2), FixedType(True, 40, 3)])
+def test_the_constants_of_the_header_stand_in_any_expression(tmp_path, kind):
+    """Negative ones are in parentheses."""
+    first = Node("x", Op.INPUT, None, (2,), kind)
+    text = project(Graph((first,)), "net", "a test")["net.h"]
+    for name in ("INPUT_FRAC", "OUTPUT_FRAC", "INPUT_LOW", "INPUT_HIGH"):
+        assert re.search(rf"#define net_{name} (\(.+\)|\w+|INT64_C\(\d+\))$", text, re.MULTILINE), name
 
 
 def test_the_header_alone_is_cpp_too_and_two_networks_live_in_one_program(tmp_path):

@@ -84,6 +84,29 @@ def test_weights_are_rounded_to_even_and_clipped():
     assert out.tensors["bias"].tolist() == [round(value * 2**out.type.frac) for value in (0.1, -0.1, 100.0)]
 
 
+def test_clipped_weights_are_counted_and_the_largest_is_told():
+    """Of kernels, scales and the factor of an average; what rounds to the format's end is not beyond it."""
+    from hw.hls4ml_flow import parse
+    from hw.lower import lower
+
+    model = floating()
+    kernel = np.zeros((6, 3), np.float32)
+    kernel[:4, 0] = [2.33, -2.1, -2.0, 1.98]
+    model.get_layer("out").set_weights([kernel, np.zeros(3)])
+    model.get_layer("norm").set_weights([np.array([1, 40.0, 1, -3.0, 1, 1]), *np.zeros((2, 6)), np.ones(6)])
+    texts = (FINE[0], "weight=fixed<8,2>", "conv.weight=fixed<20,4>", "average.weight=ufixed<6,-4>", FINE[2])
+    formats, clipped = Formats.parse(texts), {}
+    graph = lower(parse(model, PART, CLOCK, formats.input), formats, clipped)
+    assert {name: (one.count, one.largest) for name, one in clipped.items()} == {
+        "average": (1, 1 / 9), "norm": (2, pytest.approx(40 / 1.001**0.5)), "out": (2, pytest.approx(2.33)),
+    }  # fmt: skip
+    assert clipped["out"].words() == ("2 weights clipped to fixed<8,2>, which goes from -2 to 1.9844, the largest 2.33")
+    found = {one.layer: one.to_json() for one in convert(model, graph, samples(), None, clipped).layers}
+    told = {name: (one["clipped"], one["largest_clipped"]) for name, one in found.items() if one["clipped"]}
+    assert told == {name: (one.count, one.largest) for name, one in clipped.items()}
+    assert (found["conv"]["clipped"], found["conv"]["largest_clipped"]) == (0, None)
+
+
 def test_what_is_ternary_stays_exact():
     from qkeras_layers import lowered as exact
     from user_models import small

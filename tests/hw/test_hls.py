@@ -79,6 +79,14 @@ def test_a_latency_that_cannot_be_told_is_left_out(behave, tmp_path):
     assert "interval_cycles" in found
 
 
+def test_the_most_cycles_are_told_without_the_least(behave, tmp_path):
+    hls.csynth(tmp_path, ZYNQ)
+    report = tmp_path / hls.SYNTHESIS
+    report.write_text(report.read_text().replace("<Best-caseLatency>5<", "<Best-caseLatency>undef<"))
+    latency = dict(hls._estimates(hls.read_csynth_xml(report)))["latency_cycles"]
+    assert (latency.value, "least" in latency.details) == (6, False)
+
+
 def test_an_untested_version_marks_its_figures(behave, tmp_path):
     behave(version="2031.1")
     marks = {figure.details.get("untested") for figure in hls.csynth(tmp_path, ZYNQ).figures.values()}
@@ -88,8 +96,8 @@ def test_an_untested_version_marks_its_figures(behave, tmp_path):
 @pytest.mark.parametrize(
     ("behaviour", "step", "error", "message"),
     [
-        ({"part": "xc7z010-clg400-1"}, hls.csynth, ReportError, "on 'xc7z010-clg400-1', not of 'network' on 'xc7z0"),
-        ({"top": "myproject"}, hls.csynth, ReportError, "the report is of 'myproject' on 'xc7z020clg400-1'"),
+        ({"part": "xc7z010-clg400-1"}, hls.csynth, ReportError, "the report is of the part 'xc7z010-clg400-1', not"),
+        ({"top": "myproject"}, hls.csynth, ReportError, "the report is of the design 'myproject', not of 'network'"),
         ({"forget": "synth"}, hls.csynth, ToolRunError, "Vitis HLS ended without an error but wrote no network_csynth"),
         ({"forget": "cosim"}, hls.cosim, ToolRunError, "Vitis HLS ended without an error but wrote no network_cosim"),
         ({"cosim": "Fail"}, hls.cosim, ToolRunError, "the co-simulation of hls4ml's project failed"),
@@ -99,7 +107,7 @@ def test_an_untested_version_marks_its_figures(behave, tmp_path):
             "Vitis HLS has no licence for this: ERROR: [HLS 200-101] license check failed",
         ),
         ({"say": "ERROR: [HLS 200-70] x", "code": 1}, hls.csynth, ToolRunError, "Vitis HLS ended with code 1: ERROR"),
-        ({"vivado": {"part": "xc7z010clg400-1"}}, hls.vsynth, ReportError, "the report is of 'network' on 'xc7z010"),
+        ({"vivado": {"part": "xc7z010clg400-1"}}, hls.vsynth, ReportError, "of the part 'xc7z010clg400-1', not"),
         ({"vivado": {"say": "ERROR: x", "code": 1}}, hls.vsynth, ToolRunError, "Vivado ended with code 1: ERROR: x"),
         (
             {"vivado": {"reports": {"vivado_synth.rpt": Source(design="network").utilization(boxes=("mul",))}}},

@@ -62,6 +62,9 @@ def test_what_is_whole_is_read(read):
     assert found.header.device == "7z020-clg400-1"
     assert read("timing-na", CASES["timing-na"][0]).setup is None
     assert read("csynth-xml", csynth_xml(latency=None, dsp="DSP48E")).latency is None
+    assert read("csynth-xml", csynth_xml(latency=("undef", 6))).latency == (None, 6)
+    assert read("csynth-xml", csynth_xml(latency=(5, "undef"))).latency is None
+    assert read("csynth-rpt", csynth().replace("| 5 ", "| ? ", 1)).latency == (None, 6)
     assert read("cosim", cosim("Fail")).passed is False
 
 
@@ -166,6 +169,15 @@ def test_a_network_without_any_cell_is_no_figure(read):
             read(name, text)
     assert read("utilization", ZYNQ.utilization(**nothing, boxes=("inner",))).lut.used == 0
     assert read("utilization", ZYNQ.utilization(**nothing | {"ff": 1})).ff.used == 1
+
+
+def test_the_only_black_box_is_missed(read):
+    """Of several, one less leaves no trace; of one, a table with two rules in a row."""
+    boxed = ZYNQ.utilization(boxes=("inner",))
+    row = next(line for line in boxed.splitlines(keepends=True) if line.startswith("| inner"))
+    assert read("utilization", boxed).black_boxes == ("inner",)
+    with pytest.raises(ReportError, match=r"x\.rpt:\d+: the table has two rules and no row between them$"):
+        read("utilization", boxed.replace(row, ""))
 
 
 def test_a_device_too_hot_and_powers_too_small_are_read(read):

@@ -233,7 +233,11 @@ def test_what_goes_wrong_is_told_with_its_log(behave, network, behaviour, messag
         ({"reports": {"timing.rpt": Source().timing(wns=None)}}, "nothing in the design is timed"),
         (
             {"reports": {"timing.rpt": Source().timing(wns=10.0)}},
-            "a setup slack of 10 ns is not less than the clock per",
+            "a setup slack of 10 ns leaves 0 of the clock's 10 ns, less than any register takes (0.05 ns)",
+        ),
+        (
+            {"reports": {"timing.rpt": Source().timing(wns=9.999)}},
+            "a setup slack of 9.999 ns leaves 0.001 of the clock's 10 ns, less than any register takes (0.05 ns)",
         ),
         (
             {"reports": {"timing.rpt": Source().timing(period=8.0)}},
