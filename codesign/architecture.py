@@ -193,6 +193,13 @@ class Architecture:
         return tuple(found)
 
     @property
+    def slid(self) -> int:
+        """Pixels of the largest image that a convolution slides over, padding included: each takes it a cycle."""
+        pairs = zip(self.shapes(), self.convolutions, strict=False)
+        found = [(rows + layer.kernel - 1) * (columns + layer.kernel - 1) for (rows, columns, _), layer in pairs]
+        return max(found, default=1)
+
+    @property
     def features(self) -> int:
         """Inputs of the first dense layer."""
         return math.prod(self.shapes()[-1]) if self.convolutions else self.inputs

@@ -50,6 +50,8 @@ def print_measured(measured: Measured, out: Path | None, *, as_json: bool) -> No
     console, subject = Console(), measured.subject
     target, hardware = subject.target, subject.hardware
     mode = "parallel" if hardware.mode == "parallel" else f"folded to {number_of(hardware.folding, 'cycle')}"
+    if hardware.mode == "folded" and measured.design.interval_cycles > hardware.folding:
+        mode += f", which gives a frame every {measured.design.interval_cycles}"
     mode = subject.goal.words() if subject.goal else mode
     console.print(f"{subject.name} on {target.words()} at {target.clock_mhz:g} MHz, {mode}", highlight=False)
     console.print(figure_table(dict(measured.measurement.figures), hardware.mode))

@@ -270,7 +270,7 @@ def measure_subject(
         readings = list(take(via, built, subject.target, places, stage))
         if submit is not None:
             write_submission(submit, built, subject.target, readings)
-        figures, notes = built.measurement, _predicted(subject, built.design)
+        figures, notes = built.measurement, [*_predicted(subject, built.design), *_longer(subject, built.design)]
         if c_simulation or HLS in via:
             simulated, said = _c_simulation(subject, places / HLS if HLS in via else Path(scratch, HLS), via, stage)
             figures, notes = figures.merged([simulated.figures]), notes + said
@@ -353,6 +353,22 @@ def _predicted(subject: Subject, built: Design) -> list[str]:
         for name, (most, cycles) in wanted.items()
         if most is not None and cycles > most
     ]
+
+
+def _longer(subject: Subject, built: Design) -> list[str]:
+    """Why a frame takes longer than the folding that was asked for."""
+    asked = subject.hardware.folding
+    if subject.goal is not None or subject.hardware.mode == "parallel" or built.interval_cycles <= asked:
+        return []
+    slowest = max(built.layers, key=lambda layer: layer.interval_cycles)
+    reason = "its layers hold each other up, as their pixels come in bursts"
+    if slowest.interval_cycles > asked:
+        has_pixels = len(subject.graph.input.dims) > 1
+        causes = ["every pixel that it reads or pads takes a cycle"] * has_pixels
+        if slowest.mode == "folded":
+            causes.append(f"its registers hold two {'results' if has_pixels else 'vectors'} at a time")
+        reason = f"layer {slowest.name!r} alone takes {slowest.interval_cycles}: {', and '.join(causes)}"
+    return [f"folding = {asked}: the network takes a frame every {built.interval_cycles} cycles, as {reason}"]
 
 
 def _why(subject: Subject, differing: float, first: str) -> list[str]:

@@ -284,7 +284,10 @@ def hardware_words(architecture: Architecture) -> str:
     if hardware.mode == "solved":
         return f"each layer folded for: {hardware.target}"
     if hardware.mode == "folded":
-        return f"folded, at most about {number_of(hardware.folding, 'cycle')} per layer"
+        words = f"folded, at most about {number_of(hardware.folding, 'cycle')} per layer"
+        if architecture.slid > hardware.folding:
+            words += f", but {architecture.slid} at least of a convolution, one for every pixel, padding included"
+        return words
     return hardware.mode
 
 

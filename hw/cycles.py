@@ -186,6 +186,24 @@ def fork(source: Stream, sinks: Sequence[Stream], beats: int) -> Module:
     return Module(lambda frames: [give(frames), take(frames)])
 
 
+def beside(first: Stream, first_beats: int, other: Stream, beats: int) -> Module:
+    """A second source of a network: its frame of ``beats`` is offered as soon as that of ``first``, then freely."""
+
+    def give(frames: int) -> Rule:
+        for beat in range(frames * beats):
+            frame = beat // beats
+            while frame * first_beats >= len(first.offer):
+                yield
+            offer = first.offer[frame * first_beats]
+            if beat:
+                while not other.taken(beat - 1):
+                    yield
+                offer = max(offer, other.take(beat - 1) + 1)
+            other.offer.append(offer)
+
+    return Module(lambda frames: [give(frames)])
+
+
 def join(sources: Sequence[Stream], sink: Stream, beats: int) -> Module:
     """cdg_join."""
 
@@ -273,13 +291,17 @@ class Network:
         return frames.done[0] - frames.begun[0]
 
     def interval(self) -> int:
-        """Cycles between results once every queue is as full as it gets, frames coming without a pause."""
+        """Cycles between results once every queue is as full as it gets, frames coming without a pause.
+
+        Where several frames take turns, of 16 and 17 cycles for instance, their mean, rounded up.
+        """
         count = 8
         while count <= _MOST_FRAMES:
             done = self.run(count).done
             late = [after - before for before, after in zip(done[count // 2 :], done[count // 2 + 1 :], strict=False)]
-            if len(set(late)) == 1:
-                return late[0]
+            for turns in range(1, count // 8 + 1):
+                if late[turns:] == late[:-turns]:
+                    return -(-sum(late[-turns:]) // turns)
             count *= 2
         raise RuntimeError(f"the interval does not settle within {_MOST_FRAMES} frames")
 

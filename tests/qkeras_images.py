@@ -116,6 +116,18 @@ def densely(growth: int) -> Block:
     return block
 
 
+def beside_reshaped(join: str, dims: tuple[int, ...], *steps: Block) -> Block:
+    """``steps`` behind a reshaping, joined with the same values reshaped alike."""
+
+    def block(x: Any) -> Any:
+        y = layer("Reshape", dims, name="left")(x)
+        for step in steps:
+            y = step(y)
+        return layer(join, name="join")([y, layer("Reshape", dims, name="right")(x)])
+
+    return block
+
+
 # fmt: off
 CONSTRUCTS: dict[str, Callable[[], Any]] = {
     "valid": lambda: model((6, 7, 2), conv("c", 4)),
@@ -186,6 +198,19 @@ CONSTRUCTS: dict[str, Callable[[], Any]] = {
     ),
     "added vectors of two lattices": lambda: model(
         (7,), lambda x: layer("Add", name="j")([relu("a", 3, 1)(dense("d", 4)(x)), relu("b", 3, 3)(dense("e", 4)(x))])
+    ),
+    "skip in more pixels": lambda: model(
+        (4, 4, 2), conv("c", 2, padding="same"), relu("a"),
+        beside_reshaped("Add", (8, 4, 1), conv("d", 1, padding="same"), relu("b")), relu("s", 4, 3), conv("e", 2),
+    ),
+    "skip in fewer pixels": lambda: model(
+        (4, 4, 2), beside_reshaped("Concatenate", (2, 2, 8), conv("c", 8, padding="same"), relu("a")), conv("e", 2, 2)
+    ),
+    "flattened skip": lambda: model(
+        (4, 4, 2), conv("c", 2, padding="same"), relu("a"), beside_reshaped("Add", (32,), dense("d", 32), relu("b"))
+    ),
+    "skip of other lines": lambda: model(
+        (2, 3, 8), beside_reshaped("Add", (4, 4, 3), conv("c", 3, padding="same"), relu("a")), dense("d", 2)
     ),
 }
 # fmt: on

@@ -239,17 +239,16 @@ class _Placer:
         return sink
 
     def _keep(self, sources: Sequence[Link], link: Link, begun: tuple[int, int]) -> None:
-        """The part as a network of its own, which its joined sources enter together."""
+        """The part as a network of its own, which frames of its joined sources enter together, each in its beats."""
         modules, streams = self.board.modules[begun[0] :], self.board.streams[begun[1] :]
         if not modules:
             self._alone.append(None)
             return
-        alone = Network(sources[0].beats, link.beats, sources[0].stream, link.stream, list(modules))
+        first, *others = sources
+        alone = Network(first.beats, link.beats, first.stream, link.stream, list(modules))
+        alone.modules += [cycles.beside(first.stream, first.beats, other.stream, other.beats) for other in others]
         alone.streams = [stream for stream in streams if stream is not link.stream]
-        if len(sources) > 1:
-            alone.source = cycles.Stream()
-            alone.modules.append(cycles.fork(alone.source, [source.stream for source in sources], sources[0].beats))
-            alone.streams += [source.stream for source in sources]
+        alone.streams += [other.stream for other in others]
         self._alone.append(alone)
 
 

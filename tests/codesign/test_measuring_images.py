@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from qkeras_images import conv, dense, drawn, layer, model, relu
+from qkeras_images import conv, dense, depthwise, drawn, layer, model, relu, residual
 from user_models import saved
 
 import codesign
+from boards.catalogue import load_target
+from codesign import measuring
+from codesign.architecture import Architecture, ConvLayer, Hardware
 from codesign.build_subject import Buildable
 from codesign.cli import main
-from codesign.measuring import measure
+from codesign.measuring import Subject, measure
+from codesign.show import hardware_words
 from hw.graph import Op
 from hw.solver import Goal
 
@@ -45,6 +51,42 @@ def test_a_goal_is_met_and_every_level_agrees(tmp_path: Path) -> None:
     lines = (tmp_path / "golden" / "inputs.hex").read_text().splitlines()
     assert len(lines) == 36 * 256  # a pixel a line
     assert "one of 36 pixels of a frame, row by row: 2 inputs" in (tmp_path / "README.md").read_text()
+
+
+def longer(network: Any, folding: int) -> list[str]:
+    subject = Subject.from_keras(network, Hardware("folded", folding), load_target("pynq-z1", None, 100.0), "n")
+    return measuring._longer(subject, subject.first_design())
+
+
+def test_a_frame_that_takes_longer_than_the_folding_says_why() -> None:
+    ends = relu("a"), layer("Flatten", name="f")
+    padded = drawn(model((8, 8, 1), conv("c", 3, padding="same"), *ends, dense("d", 2)))
+    (both,) = longer(padded, 64)
+    assert re.fullmatch(
+        r"folding = 64: the network takes a frame every (\d+) cycles, as layer 'c' alone takes \1: every pixel that it "
+        "reads or pads takes a cycle, and its registers hold two results at a time",
+        both,
+    )
+    assert longer(padded, 640) == []
+    read = drawn(model((8, 8, 1), depthwise("c", padding="same"), *ends, dense("d", 2)))
+    assert longer(read, 64) == [
+        "folding = 64: the network takes a frame every 100 cycles, as layer 'c' alone takes 100: every pixel that it "
+        "reads or pads takes a cycle"
+    ]
+    (bursts,) = longer(drawn(model((6, 6, 2), residual(2), conv("e", 2))), 280)
+    assert bursts.endswith("cycles, as its layers hold each other up, as their pixels come in bursts")
+    (registers,) = longer(drawn(model((12,), dense("c", 8), relu("a"), dense("d", 4))), 2)
+    assert registers.endswith(": its registers hold two vectors at a time")
+
+
+def test_the_words_of_a_folded_candidate_count_its_padding() -> None:
+    image = Architecture(
+        64, 10, 4, (), True, Hardware("folded", 64), image=(8, 8, 1), convolutions=(ConvLayer(8, 3, "2"),)
+    )
+    words = "folded, at most about 64 cycles per layer, but 100 at least of a convolution, one for every pixel, padding"
+    assert hardware_words(image) == f"{words} included"
+    enough = dataclasses.replace(image, hardware=Hardware("folded", 100))
+    assert hardware_words(enough) == "folded, at most about 100 cycles per layer"
 
 
 def test_the_backend_takes_images(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import re
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,22 @@ def test_queues_are_as_short_as_the_pace_allows(monkeypatch: pytest.MonkeyPatch)
             shorter = network.pace()
             assert shorter is None or shorter > pace or shorter[1] > pace[1]
             board.depths[place] = depth
+
+
+def test_frames_that_take_turns_have_their_mean_as_interval() -> None:
+    """Of two sources gathered whole, the one with a queue is taken ahead of the other every second time."""
+    network = cycles.Network(4)
+    other, first, second, queued = (network.stream() for _ in range(4))
+    network.modules += [
+        cycles.beside(network.source, 4, other, 4),
+        cycles.gather(network.source, first, 4, 4),
+        cycles.gather(other, second, 4, 4),
+        cycles.queue(second, queued, 1, lambda: 1),
+        cycles.join([first, queued], network.sink, 1),
+    ]
+    done = network.run(20).done
+    assert {after - before for before, after in itertools.pairwise(done[10:])} == {4, 5}
+    assert network.interval() == 5
 
 
 def test_a_flipped_weight_is_noticed(tmp_path: Path) -> None:
