@@ -123,7 +123,7 @@ def window(source: Stream, sink: Stream, moves: Sequence[tuple[bool, bool]]) -> 
 
 
 def gather(source: Stream, sink: Stream, beats: int, count: int) -> Module:
-    """cdg_gather of ``count`` of a frame's ``beats``."""
+    """cdg_gather or cdg_reduce of ``count`` of a frame's ``beats``."""
 
     def run(frames: int) -> Rule:
         cycle = -1

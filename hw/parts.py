@@ -88,6 +88,11 @@ class Window:
         """Whether it is the whole image, once."""
         return (self.rows, self.columns) == self.dims[:2] and not any(self.padding)
 
+    @property
+    def spans(self) -> bool:
+        """Whether it is the whole image, which has several pixels."""
+        return self.is_image and self.rows * self.columns > 1
+
 
 @dataclass(frozen=True, eq=False)
 class Part:
@@ -95,8 +100,9 @@ class Part:
 
     ``sources``: indices of the parts it reads, or INPUT; more than one are joined channel by channel, each widened by
     its ``shifts`` to ``joined``. ``reads``: the shape of one source. ``dims``: the shape it gives, ``values`` the
-    elements. ``largest``: takes the maximum of each window. ``argmax``: gives the place of the largest element.
-    ``weighted``: its stage has weights, not wires.
+    elements. ``largest``: takes the maximum of each window. ``summed``: takes the sum of its one, the whole image, and
+    the stage reads that. ``argmax``: gives the place of the largest element. ``weighted``: its stage has weights, not
+    wires.
     """
 
     name: str
@@ -108,6 +114,7 @@ class Part:
     shifts: tuple[int, ...] = (0,)
     window: Window | None = None
     largest: bool = False
+    summed: Values | None = None
     argmax: bool = False
     stage: Stage | None = None
     weighted: bool = False
@@ -117,6 +124,13 @@ class Part:
     def vectors(self) -> int:
         """Beats of a frame that it gives."""
         return beats_of(self.dims)
+
+    @property
+    def reduced(self) -> Values | None:
+        """What comes out where the whole image is pooled, a pixel a beat; None where it is not, or has one pixel."""
+        if self.window is None or not self.window.spans:
+            return None
+        return self.joined if self.largest else self.summed
 
 
 def beats_of(dims: tuple[int, ...]) -> int:
@@ -184,11 +198,23 @@ class _Planner:
         values, trits, window = self._values(source), node.tensors["trits"], None
         if node.op is not Op.DENSE:
             window = _window(source.dims, (trits.shape[0], trits.shape[1]), node)
+            if node.op is Op.DEPTHWISE and _is_total(window, trits):
+                self._total(node, source, window)
+                return
         read = _with_zero(values) if window and any(window.padding) else values
         following = self._following(node)
         stage = make_stage(node.layer, _matrix(node), node.tensors["bias"], following, read.format(), self.reach)
         part = self._part(node, [source], values, following, stage=stage, window=window)
         self.found[-1] = replace(part, weighted=True, depthwise=node.op is Op.DEPTHWISE)
+
+    def _total(self, node: Node, source: Node, window: Window) -> None:
+        """Sums of whole channels, behind which the weights are wires."""
+        values, pixels = self._values(source), window.rows * window.columns
+        summed = Values.between(pixels * values.low, pixels * values.high)
+        weights, following = _spread(node.tensors["trits"][:1, :1]), self._following(node)
+        stage = make_stage(node.layer, weights, node.tensors["bias"], following, summed.format(), self.reach)
+        part = self._part(node, [source], values, following, stage=stage, window=window)
+        self.found[-1] = replace(part, summed=summed)
 
     def _join(self, node: Node, sources: Sequence[Node]) -> None:
         given, shifts = [self._values(source) for source in sources], node.tensors["shift"].tolist()
@@ -282,6 +308,16 @@ def _matrix(node: Node) -> Ints:
         return trits
     if node.op is Op.CONV:
         return trits.reshape(-1, trits.shape[3])
+    return _spread(trits)
+
+
+def _is_total(window: Window, trits: Ints) -> bool:
+    """Whether a depthwise layer sums whole images of several pixels, weighting each channel as a whole."""
+    return window.spans and bool((trits == trits[0, 0]).all())
+
+
+def _spread(trits: Ints) -> Ints:
+    """Weights of a depthwise layer, zero between channels."""
     rows, columns, channels, multiplier = trits.shape
     spread = np.zeros((rows, columns, channels, channels, multiplier), np.int64)
     every = np.arange(channels)

@@ -115,8 +115,10 @@ class Stage:
             self._reject(f"sums need {self.value_bits} bits; at most {MAX_BITS} are built")
 
     def _check_input(self) -> None:
-        if not 1 <= self.input_bits <= 16:
-            self._reject(f"input_bits must be 1 to 16, not {self.input_bits}")
+        wires = np.count_nonzero(self.weights, axis=0).max() <= 1  # an input alone may be the sum of an image
+        most = MAX_BITS if wires else 16
+        if not 1 <= self.input_bits <= most:
+            self._reject(f"input_bits must be 1 to {most}, not {self.input_bits}")
         if self.input_ternary and (self.input_bits, self.input_signed) != (2, True):
             self._reject(f"a ternary input is signed with 2 bits, not {self.input_bits}, signed={self.input_signed}")
         if self.input_binary and not self.input_ternary:

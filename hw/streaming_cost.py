@@ -57,6 +57,8 @@ def around(part: Part) -> tuple[float, float]:
     window = part.window
     if part.argmax:
         return _STREAM + (math.prod(part.reads) - 1) * _LARGER * part.joined.bits, 0.0
+    if part.reduced:  # an accumulator: a LUT a bit, to add or to compare
+        return _STREAM + part.reads[-1] * part.reduced.bits, 0.0
     largest = 0
     if window is not None and part.largest:
         largest = (window.rows * window.columns - 1) * window.dims[2] * part.joined.bits
@@ -83,7 +85,7 @@ def parallel_lut(part: Part) -> float:
     steps = stage.output_high - stage.output_low if isinstance(stage.activation, Divide) else 0
     result = queue_luts(stage.n_out * stage.output_bits, _DIRECT) + _CREDITS
     clipping = 0 if _is_whole(stage) else stage.output_bits - 1
-    return float(weights - stage.n_out) * stage.input_bits + stage.n_out * (clipping + steps) + result
+    return float(max(0, weights - stage.n_out)) * stage.input_bits + stage.n_out * (clipping + steps) + result
 
 
 def _is_whole(stage: Stage) -> bool:
@@ -160,9 +162,11 @@ def _given(part: Part, times: Cycles) -> Cycles:
         come = np.full(len(reads), times[0] - len(reads))  # padding before the first pixel is done by then
         come[reads] = times
         times = _in_turn(come)[ends] + 1
+    if part.largest and not part.reduced:
+        times = times + 1
     if part.stage is None:
-        return times + part.largest
-    return times + part.largest + (_LAYER if part.weighted else _WIRES)
+        return times
+    return times + (_LAYER if part.weighted else _WIRES)
 
 
 def _waiting(come: Cycles, leave: Cycles) -> int:

@@ -157,6 +157,15 @@ CONSTRUCTS: dict[str, Callable[[], Any]] = {
         (4, 4, 2), conv("c", 3, padding="same"), relu("a"), layer("GlobalAveragePooling2D", name="g"), dense("d", 4)
     ),
     "global max": lambda: model((3, 4, 2), conv("c", 3, 2), layer("GlobalMaxPooling2D", name="g"), relu("a")),
+    "windows as large as the image": lambda: model(
+        (4, 4, 2), conv("c", 3, padding="same"), act("a", q("quantized_bits(3,2,alpha=1)")),
+        lambda x: layer("Concatenate", name="j")([layer("MaxPooling2D", 4, name="m")(x),
+                                                  layer("AveragePooling2D", 4, name="p")(x)]), conv("e", 2, 1),
+    ),
+    "whole sequence": lambda: model(
+        (9, 3), conv("c", 4, 3, 1), layer("GlobalAveragePooling1D", name="g"),
+        act("a", q("quantized_bits(5,2,alpha=1)")), dense("d", 3),
+    ),
     "pooled pixel": lambda: model(
         (4, 4, 2), layer("GlobalAveragePooling2D", name="g"), layer("Reshape", (1, 1, 2), name="r"), conv("c", 3, 1)
     ),

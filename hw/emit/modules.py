@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from hw import cycles
 from hw.cycles import Module, Stream
 from hw.emit.rom import LUTS_PER_BLOCK, vector
-from hw.parts import Window
+from hw.parts import Values, Window
 
 _DISTRIBUTED_DEPTH = 64
 """Words that one LUT of distributed RAM holds."""
@@ -153,6 +153,16 @@ def largest(board: Board, source: Link, count: int, *, is_signed: bool, name: st
     ports = [(port, f"{name}_largest" if port == "s_data" else net) for port, net in _ports(source, sink)]
     board.instance("cdg_skid", f"{name}_register", {"WIDTH": sink.width}, ports)
     board.modules.append(cycles.pipe(source.stream, sink.stream, sink.beats, latency=1, capacity=2))
+    return sink
+
+
+def reduced(board: Board, source: Link, given: Values, *, is_largest: bool, name: str) -> Link:
+    """The maximum of a frame's beats, or their sum, channel by channel, as ``given``."""
+    sink = board.link(name, 1, source.lanes, given.bits)
+    parameters: dict[str, int | str] = {"COUNT": source.beats, "CHANNELS": source.lanes, "WIDTH": source.bits}
+    flags = {"IS_SIGNED": f"1'b{int(given.signed)}", "LARGEST": f"1'b{int(is_largest)}"}
+    board.instance("cdg_reduce", f"{name}_reduce", parameters | {"OUT_W": given.bits} | flags, _ports(source, sink))
+    board.modules.append(cycles.gather(source.stream, sink.stream, source.beats, source.beats))
     return sink
 
 

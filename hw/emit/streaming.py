@@ -26,6 +26,7 @@ from hw.emit.modules import (
     joined,
     largest,
     queued,
+    reduced,
     reshaped,
     sides,
     slid,
@@ -183,11 +184,13 @@ class _Placer:
         else:
             link = reshaped(board, sources[0], beats_of(part.reads), part.reads[-1], f"{name}_in")
         window = part.window
-        if window and window.is_image and link.beats > 1:
+        if part.reduced:
+            link = reduced(board, link, part.reduced, is_largest=part.largest, name=f"{name}_pool")
+        elif window and window.spans:
             link = gathered(board, link, link.beats, f"{name}_image")
         elif window and not window.is_pixel and not window.is_image:
             link = slid(board, link, window, f"{name}_window")
-        if part.largest and window:
+        if part.largest and window and not part.reduced:
             area = window.rows * window.columns
             link = largest(board, link, area, is_signed=part.joined.signed, name=f"{name}_pool")
         if part.stage:

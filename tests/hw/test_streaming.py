@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 from fuzz import DELAYS
-from qkeras_images import CONSTRUCTS, conv, drawn, lenet, model, relu, residual
-from qkeras_layers import lowered
+from qkeras_images import CONSTRUCTS, conv, drawn, layer, lenet, model, relu, residual
+from qkeras_layers import act, lowered, q
 
 from codesign.architecture import Hardware
 from codesign.errors import MismatchError, ModelError
@@ -20,9 +20,10 @@ from hw import cycles
 from hw.design import Design, design
 from hw.emit import streaming
 from hw.emit.queues import shorten
-from hw.graph import Graph
+from hw.graph import FixedType, Graph, Node, Op
 from hw.measure.tools import find_verilator, run_tool
 from hw.measure.verilator import simulate
+from hw.parts import parts
 
 pytestmark = [
     # QKeras serializes quantizers as constraints, and reads their names with an old call of pyparsing
@@ -136,7 +137,11 @@ def test_too_few_cycles_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["residual", "densely", "added vectors of two lattices", "signed max pooling", "reshape"]
+    "name",
+    [
+        *("residual", "densely", "added vectors of two lattices", "signed max pooling", "reshape"),
+        *("global average", "global max"),
+    ],
 )
 def test_generated_text_gives_verilator_nothing_to_warn_of(name: str, tmp_path: Path) -> None:
     built = design(lowered(drawn(CONSTRUCTS[name]())), PARALLEL, DELAYS, 6.0)
@@ -145,6 +150,45 @@ def test_generated_text_gives_verilator_nothing_to_warn_of(name: str, tmp_path: 
     tool = find_verilator()
     argv = [*tool.command, "--lint-only", "-Wall", "-y", str(tmp_path), "--top-module", built.top, f"{built.top}.sv"]
     run_tool(argv, cwd=tmp_path, timeout_s=60, log=tmp_path / "lint.log", env=tool.environment)
+
+
+def over_the_image(trits: Any, signed: bool, bits: int) -> Graph:
+    """A depthwise layer alone whose window is the whole image."""
+    rows, columns, channels, multiplier = trits.shape
+    kind = FixedType(signed, bits, 0)
+    geometry = {"stride": np.array([1, 1]), "padding": np.zeros(4, np.int64)}
+    tensors = {"trits": trits, "bias": np.arange(channels * multiplier), **geometry}
+    most = rows * columns << bits
+    sums = FixedType.holding(-most, most)
+    image = Node("x", Op.INPUT, None, (rows, columns, channels), kind)
+    return Graph((image, Node("d", Op.DEPTHWISE, "x", (1, 1, channels * multiplier), sums, tensors)))
+
+
+@pytest.mark.parametrize(("signed", "bits"), [(False, 3), (True, 4), (True, 16)])
+def test_weights_that_are_one_a_channel_over_the_image_stand_behind_its_sum(
+    signed: bool, bits: int, tmp_path: Path
+) -> None:
+    trits = np.broadcast_to(np.array([[1, -1], [0, 1]]), (3, 5, 2, 2)).copy()
+    graph = over_the_image(trits, signed, bits)
+    built = design(graph, PARALLEL, DELAYS, 6.0)
+    assert "cdg_reduce.sv" in built.files
+    assert "cdg_gather.sv" not in built.files
+    assert built.interval_cycles == 15
+    x = frames(graph)
+    simulate(built, x, graph.run(x), tmp_path, timeout_s=300)
+    trits[2, 4, 0, 0] = 0
+    assert "cdg_gather.sv" in design(over_the_image(trits, signed, bits), PARALLEL, DELAYS, 6.0).files
+
+
+@pytest.mark.parametrize(
+    ("quantizer", "given"),
+    [("ternary(alpha=1,threshold=0.80078125)", (-16, 16, 6)), ("quantized_relu(4,4)", (0, 240, 8))],
+)
+def test_sums_are_as_wide_as_they_come(quantizer: str, given: tuple[int, ...]) -> None:
+    network = model((4, 4, 2), conv("c", 3, 1), act("a", q(quantizer)), layer("GlobalAveragePooling2D", name="g"))
+    found = parts(lowered(drawn(network)))[-1].reduced
+    assert found
+    assert (found.low, found.high, found.bits) == given
 
 
 def test_an_average_of_trits_and_activations_behind_joins_are_wires() -> None:

@@ -94,6 +94,18 @@ def test_a_block_with_a_join_is_predicted_as_it_is_mapped(name: str, goal: solve
     assert solution.total("lut") == pytest.approx(found, rel=0.05)
 
 
+@pytest.mark.parametrize("kind", ["GlobalAveragePooling2D", "GlobalMaxPooling2D"])
+def test_pooling_of_the_whole_image_is_predicted_as_it_is_mapped(kind: str, tmp_path: Path) -> None:
+    network = model((16, 16, 16), layer(kind, name="g"), bits="quantized_bits(4,0,keep_negative=0,alpha=1)")
+    graph = lowered(network)
+    built = design(graph, Hardware("parallel"), DELAYS, 8.5)
+    found = synthesized(dict(built.files), built.top, tmp_path)
+    solution = solver.as_fast_as_fits(parts(graph), {"lut": 1.1 * found, "bram": 0.0})
+    assert solution.total("lut") == pytest.approx(found, rel=0.1)
+    assert (solution.interval, built.interval_cycles, built.latency_cycles >> 2) == (256, 256, 64)
+    assert found < 400
+
+
 @pytest.mark.parametrize("name", ["residual", "densely", "skip", "input", "reshaped"])
 def test_queues_beside_a_branch_are_as_large_as_emitted(name: str) -> None:
     graph = block(name)

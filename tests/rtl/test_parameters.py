@@ -48,6 +48,8 @@ CASES = [
     ("cdg_mvu", {"INTERVAL": 0}, "INTERVAL must be at least NF * SF"),
     ("cdg_mvu", {"TERNARY": 1, "IN_W": 3}, "ternary inputs are signed with IN_W 2"),
     ("cdg_product", {"X_W": 0}, "X_W must be at least 1"),
+    ("cdg_reduce", {"COUNT": 1}, "COUNT must be at least 2, CHANNELS and WIDTH at least 1"),
+    ("cdg_reduce", {"OUT_W": 3}, "OUT_W must be WIDTH, or of a sum up to $clog2(COUNT) more"),
     ("cdg_requant", {"LO": 9, "HI": 8}, "LO must not exceed HI"),
     ("cdg_requant", {"V_W": 63}, "SHIFT must be 0 or more, V_W and OUT_W at most 62"),
     ("cdg_rom_column", {"DEPTH": 0}, "DEPTH must be at least 1"),
