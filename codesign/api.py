@@ -55,6 +55,6 @@ def convert_from_keras_model(model: Any, *arguments: Any, **options: Any) -> Any
     from codesign import hls4ml_plugin
     from hw.hls4ml_flow import convert_keras
 
-    if hls4ml_plugin.NAME.lower() not in hls4ml.backends.get_available_backends():  # a checkout has no entry point
+    if hls4ml_plugin.NAME.lower() not in hls4ml.backends.get_available_backends():  # a path alone has no entry point
         hls4ml_plugin.register(hls4ml.backends.register_backend, hls4ml.writer.writers.register_writer)
     return convert_keras(model, *arguments, **options)

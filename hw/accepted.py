@@ -61,6 +61,7 @@ def require_supported(model: Any) -> None:
     if "input_layers" in config:
         _require_one_call(layers)
     _require_shape(model)
+    _require_channels_joined(model.layers)
     _require_plain_input(model.layers)
 
 
@@ -123,8 +124,14 @@ def _require_geometry(layer: Mapping[str, Any]) -> None:
         raise ModelError(f"layer {name!r} ({kind}) has padding={config['padding']!r}; use 'valid' or 'same'")
     if config.get("keepdims"):
         raise ModelError(f"layer {name!r} ({kind}) has keepdims=True, which hls4ml drops; use a Reshape behind it")
-    if kind == "Concatenate" and config.get("axis", -1) != -1:
-        raise ModelError(f"layer {name!r} concatenates along axis {config['axis']}; channels are the last: use axis=-1")
+
+
+def _require_channels_joined(layers: Sequence[Any]) -> None:
+    for layer in layers:
+        if type(layer).__name__ == "Concatenate" and layer.axis not in (-1, len(layer.output_shape) - 1):
+            raise ModelError(
+                f"layer {layer.name!r} concatenates along axis {layer.axis}; channels are the last: use axis=-1"
+            )
 
 
 def _require_class(layer: Mapping[str, Any]) -> None:

@@ -12,9 +12,49 @@ from codesign.errors import ModelError
 from hw.accepted import SUPPORTED
 from hw.chain import Chain, Mean
 from hw.graph import INNER, FixedType, Op
-from hw.hls4ml_flow import activation_type
 
 _MOST_STEPS = 255
+_MOST_BITS = 31
+
+
+def activation_type(quantizer: Mapping[str, Any]) -> FixedType:
+    """Output type of a serialized QKeras activation quantizer; ModelError when it has no exact one."""
+    kind, config = quantizer["class_name"], quantizer["config"]
+    for what in ("bits", "integer") if kind == "quantized_relu" else ("integer",):
+        if int(config.get(what, 0)) > _MOST_BITS:
+            name = "quantized_bits" if kind == "linear" else kind  # hls4ml's name
+            raise ModelError(
+                f"{name} with {what}={config[what]} gives NaN in QKeras, which computes 2**{what} as an int32; use "
+                f"{_MOST_BITS} or less"
+            )
+    match kind:
+        case "ternary" | "ternary_tanh" | "binary" | "binary_tanh":
+            return FixedType(signed=True, bits=2, frac=0)
+        case "quantized_relu":
+            return _relu_type(config)
+        case "quantized_bits" | "linear":
+            return _bits_type(config)
+    raise ModelError(
+        f"activation quantizer {kind!r} is not supported; use ternary, binary, quantized_relu or quantized_bits"
+    )
+
+
+def _relu_type(config: Mapping[str, Any]) -> FixedType:
+    bits, integer = int(config["bits"]), int(config["integer"])
+    if config.get("negative_slope") or config.get("use_sigmoid"):
+        raise ModelError("quantized_relu with negative_slope or use_sigmoid is not supported; use it without")
+    if config.get("relu_upper_bound") is not None:
+        raise ModelError("quantized_relu with relu_upper_bound is not supported; its bits already bound it")
+    return FixedType(signed=False, bits=bits, frac=bits - integer)
+
+
+def _bits_type(config: Mapping[str, Any]) -> FixedType:
+    bits, integer, signed = int(config["bits"]), int(config["integer"]), bool(config["keep_negative"])
+    if config.get("alpha") not in (None, 1, 1.0):
+        raise ModelError(
+            f"quantized_bits with alpha={config['alpha']!r} as an activation is not supported; use alpha=1"
+        )
+    return FixedType(signed=signed, bits=bits, frac=bits - integer - int(signed))
 
 
 def add_activation(layer: Any, chain: Chain) -> None:

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import itertools
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codesign.architecture import Hardware, Mode
+from codesign.counting import number_of
 from codesign.errors import ModelError
 from hw.cycles import Network
 from hw.emit.argmax import emit_argmax
@@ -109,9 +111,7 @@ def design(
         return _streaming(graph, hardware, delays, period_ns, foldings)
     chain = stages(graph.logits())
     _assert_stages_fit(chain)
-    header = (
-        f"Ternary network {graph.digest()[:16]}: {hardware.mode}, {chain[0].n_in} inputs, {graph.output.size} outputs."
-    )
+    header = _header(graph, hardware.mode)
     if hardware.mode == "parallel":
         files, layers, latency = _parallel(chain, delays, period_ns, header, is_class=graph.gives_class)
     else:
@@ -163,11 +163,8 @@ def _streaming(
     foldings = _foldings(chain, hardware) if given is None else given
     names = [module_name(index, part.name).removeprefix("cdg_") for index, part in enumerate(chain)]
     source = Values(kind.bits, kind.signed, False, kind.low, kind.high)
-    last = chain[-1]
-    header = (
-        f"Ternary network {graph.digest()[:16]}: {hardware.mode}, {_shape(graph.input.dims)} inputs, "
-        f"{_shape(last.dims)} outputs."
-    )
+    modes = {"folded" if index in foldings else "parallel" for index, part in enumerate(chain) if part.weighted}
+    header = _header(graph, " and ".join(sorted(modes, reverse=True)) or hardware.mode)
     built = emit_streaming(chain, names, source, foldings, delays, period_ns, TOP, header)
     return Design(
         files=dict(sorted((dict(built.files) | library(set(built.rtl))).items())),
@@ -190,8 +187,27 @@ def _streaming(
     )
 
 
+def _header(graph: Graph, mode: str) -> str:
+    """What the top module says of itself: which network it is, its shapes and types."""
+    chain, carried = parts(graph), ports(graph)
+    of_input = _type(carried["input_bits"], carried["input_signed"], graph.input.type.frac)
+    of_output = _type(carried["output_bits"], carried["output_signed"], graph.output.type.frac)
+    given = f"{_shape(chain[-1].dims)} of {of_output}"
+    if graph.gives_class:
+        places = graph.logits().output.size
+        given = f"which of {places} values is the largest, {number_of(carried['output_bits'], 'bit')}, unsigned"
+    return (
+        f"Ternary network {graph.digest()[:16]}, {mode}.\nInput: {_shape(graph.input.dims)} of {of_input}.\n"
+        f"Output: {given}."
+    )
+
+
 def _shape(dims: Sequence[int]) -> str:
-    return " x ".join(map(str, dims))
+    return f"{' x '.join(map(str, dims))} value{'s' if math.prod(dims) > 1 else ''}"
+
+
+def _type(bits: int, signed: bool, frac: int) -> str:
+    return f"{number_of(bits, 'bit')}, {'signed' if signed else 'unsigned'}, each the integer / 2^{frac}"
 
 
 def _foldings(chain: Sequence[Part], hardware: Hardware) -> Foldings:

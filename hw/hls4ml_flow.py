@@ -24,7 +24,9 @@ from numpy.typing import NDArray
 from codesign.architecture import Hardware
 from codesign.errors import ModelError, ToolRunError
 from hw.accepted import require_supported
-from hw.graph import FixedType
+from hw.activations import activation_type
+from hw.graph import FixedType, Graph
+from hw.hls4ml_averages import average_types
 from hw.measure.tools import check_disk
 from hw.onnx_check import require_readable
 
@@ -134,15 +136,17 @@ def c_simulation(
     clock_mhz: float,
     hardware: Hardware | None = None,
     backend: str = VITIS,
+    lowered: Graph | None = None,
 ) -> NDArray[np.float64]:
     """Logits of hls4ml's compiled C simulation (``backend``, g++) for real inputs ``x`` (n, ...) of its shape.
 
     Writes the HLS project into ``folder``: with strategy Latency, or Resource and a reuse factor of its folding where
-    ``hardware`` is folded. Raises ToolRunError when it cannot be made or run.
+    ``hardware`` is folded. Of ``lowered``, the same network, averages get types that keep them exact. Raises
+    ToolRunError when it cannot be made or run.
     """
     with _quiet() as printed:
         try:
-            graph = _convert(model, backend, part, clock_mhz, folder, hardware)
+            graph = _convert(model, backend, part, clock_mhz, folder, hardware, lowered=lowered)
             graph.compile()
             logits = graph.predict(np.ascontiguousarray(x, np.float32))
         except Exception as error:  # hls4ml raises bare Exception
@@ -152,39 +156,6 @@ def c_simulation(
             reason = " ".join(str(error).split())
             raise ToolRunError(f"hls4ml's C simulation could not be run: {reason}{hint}", printed.getvalue()) from error
     return np.asarray(logits, np.float64).reshape(len(x), -1)
-
-
-def activation_type(quantizer: Mapping[str, Any]) -> FixedType:
-    """Output type of a serialized QKeras activation quantizer; ModelError when it has no exact one."""
-    kind, config = quantizer["class_name"], quantizer["config"]
-    match kind:
-        case "ternary" | "ternary_tanh" | "binary" | "binary_tanh":
-            return FixedType(signed=True, bits=2, frac=0)
-        case "quantized_relu":
-            return _relu_type(config)
-        case "quantized_bits" | "linear":
-            return _bits_type(config)
-    raise ModelError(
-        f"activation quantizer {kind!r} is not supported; use ternary, binary, quantized_relu or quantized_bits"
-    )
-
-
-def _relu_type(config: Mapping[str, Any]) -> FixedType:
-    bits, integer = int(config["bits"]), int(config["integer"])
-    if config.get("negative_slope") or config.get("use_sigmoid"):
-        raise ModelError("quantized_relu with negative_slope or use_sigmoid is not supported; use it without")
-    if config.get("relu_upper_bound") is not None:
-        raise ModelError("quantized_relu with relu_upper_bound is not supported; its bits already bound it")
-    return FixedType(signed=False, bits=bits, frac=bits - integer)
-
-
-def _bits_type(config: Mapping[str, Any]) -> FixedType:
-    bits, integer, signed = int(config["bits"]), int(config["integer"]), bool(config["keep_negative"])
-    if config.get("alpha") not in (None, 1, 1.0):
-        raise ModelError(
-            f"quantized_bits with alpha={config['alpha']!r} as an activation is not supported; use alpha=1"
-        )
-    return FixedType(signed=signed, bits=bits, frac=bits - integer - int(signed))
 
 
 def _hls_type(kind: FixedType) -> str:
@@ -219,6 +190,7 @@ def _convert(
     folder: Path | None = None,
     hardware: Hardware | None = None,
     input_type: FixedType | None = None,
+    lowered: Graph | None = None,
 ) -> Any:
     with _quiet():
         from hls4ml.backends import get_backend
@@ -232,7 +204,7 @@ def _convert(
                 "ProjectName": "network",
                 "Backend": backend,
                 "KerasModel": model,
-                "HLSConfig": _precisions(layers, shapes, hardware or Hardware("parallel"), input_type),
+                "HLSConfig": _precisions(layers, shapes, hardware or Hardware("parallel"), input_type, lowered),
             }
         )
         return keras_v2_to_hls(config)
@@ -243,6 +215,7 @@ def _precisions(
     shapes: Mapping[str, list[int | None]],
     hardware: Hardware,
     input_type: FixedType | None,
+    lowered: Graph | None,
 ) -> dict[str, Any]:
     """Per-layer types: stated where QKeras states them, inferred by hls4ml elsewhere. ``shapes`` (n, ...): outputs'."""
     by_name: dict[str, Any] = {}
@@ -256,6 +229,8 @@ def _precisions(
                 raise ModelError(f"layer {layer['name']!r}: {error}") from None
         elif layer["class_name"] == "BatchNormalization":
             types["scale"], types["bias"] = _SCALE, _OFFSET
+        elif "AveragePooling" in layer["class_name"] and lowered is not None:
+            types |= average_types(layer["name"], lowered)
         by_name[layer["name"]] = {"Precision": types, **_folded_convolution(layer, shapes[layer["name"]], hardware)}
     inputs, first = layers[0], layers[1] if len(layers) > 1 else layers[0]
     quantizer = _quantizer(first)

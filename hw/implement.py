@@ -142,7 +142,7 @@ def hold_c_simulation(
     ``details`` has the first difference. Raises ToolRunError where the C simulation cannot be made.
     """
     real = graph.input.type.to_real(x).astype(np.float32).reshape(-1, *model.inputs[0].shape[1:])
-    found = c_simulation(model, real, folder, target.part.name, target.clock_mhz, hardware, backend)
+    found = c_simulation(model, real, folder, target.part.name, target.clock_mhz, hardware, backend, graph)
     expected = graph.output.type.to_real(graph.run(x))
     if found.shape != expected.shape:
         raise ModelError(f"hls4ml's C simulation gives outputs of shape {found.shape}, the graph {expected.shape}")

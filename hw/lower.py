@@ -124,7 +124,14 @@ def _without_scale(layer: Any, weights: Floats) -> tuple[Floats, Floats]:
             "use alpha=1, or ternary"
         )
     largest = np.abs(weights).reshape(-1, *weights.shape[-2:]).max(axis=0)
-    scale = np.where(np.frexp(largest)[0] == 0.5, largest, 1.0)
+    dyadic = np.frexp(largest)[0] == 0.5
+    if kind == "ternary" and not (dyadic | (largest == 0)).all():
+        value = largest[~dyadic & (largest != 0)][0]
+        raise ModelError(
+            f"layer {layer.name!r} ({layer.class_name}) has a kernel with alpha={alpha!r}, which scales a channel by "
+            f"{value:.9g}, no power of two; give it alpha='auto_po2' or a power of two, and train on"
+        )
+    scale = np.where(dyadic, largest, 1.0)
     return weights / scale, scale.reshape(-1)
 
 

@@ -86,9 +86,19 @@ install_requirements() {
   stamp_of "$1" >"$ROOT/.venv/$1.ready"
 }
 
-# The packages of the checkout are found from every folder.
+# The packages of the checkout are found from every folder, and its name and entry point by importlib.metadata, as if pip
+# had installed it: by that hls4ml finds its backend.
 name_checkout() {
-  printf '%s\n' "$ROOT" >"$ROOT/.venv/lib/python3.11/site-packages/codesign-checkout.pth"
+  local site="$ROOT/.venv/lib/python3.11/site-packages" version info
+  version=$(awk -F '"' '$1 == "version = " {print $2}' "$ROOT/pyproject.toml")
+  info="codesign_fpga-$version.dist-info"
+  rm -rf "$ROOT/.venv/pyproject.toml.ready" "$site"/codesign_fpga-*.dist-info
+  mkdir "$site/$info" || setup_fail "$site/$info could not be made"
+  printf '%s\n' "$ROOT" >"$site/codesign-checkout.pth"
+  printf 'Metadata-Version: 2.1\nName: codesign-fpga\nVersion: %s\n' "$version" >"$site/$info/METADATA"
+  printf '[hls4ml.backends]\ncodesign = codesign.hls4ml_plugin:register\n' >"$site/$info/entry_points.txt"
+  printf '%s,,\n' codesign-checkout.pth "$info"/{METADATA,entry_points.txt,RECORD} >"$site/$info/RECORD"
+  stamp_of pyproject.toml >"$ROOT/.venv/pyproject.toml.ready"
 }
 
 make_environment() {
@@ -107,7 +117,7 @@ make_environment() {
 setup_environment() {
   # someone else's module path would put other versions, or other packages of our names, before ours
   unset PYTHONPATH PYTHONHOME
-  if is_ready requirements.txt && { [ "${1:-}" != dev ] || is_ready requirements-dev.txt; }; then
+  if is_ready requirements.txt && is_ready pyproject.toml && { [ "${1:-}" != dev ] || is_ready requirements-dev.txt; }; then
     return
   fi
   [ -e "$ROOT/.venv/requirements.txt.ready" ] && [ -x "$ROOT/.venv/bin/python" ] || check_prerequisites
@@ -119,9 +129,10 @@ setup_environment() {
   fi
   if [ ! -e "$ROOT/.venv/requirements.txt.ready" ] || [ ! -x "$ROOT/.venv/bin/python" ]; then
     make_environment
-  elif ! is_ready requirements.txt; then
+  fi
+  is_ready pyproject.toml || name_checkout
+  if ! is_ready requirements.txt; then
     echo "codesign: requirements.txt or the place of the checkout changed: updating $ROOT/.venv" >&2
-    name_checkout
     install_requirements requirements.txt
   fi
   if [ "${1:-}" = dev ] && ! is_ready requirements-dev.txt; then

@@ -116,7 +116,8 @@ def test_a_difference_of_hls4mls_own_c_simulation_is_told_with_its_reason() -> N
         r"hls4ml's own C simulation differs from QKeras on \d+ of 1280 vectors, first at vector", result.notes[0]
     )
     assert result.notes[1] == (
-        "layer 'act': quantized_bits after a dense layer is taken out by hls4ml's merge_linear_activation pass"
+        "layer 'act': quantized_bits right behind unquantized sums is taken out by hls4ml's "
+        "merge_linear_activation pass"
     )
 
 

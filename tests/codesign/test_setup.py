@@ -5,11 +5,13 @@ What the stand-ins cannot show, that the pinned packages install and work togeth
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import shutil
 import signal
 import subprocess
 import time
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -36,6 +38,8 @@ class Checkout:
         shutil.copytree(ROOT / "scripts", self.root / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
         for name in ("requirements.txt", "requirements-dev.txt"):
             (self.root / name).write_text("six==1.17.0\n")
+        shutil.copy(ROOT / "pyproject.toml", self.root)
+        self.site = self.root / ".venv/lib/python3.11/site-packages"
         self.bin = folder / "bin"
         self.bin.mkdir()
         for tool in TOOLS.split():
@@ -97,12 +101,44 @@ def test_first_use_makes_the_environment_and_later_ones_only_run(checkout, tmp_p
         "codesign: step 2 of 2: packages",
         "codesign: ready",
     ]
-    assert (checkout.root / ".venv/lib/python3.11/site-packages/codesign-checkout.pth").read_text() == (
-        f"{checkout.root}\n"
-    )
+    assert (checkout.site / "codesign-checkout.pth").read_text() == f"{checkout.root}\n"
     assert checkout.run("doctor")[::2] == (0, "")
     assert checkout.installs() == 1
     assert "--no-deps" in checkout.log.read_text()
+
+
+def installed(checkout):
+    """What `importlib.metadata` finds of codesign in the environment."""
+    return list(importlib.metadata.distributions(name="codesign-fpga", path=[str(checkout.site)]))
+
+
+def test_the_checkout_is_found_like_a_package(checkout):
+    """By the name, version and entry points that a wheel would have, and all of it named for pip to take away."""
+    checkout.run("doctor")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    (found,) = installed(checkout)
+    assert (found.metadata["Name"], found.version) == (project["name"], project["version"])
+    assert {point.group: {point.name: point.value} for point in found.entry_points} == project["entry-points"]
+    made = {path.relative_to(checkout.site) for path in checkout.site.rglob("*") if path.is_file()}
+    assert {Path(file) for file in found.files} == made
+
+
+def test_an_environment_of_before_is_mended_without_an_installation(checkout):
+    checkout.run("doctor")
+    shutil.rmtree(installed(checkout)[0]._path)
+    (checkout.root / ".venv" / "pyproject.toml.ready").unlink()
+    assert checkout.run("doctor")[::2] == (0, "")
+    assert [found.version for found in installed(checkout)] == ["0.1.0"]
+    assert checkout.installs() == 1
+
+
+def test_a_new_version_takes_the_place_of_the_old(checkout):
+    checkout.run("doctor")
+    path = checkout.root / "pyproject.toml"
+    path.write_text(path.read_text().replace('version = "0.1.0"', 'version = "0.2.0"'))
+    assert checkout.run("doctor")[::2] == (0, "")
+    assert [found.version for found in installed(checkout)] == ["0.2.0"]
+    assert checkout.installs() == 1
 
 
 def test_through_a_symbolic_link(checkout, tmp_path):

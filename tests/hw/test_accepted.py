@@ -234,3 +234,12 @@ def test_what_is_asked_of_a_model_warns_of_nothing() -> None:
         warnings.simplefilter("error")
         require_supported(model)
         assert list(inbound(model))[-1] == "d"
+
+
+@pytest.mark.parametrize("shape", [(4, 4, 2), (6, 2), (5,)])
+def test_channels_may_be_called_by_the_number_of_their_axis(shape: tuple[int, ...]) -> None:
+    from quant.tf import keras
+
+    a = keras.Input(shape, name="a")
+    x = quantized(a)
+    require_supported(keras.Model(a, keras_layer("Concatenate", axis=len(shape), name="c")([x, x])))

@@ -15,6 +15,7 @@ from codesign.architecture import Hardware
 from codesign.errors import MismatchError
 from codesign.target import Part
 from hw.design import Design, design, module_name
+from hw.emit.folded import Folding
 from hw.graph import FixedType, Graph, Node, Op
 from hw.measure.delays import DelayModel
 from hw.measure.tools import find_verilator, run_tool
@@ -177,6 +178,29 @@ def test_a_shorter_period_takes_more_cycles_and_the_same_function() -> None:
     latencies = [build(graph, PARALLEL, period).latency_cycles for period in (2.0, 5.0, 10.0, 1000.0)]
     assert latencies == sorted(latencies, reverse=True)
     assert latencies[0] > latencies[-1] == 1
+
+
+def said(built: Design) -> list[str]:
+    """The comments on top of the top module, without the network's digest."""
+    lines = [line for line in built.files["cdg_network.sv"].splitlines() if line.startswith("// ")]
+    return [re.sub("[0-9a-f]{16}", "...", line.removeprefix("// ")) for line in lines[:3]]
+
+
+def test_the_top_module_says_what_it_takes_and_gives() -> None:
+    graph = random_graph(5, [10, 8, 3], "4", input_bits=6, input_signed=True)
+    parallel = design(graph, Hardware("parallel"), DELAYS, 10.0)
+    expected = [
+        "Ternary network ..., parallel.",
+        "Input: 10 values of 6 bits, signed, each the integer / 2^5.",
+        f"Output: 3 values of {parallel.output_bits} bits, signed, each the integer / 2^{graph.output.type.frac}.",
+    ]
+    assert said(parallel) == expected
+    expected[0] = "Ternary network ..., folded."
+    assert said(design(graph, Hardware("folded", 4), DELAYS, 10.0)) == expected
+    mixed = design(graph, Hardware("folded", 4), DELAYS, 10.0, {0: Folding(2, 5)})
+    assert said(mixed) == ["Ternary network ..., parallel and folded.", *expected[1:]]
+    last = "Output: which of 3 values is the largest, 2 bits, unsigned."
+    assert said(design(graph.with_argmax(), Hardware("parallel"), DELAYS, 10.0))[2] == last
 
 
 def test_design_is_a_pure_function() -> None:

@@ -14,6 +14,7 @@ from hw.hls4ml_differences import known_differences
 from hw.hls4ml_flow import c_simulation
 
 UNITS = 3
+IMAGE = (2, 2, UNITS)
 
 
 def q(text: str) -> Any:
@@ -35,11 +36,39 @@ def dense(name: str, *, alpha: float = 1, **arguments: Any) -> Any:
     return qkeras.QDense(UNITS, kernel_quantizer=kernel, use_bias=False, name=name, **arguments)
 
 
-def norm(gamma: Any, beta: float) -> Any:
+def conv(name: str) -> tuple[Any, ...]:
+    """One that makes of the four inputs an image of UNITS channels."""
+    from quant.tf import keras, qkeras
+
+    kernel = q("ternary(alpha=1,threshold=0.5)")
+    return keras.layers.Reshape((2, 2, 1)), qkeras.QConv2D(UNITS, 1, kernel_quantizer=kernel, use_bias=False, name=name)
+
+
+def depthwise(name: str) -> tuple[Any, ...]:
+    from quant.tf import keras, qkeras
+
+    kernel = q("ternary(alpha=1,threshold=0.5)")
+    layer = qkeras.QDepthwiseConv2D(2, depthwise_quantizer=kernel, use_bias=False, name=name)
+    return keras.layers.Reshape((2, 2, 1)), layer
+
+
+def flatten() -> Any:
+    from quant.tf import keras
+
+    return keras.layers.Flatten()
+
+
+def pool() -> Any:
+    from quant.tf import keras
+
+    return keras.layers.MaxPooling2D((1, 2))
+
+
+def norm(gamma: Any, beta: float, shape: tuple[int, ...] = (UNITS,)) -> Any:
     from quant.tf import keras
 
     layer = keras.layers.BatchNormalization(epsilon=0, name="norm")
-    layer.build((None, UNITS))
+    layer.build((None, *shape))
     layer.set_weights([np.broadcast_to(np.float32(values), UNITS) for values in (gamma, beta, 0, 1)])
     return layer
 
@@ -61,9 +90,9 @@ def network(frac: int, *layers: Any) -> Any:
     model = keras.Model(inputs, x)
     rng = np.random.default_rng(0)
     for layer in model.layers:
-        if isinstance(layer, qkeras.QDense):
+        if isinstance(layer, qkeras.QDense | qkeras.QConv2D | qkeras.QDepthwiseConv2D):
             (kernel,) = layer.get_weights()
-            layer.set_weights([rng.integers(-1, 2, kernel.shape) | np.eye(*kernel.shape, dtype=int)])
+            layer.set_weights([rng.integers(-1, 2, kernel.shape) | np.eye(*kernel.shape[-2:], dtype=int)])
     return model
 
 
@@ -74,7 +103,7 @@ def differing(model: Any, frac: int, folder: Path) -> int:
     return int((found != model(x).numpy()).any(axis=1).sum())
 
 
-MERGED = "quantized_bits after a dense layer is taken out by hls4ml's merge_linear_activation pass"
+MERGED = "quantized_bits right behind unquantized sums is taken out by hls4ml's merge_linear_activation pass"
 NEGATIVE = "a negative scale in 'norm' turns the ternary comparison round"
 ZERO = "a scale of 0 in 'norm' leaves the ternary comparison without a threshold"
 BINARY = "a binary activation after 'norm' is converted inexactly"
@@ -108,6 +137,26 @@ DIFFERENT: dict[str, tuple[int, Callable[[], tuple[Any, ...]], str]] = {
     "negative": (3, lambda: (dense("d"), norm([1, -2, 0.5], 2**-6), act(TERNARY)), f"layer 'act': {NEGATIVE}"),
     "zero": (3, lambda: (dense("d"), norm([1, 0, 0.5], 2**-6), dropout(), act(TERNARY)), f"layer 'act': {ZERO}"),
     "binary": (3, lambda: (dense("d"), norm(EXACT, 2**-6), act("binary(alpha=1)")), f"layer 'act': {BINARY}"),
+    "quantized_bits behind a convolution": (
+        *(3, lambda: (*conv("c"), act("quantized_bits(3,0,alpha=1)"), flatten())),
+        f"layer 'act': {MERGED}",
+    ),
+    "quantized_bits behind a depthwise convolution": (
+        *(3, lambda: (*depthwise("c"), act("quantized_bits(3,0,alpha=1)"), flatten())),
+        f"layer 'act': {MERGED}",
+    ),
+    "negative behind a convolution": (
+        *(3, lambda: (*conv("c"), norm([1, -2, 0.5], 2**-6, IMAGE), act(TERNARY), flatten())),
+        f"layer 'act': {NEGATIVE}",
+    ),
+    "binary behind a convolution": (
+        *(3, lambda: (*conv("c"), norm(EXACT, 2**-6, IMAGE), act("binary(alpha=1)"), flatten())),
+        f"layer 'act': {BINARY}",
+    ),
+    "half behind a pool": (
+        *(0, lambda: (*conv("c"), pool(), act("ternary(alpha=1,threshold=0.5)"), flatten())),
+        f"layer 'act': {HALF.format(0.5)}",
+    ),
 }
 SAME: dict[str, tuple[int, Callable[[], tuple[Any, ...]]]] = {
     "powers of two": (3, lambda: (dense("d"), norm(EXACT, 2**-6), act(TERNARY))),
@@ -116,8 +165,15 @@ SAME: dict[str, tuple[int, Callable[[], tuple[Any, ...]]]] = {
     "negative before a relu": (3, lambda: (dense("d"), norm([1, -1, 0.5], 2**-6), act("quantized_relu(3,1)"))),
     "no fractional bits": (3, lambda: (dense("d"), act("quantized_relu(2,2)"))),
     "binary": (3, lambda: (dense("d"), act("binary(alpha=1)"))),
+    "quantized_bits behind a quantizer": (
+        *(3, lambda: (dense("d", activation=q("quantized_relu(4,2)")), dropout(), act("quantized_bits(3,2,alpha=1)"))),
+    ),
+    "quantized_bits behind a pool": (3, lambda: (*conv("c"), pool(), act("quantized_bits(3,0,alpha=1)"), flatten())),
+    "negative before a pool": (
+        *(3, lambda: (*conv("c"), norm([1, -2, 0.5], 2**-6, IMAGE), pool(), act(TERNARY), flatten())),
+    ),
 }
-SHOWN = ("quantized_bits as argument", "half a scale", "zero")
+SHOWN = ("quantized_bits behind a convolution", "half a scale", "zero")
 
 
 @pytest.mark.parametrize("name", [name if name in SHOWN else pytest.param(name, marks=slow) for name in DIFFERENT])

@@ -32,6 +32,38 @@ def test_kernels_that_are_not_ternary_are_refused() -> None:
     refused(model, "layer 'wide' (Dense) has weight 0.375, which is not -1, 0 or +1; quantize its kernel with ternary")
 
 
+def test_a_depthwise_kernel_whose_scales_are_no_powers_of_two_is_refused_for_its_alpha() -> None:
+    from qkeras_images import model
+
+    from quant.tf import qkeras
+
+    kernel = q("ternary(alpha='auto')")
+    network = model((4, 4, 2), qkeras.QDepthwiseConv2D(2, depthwise_quantizer=kernel, use_bias=False, name="d"))
+    network.get_layer("d").set_weights([np.full((2, 2, 2, 1), 0.75, np.float32)])
+    with pytest.raises(
+        ModelError,
+        match=r"layer 'd' \(DepthwiseConv2D\) has a kernel with alpha='auto', which scales a channel by 0.7\d+, no "
+        "power of two; give it alpha='auto_po2' or a power of two, and train on",
+    ):
+        lowered(network)
+
+
+@pytest.mark.parametrize(
+    ("quantizer", "named"),
+    [
+        ("quantized_relu(32,16)", "quantized_relu with bits=32"),
+        ("quantized_relu(4,32)", "quantized_relu with integer=32"),
+        ("quantized_bits(8,32,alpha=1)", "quantized_bits with integer=32"),
+    ],
+)
+def test_formats_of_which_qkeras_makes_no_number_are_refused(quantizer: str, named: str) -> None:
+    what = named.split()[-1].split("=")[0]
+    refused(
+        sequence(dense("d"), act("r", q(quantizer))),
+        f"layer 'r': {named} gives NaN in QKeras, which computes 2**{what} as an int32; use 31 or less",
+    )
+
+
 @pytest.mark.parametrize(("place", "what"), [(0, "weight nan"), (1, "bias nan")])
 def test_weights_that_diverged_are_refused(place: int, what: str) -> None:
     from quant.tf import qkeras
