@@ -69,7 +69,7 @@ class _Draw:
         kind = rng.integers(4)
         before = [norm(self._name("norm"))] if weighted and rng.random() < 0.4 else []
         if kind == 0:
-            return [*before, act(name, q("ternary(alpha=1,threshold=0.80078125)"))]
+            return [*before, act(name, q("ternary(alpha=1,threshold=0.8009033203125)"))]
         if kind == 1:
             return [*before, act(name, q("quantized_bits(3,2,alpha=1)"))]
         return [*before, relu(name, int(rng.integers(1, 5)), int(rng.integers(0, 3)))]
