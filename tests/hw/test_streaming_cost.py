@@ -16,7 +16,7 @@ from random_images import random_image_graph
 from codesign.architecture import Hardware
 from codesign.errors import ModelError, TargetError
 from codesign.target import Part
-from hw import solver, streaming_cost
+from hw import choices, solver, streaming_cost
 from hw.design import design, library
 from hw.measure import yosys
 from hw.measure.delays import DelayModel
@@ -125,7 +125,7 @@ def test_every_random_network_has_depths() -> None:
 def test_queues_take_their_share_of_the_budget() -> None:
     """What fits without them, and does not with them, is refused."""
     chain = parts(block("residual"))
-    alone = sum(min(choice.lut for choice in solver.choices(part)) for part in chain)
+    alone = sum(min(choice.lut for choice in choices.choices(part)) for part in chain)
     queues = sum(waiting_luts(chain))
     assert solver.as_fast_as_fits(chain, {"lut": 1.01 * (alone + queues), "bram": 20.0}).total("lut") > alone
     with pytest.raises(TargetError, match="LUTs at least"):
