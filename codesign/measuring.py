@@ -27,6 +27,7 @@ from codesign.measurement import Measurement
 from codesign.reading import Reading
 from codesign.submission import require_submission, write_submission
 from codesign.target import BOARD, CLOCK_MHZ, Target
+from hw.choices import Solution
 from hw.design import Design, design
 from hw.emit.folded import Folding
 from hw.fitting import fitted
@@ -42,7 +43,7 @@ from hw.implement import (
 from hw.measure.delays import DelayModel
 from hw.measure.plan import write_files
 from hw.project import project
-from hw.solver import Goal, Solution
+from hw.solver import Goal
 
 REPORT, INSTRUMENTS = "report.json", "instruments"
 VECTORS, SEED = 1280, 1

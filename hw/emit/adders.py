@@ -285,7 +285,8 @@ class _Builder:
         sources = tuple(operand.name or "" for operand, _, _ in operands)
         free = len(operands) == 1 and not total.plus and not operands[0][1]
         kind = 0 if free else None
-        statement = _Statement(total, self.carry, _formula(word, operands))
+        kinds = tuple((mask, signed) for _, mask, signed in operands)
+        statement = _Statement(kinds, total.plus, self.carry, _formula(word, operands))
         self.pipeline.add(Signal(name, word.low, word.high, sources, statement, kind, len(operands)))
         self.placed[id(word)] = dataclasses.replace(word, name=name, sum=total)
         self.kept.append(word)
@@ -306,9 +307,13 @@ def _formula(word: Word, operands: Sequence[tuple[Word, int, bool]]) -> str:
 
 @dataclass(frozen=True)
 class _Statement:
-    """Writes the adder of a sum, and its formula beside it."""
+    """Writes the adder of a sum, and its formula beside it; keeps none of the words, which hold all coefficients.
 
-    sum: Sum
+    ``kinds``: of each operand, the mask and the extension; ``plus`` as in :class:`Sum`.
+    """
+
+    kinds: tuple[tuple[int, bool], ...]
+    plus: int
     carry: int
     formula: str
 
@@ -317,7 +322,7 @@ class _Statement:
         if len(operands) == 1:
             return self._alone(name, operands[0], bits)
         parameters, ports = [], []
-        for letter, operand, (_, mask, signed) in zip("abc", operands, self.sum.operands, strict=False):
+        for letter, operand, (mask, signed) in zip("abc", operands, self.kinds, strict=False):
             width = min(operand.bits, bits)
             parameters.append(f".{letter.upper()}_W({width})")
             if signed:
@@ -326,8 +331,8 @@ class _Statement:
                 parameters.append(f".{letter.upper()}_INV({bits}'h{mask:x})")
             ports.append(f".{letter}({operand.text if width == operand.bits else f'{operand.text}[{width - 1}:0]'})")
         parameters.append(f".Y_W({bits})")
-        if self.sum.plus:
-            plus = f"{self.sum.plus}" if len(operands) == 3 else f"{bits}'h{self.sum.plus:x}"
+        if self.plus:
+            plus = f"{self.plus}" if len(operands) == 3 else f"{bits}'h{self.plus:x}"
             parameters.append(f".PLUS({plus})")
         if self.carry != 4:
             parameters.append(f".CARRY({self.carry})")
@@ -336,11 +341,11 @@ class _Statement:
         return f"// {name} = {self.formula}\n  {instance}"
 
     def _alone(self, name: str, operand: Operand, bits: int) -> str:
-        ((_, mask, signed),) = self.sum.operands
+        ((mask, signed),) = self.kinds
         plain = operand.signed and not signed and operand.bits != bits
         text = f"{bits}'({{{operand.text}}})" if plain else operand.extended(bits)
         if mask:
             text = f"({text} ^ {bits}'h{mask:x})"
-        if self.sum.plus:
-            text = f"{text} + {bits}'h{self.sum.plus:x}"
+        if self.plus:
+            text = f"{text} + {bits}'h{self.plus:x}"
         return f"assign {name} = {text};"

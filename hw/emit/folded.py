@@ -48,6 +48,12 @@ class Folding:
         """Cycles between vectors: two at a time are between acceptance and the cycle after they have left."""
         return max(self.steps(n_in, n_out), -(-(latency + 1) // 2))
 
+    def timing(self, stage: Stage) -> tuple[int, int]:
+        """Latency and interval of ``stage``."""
+        n_in, n_out = stage.n_in, stage.n_out
+        latency = self.latency(n_in, n_out, ternary_input=stage.input_ternary, thresholded=stage.output_ternary)
+        return latency, self.interval(n_in, n_out, latency)
+
 
 @dataclass(frozen=True)
 class FoldedDesign:
@@ -120,10 +126,7 @@ class _Plan:
         whole = FixedType.holding(min(lowest, -1), highest + 1).bits
         # The scaled sum is right modulo its width whatever the bits above are.
         self.acc_bits = whole if self.thresholded else min(whole, stage.value_bits)
-        self.latency = folding.latency(
-            stage.n_in, stage.n_out, ternary_input=stage.input_ternary, thresholded=self.thresholded
-        )
-        self.interval = folding.interval(stage.n_in, stage.n_out, self.latency)
+        self.latency, self.interval = folding.timing(stage)
         self.weights = self._weights()
         self.channels = self._channels()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -103,6 +104,12 @@ def layer_graph(stage: Stage, carry: int, inputs: Ranges, needed: NDArray[np.boo
         output = _activated(pipeline, channel, word) if is_needed else _constant(pipeline, channel.name, unneeded)
         pipeline.outputs.append(output)
     return LayerGraph(stage, pipeline, adders)
+
+
+@functools.lru_cache(maxsize=32)
+def lone_graph(stage: Stage, carry: int) -> LayerGraph:
+    """:func:`layer_graph` of a stage alone; sharing its sums takes long, so it is kept for other foldings of others."""
+    return layer_graph(stage, carry, Ranges.of_input(stage), np.ones(stage.n_out, np.bool_))
 
 
 def sized(delays: DelayModel, graphs: Sequence[LayerGraph], period_ns: float, besides: float = 0.0) -> DelayModel:

@@ -72,6 +72,7 @@ class _Search:
         self.spans = list(spans)
         self.sums: list[tuple[Ref, ...]] = []
         self.random = np.random.default_rng(seed) if seed else None
+        self.counted: NDArray[np.float32] | None = None  # what _pairs found, while the terms are the same
 
     def plan(self) -> Plan:
         """Search, from the most frequent patterns down to those of two columns."""
@@ -88,10 +89,11 @@ class _Search:
 
     def _pairs(self) -> NDArray[np.float32]:
         """For any two rows, in how many columns they make the more frequent of their two pairs."""
-        magnitudes, signed = np.abs(self.terms).astype(np.float32), self.terms.astype(np.float32)
-        pairs: NDArray[np.float32] = (magnitudes @ magnitudes.T + np.abs(signed @ signed.T)) / 2
-        np.fill_diagonal(pairs, 0)
-        return pairs
+        if self.counted is None:
+            magnitudes, signed = np.abs(self.terms).astype(np.float32), self.terms.astype(np.float32)
+            self.counted = (magnitudes @ magnitudes.T + np.abs(signed @ signed.T)) / 2
+            np.fill_diagonal(self.counted, 0)
+        return self.counted
 
     def _extract(self, count: int, others: int, find: _Find) -> None:
         """Take out all patterns of a row and ``others`` that ``count`` columns have in common."""
@@ -155,7 +157,7 @@ class _Search:
         new = np.zeros((1, self.terms.shape[1]), np.int8)
         new[0, columns] = lead
         self.terms[np.array(members)[:, None], columns] = 0
-        self.terms = np.concatenate([self.terms, new])
+        self.terms, self.counted = np.concatenate([self.terms, new]), None
         return len(self.terms) - 1
 
 

@@ -10,12 +10,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from hw import cycles
 from hw.cycles import Network
+from hw.emit import pipeline
 from hw.emit.argmax import Argmax, emit_argmax
-from hw.emit.folded import FoldedDesign, Folding, emit_folded
+from hw.emit.folded import Folding, emit_folded
 from hw.emit.modules import (
     QUEUE_NS,
     Board,
@@ -31,7 +30,7 @@ from hw.emit.modules import (
     sides,
     slid,
 )
-from hw.emit.parallel import LayerGraph, ParallelLayer, Ranges, emit_parallel, layer_graph, sized
+from hw.emit.parallel import LayerGraph, emit_parallel, lone_graph, sized
 from hw.emit.queues import shorten
 from hw.emit.rom import vector
 from hw.folded_cost import folded_cost
@@ -77,62 +76,94 @@ def emit_streaming(
 
     Raises ModelError where a part cannot be built.
     """
-    layers = _Layers(parts, names, foldings, delays, period_ns)
-    placer = _Placer(parts, names, source, layers, {})
-    if placer.board.depths:
-        shorten(placer.board, placer.network)
-        placer = _Placer(parts, names, source, layers, placer.board.depths)
+    placer = _placed(parts, names, source, _Layers(parts, names, foldings, delays, period_ns))
     text = _text(top, header, placer.source, placer.last, placer.board.lines)
-    used = frozenset(placer.board.used | layers.used)
-    return Streaming({**layers.files, f"{top}.sv": text}, used, placer.network, tuple(placer.alone()))
+    files, rtl = placer.layers.written()
+    return Streaming(
+        {**files, f"{top}.sv": text}, frozenset(placer.board.used | rtl), placer.network, tuple(placer.alone())
+    )
+
+
+def schedule_streaming(
+    parts: Sequence[Part],
+    names: Sequence[str],
+    source: Values,
+    foldings: Foldings,
+    delays: DelayModel,
+    period_ns: float,
+) -> Network:
+    """The cycles of what :func:`emit_streaming` writes, without writing it."""
+    return _placed(parts, names, source, _Layers(parts, names, foldings, delays, period_ns)).network
 
 
 class _Layers:
-    """The generated modules of all stages, each made once."""
+    """The stages: their latencies, and their generated modules."""
 
     def __init__(
         self, parts: Sequence[Part], names: Sequence[str], foldings: Foldings, delays: DelayModel, period_ns: float
     ) -> None:
         self._names, self._period_ns = names, period_ns
         self._graphs: dict[int, LayerGraph] = {}
-        self._parallel: dict[tuple[int, float], ParallelLayer] = {}
-        self._parts = parts
-        self.folded: dict[int, FoldedDesign] = {}
-        self.files: dict[str, str] = {}
-        self.used: set[str] = set()
+        self._settled: dict[int, float] = {}
+        self._latencies: dict[tuple[int, float], int] = {}
+        self._argmax: dict[int, Argmax] = {}
+        self._parts, self.foldings = parts, foldings
         for index, part in enumerate(parts):
-            if part.stage and index in foldings:
-                self.folded[index] = built = emit_folded(part.stage, foldings[index], f"cdg_{names[index]}")
-                self.files |= built.files
-                self.used.update(built.rtl)
-            elif part.stage:
-                everything = np.ones(part.stage.n_out, np.bool_)
-                self._graphs[index] = layer_graph(
-                    part.stage, delays.carry_bits, Ranges.of_input(part.stage), everything
-                )
+            if part.stage and index not in foldings:
+                self._graphs[index] = lone_graph(part.stage, delays.carry_bits)
         stages = [(index, part.stage) for index, part in enumerate(parts) if part.stage]
         shared = sum(folded_cost(stage, foldings[i])[0] for i, stage in stages if i in foldings)
         folded = shared * (1.0 + _FOLDED_REGISTERS)
         self._delays = sized(delays, list(self._graphs.values()), period_ns, folded)
 
-    def parallel(self, index: int, settled_ns: float) -> ParallelLayer:
-        """The adder graph of a part whose inputs settle then."""
+    def parallel(self, index: int, settled_ns: float) -> int:
+        """Latency of the adder graph of a part whose inputs settle then."""
+        self._settled[index] = settled_ns
         key = index, settled_ns
-        if key not in self._parallel:
-            graph, module = self._graphs[index], f"cdg_{self._names[index]}"
+        if key not in self._latencies:
+            graph = self._graphs[index]
             start = [settled_ns] * graph.stage.n_in
-            self._parallel[key] = layer = emit_parallel(graph, module, self._delays, self._period_ns, start)
-            self.used.update(layer.rtl)
-        self.files[f"cdg_{self._names[index]}.sv"] = self._parallel[key].text
-        return self._parallel[key]
+            self._latencies[key] = pipeline.place(graph.pipeline, self._delays, self._period_ns, start).latency
+        return self._latencies[key]
 
-    def argmax(self, index: int, link: Link) -> Argmax:
-        """The part that picks the largest element of ``link``."""
-        part, module = self._parts[index], f"cdg_{self._names[index]}"
-        made = emit_argmax(module, link.lanes, part.joined, self._delays, self._period_ns, link.settled_ns)
-        self.files[f"{module}.sv"] = made.text
-        self.used.add(made.rtl)
-        return made
+    def argmax(self, index: int, link: Link) -> int:
+        """Latency of the part that picks the largest element of ``link``."""
+        part, module = self._parts[index], self._module(index)
+        self._argmax[index] = made = emit_argmax(
+            module, link.lanes, part.joined, self._delays, self._period_ns, link.settled_ns
+        )
+        return made.latency
+
+    def written(self) -> tuple[dict[str, str], set[str]]:
+        """Files of all generated modules, as they were placed last, and the modules of hw/rtl in them."""
+        files, used = dict[str, str](), set[str]()
+        for index, part in enumerate(self._parts):
+            module = self._module(index)
+            if part.stage and index in self.foldings:
+                built = emit_folded(part.stage, self.foldings[index], module)
+                files |= built.files
+                used.update(built.rtl)
+            elif part.stage:
+                start = [self._settled[index]] * part.stage.n_in
+                layer = emit_parallel(self._graphs[index], module, self._delays, self._period_ns, start)
+                files[f"{module}.sv"] = layer.text
+                used |= layer.rtl
+            if index in self._argmax:
+                files[f"{module}.sv"] = self._argmax[index].text
+                used.add(self._argmax[index].rtl)
+        return files, used
+
+    def _module(self, index: int) -> str:
+        return f"cdg_{self._names[index]}"
+
+
+def _placed(parts: Sequence[Part], names: Sequence[str], source: Values, layers: _Layers) -> _Placer:
+    """All parts, with queues as short as can be in front of joins."""
+    placer = _Placer(parts, names, source, layers, {})
+    if placer.board.depths:
+        shorten(placer.board, placer.network)
+        placer = _Placer(parts, names, source, layers, placer.board.depths)
+    return placer
 
 
 class _Placer:
@@ -196,7 +227,7 @@ class _Placer:
         if part.stage:
             link = self._stage(index, part.stage.n_out, part.stage.output_bits, link)
         if part.argmax:
-            link = self._flowing(index, 1, part.values.bits, link, self.layers.argmax(index, link).latency)
+            link = self._flowing(index, 1, part.values.bits, link, self.layers.argmax(index, link))
         if index == len(self.parts) - 1:
             link = reshaped(board, link, beats_of(part.dims), part.dims[-1], f"{name}_out")
         self._keep(sources, link, begun)
@@ -213,14 +244,15 @@ class _Placer:
         return joined(self.board, links, signs, part.shifts, part.joined.bits, f"{name}_joined")
 
     def _stage(self, index: int, lanes: int, bits: int, link: Link) -> Link:
-        if index not in self.layers.folded:
-            latency = self.layers.parallel(index, link.settled_ns).latency
-            return self._flowing(index, lanes, bits, link, latency)
-        name, board, built = self.names[index], self.board, self.layers.folded[index]
+        part, name, board = self.parts[index], self.names[index], self.board
+        if index not in self.layers.foldings:
+            return self._flowing(index, lanes, bits, link, self.layers.parallel(index, link.settled_ns))
+        assert part.stage is not None
+        latency, interval = self.layers.foldings[index].timing(part.stage)
         sink = board.link(name, link.beats, lanes, bits)
         ports = [("clk", "clk"), ("rst_n", "rst_n"), *sides("s", link), *sides("m", sink)]
-        board.generated(built.module, f"{name}_unit", ports)
-        timing = {"latency": built.latency_cycles, "interval": built.interval_cycles}
+        board.generated(f"cdg_{name}", f"{name}_unit", ports)
+        timing = {"latency": latency, "interval": interval}
         board.modules.append(cycles.pipe(link.stream, sink.stream, link.beats, **timing, capacity=2))
         return sink
 

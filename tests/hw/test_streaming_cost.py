@@ -16,7 +16,7 @@ from random_images import random_image_graph
 from codesign.architecture import Hardware
 from codesign.errors import ModelError, TargetError
 from codesign.target import Part
-from hw import parallel_cost, solver, streaming_cost
+from hw import choices, parallel_cost, solver, streaming_cost
 from hw.design import design, library
 from hw.graph import FixedType, Graph, Node, Op
 from hw.measure import yosys
@@ -139,7 +139,7 @@ def test_every_random_network_has_depths() -> None:
 def test_queues_take_their_share_of_the_budget() -> None:
     """What fits without them, and does not with them, is refused."""
     chain = parts(block("residual"))
-    alone = sum(min(choice.lut for choice in solver.choices(part)) for part in chain)
+    alone = sum(min(choice.lut for choice in choices.choices(part)) for part in chain)
     queues = sum(waiting_luts(chain))
     assert solver.as_fast_as_fits(chain, {"lut": 1.01 * (alone + queues), "bram": 20.0}).total("lut") > alone
     with pytest.raises(TargetError, match="LUTs at least"):
