@@ -18,6 +18,7 @@ import time
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -207,6 +208,8 @@ class ClusterPool:
         return Outcome(key, reason=f"worker {member.address} gave no answer ({what})", retry=True, seconds=seconds)
 
     def _greeted(self, member: _Member, value: Any) -> None:
+        if isinstance(value, BaseException) and self._present() is None:
+            return  # the scheduler's end, which says nothing of the worker
         ours = fingerprint()
         if value == ours:
             member.ready = True
@@ -329,7 +332,13 @@ def _connect(address: str) -> Any:
     from distributed import Client
     from distributed.security import Security
 
-    arguments = Security().get_connection_args("client")
+    try:
+        arguments = Security().get_connection_args("client")
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"--cluster {address}: the certificates in dask's configuration (distributed.comm.tls) cannot be used "
+            f"({type(error).__name__}: {error}); correct ca-file, client.cert and client.key there"
+        ) from None
     if address.startswith("tls://") and arguments["ssl_context"] is None:
         raise InputError(
             f"--cluster {address} needs certificates: name them in dask's configuration (distributed.comm.tls: "
@@ -340,7 +349,8 @@ def _connect(address: str) -> Any:
         logging.getLogger(name).setLevel(logging.CRITICAL)  # what matters of it is said here
     dask.config.set({"distributed.comm.timeouts.connect": f"{_CONNECT_SECONDS}s"})
     try:
-        asyncio.run(_greet(address, arguments))
+        with ThreadPoolExecutor(1) as greeting:  # a notebook has an event loop of its own in this thread
+            greeting.submit(lambda: asyncio.run(_greet(address, arguments))).result()
         return Client(address, timeout=_CONNECT_SECONDS, set_as_default=False)
     except (OSError, TimeoutError, ValueError, RuntimeError) as error:
         raise ToolError(

@@ -24,7 +24,7 @@ from typing import Any
 
 from codesign.artifacts import FOLDER, ArtifactStore
 from codesign.cli import version
-from codesign.errors import CodesignError, ToolError
+from codesign.errors import CodesignError, StorageError, ToolError
 from codesign.place import PACKAGES
 from codesign.worker_process import Handler
 from codesign.workers import Outcome, WorkerEnded, WorkerPool
@@ -113,7 +113,10 @@ class _Bench:
     def __init__(self, session: Session) -> None:
         self.session = session
         self.stage, self.since = "starting", time.monotonic()
-        self.folder = Path(tempfile.mkdtemp(prefix="codesign-"))
+        try:
+            self.folder = Path(tempfile.mkdtemp(prefix="codesign-"))
+        except OSError as error:
+            raise StorageError(f"no folder for candidates can be made: {error}; make room, or set TMPDIR") from error
         make: Callable[[Path], Handler] = pickle.loads(session.factory)  # noqa: S301  # sent by our own coordinator
         factory = functools.partial(make, self.folder)
         self.pool = WorkerPool(1, factory, limit_seconds=session.limit_seconds, on_stage=self._on_stage)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from hw.accepted import inbound
 from hw.cmodel.values import words
 from hw.formats import Clipped
-from hw.graph import Graph, Node
+from hw.graph import Graph
 from hw.lower import owned_nodes
 
 Floats = NDArray[np.float64]
@@ -71,7 +71,8 @@ def convert(
     node = graph.input
     trace = graph.trace(node.type.nearest(x.reshape(len(x), -1)))
     owned = owned_nodes({layer.name for layer in model.layers}, graph) | {node.name: node}
-    replaced = {name: _real(found, trace, model, name) for name, found in owned.items()}
+    dims = {layer.name: _dims(layer) for layer in model.layers} | {node.name: x.shape[1:]}  # not all have an InputLayer
+    replaced = {name: one.type.to_real(trace[one.name]).reshape(-1, *dims[name]) for name, one in owned.items()}
     floating = _values(model, {node.name: x})
     before = _decisions(floating[model.layers[-1].name])
     layers, known = [], dict[str, Floats]()
@@ -90,11 +91,9 @@ def convert(
     return Conversion(len(x), _accuracy(before, labels), tuple(layers))
 
 
-def _real(node: Node, trace: Mapping[str, Any], model: Any, name: str) -> Floats:
-    """Values of a node in the shape that Keras gives the layer."""
-    shape = model.get_layer(name).output_shape
-    dims = (shape[0] if isinstance(shape, list) else shape)[1:]
-    return node.type.to_real(trace[node.name]).reshape(-1, *dims)
+def _dims(layer: Any) -> tuple[int, ...]:
+    shape = layer.output_shape
+    return tuple((shape[0] if isinstance(shape, list) else shape)[1:])
 
 
 def _values(model: Any, known: Mapping[str, Any]) -> dict[str, Floats]:

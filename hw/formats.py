@@ -81,14 +81,18 @@ class Formats:
     def require_use(
         self, same: Callable[[Formats | None], bool], weighted: Sequence[str], averaging: Sequence[str]
     ) -> None:
-        """InputError for a format without which the network would be the ``same``, with what the model has instead.
+        """InputError for a format without which, and with a finer one, the network is the ``same``, with what it has.
 
         The layers are those of :meth:`require_layers`; ``same`` may raise ModelError for what needs a format.
         """
-        for name in [name for name in self.chosen if name != INPUT]:  # which a model that quantizes its input refuses
-            others = {other: kind for other, kind in self.chosen.items() if other != name}
+        for name, kind in self.chosen.items():
+            if name == INPUT:  # which a model that quantizes its input refuses
+                continue
+            others = {other: one for other, one in self.chosen.items() if other != name}
+            finer = {**others, name: FixedType(signed=kind.signed, bits=kind.bits + 1, frac=kind.frac + 1)}
             with suppress(ModelError):
-                if same(Formats(others) if others else None):
+                # without it the format for all may happen to give the same
+                if same(Formats(others) if others else None) and same(Formats(finer)):
                     raise InputError(f"--format {name!r} rounds nothing: {self._instead(name, weighted, averaging)}")
 
     def _instead(self, name: str, weighted: Sequence[str], averaging: Sequence[str]) -> str:

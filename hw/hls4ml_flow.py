@@ -13,6 +13,8 @@ import io
 import json
 import math
 import re
+import sys
+import tempfile
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -27,7 +29,7 @@ from hw.accepted import require_supported
 from hw.activations import activation_type
 from hw.graph import FixedType, Graph
 from hw.hls4ml_averages import average_types
-from hw.measure.tools import check_disk
+from hw.measure.tools import check_disk, run_tool
 from hw.onnx_check import require_readable
 
 BACKEND = "CodesignParser"
@@ -46,6 +48,9 @@ _DROPPED_PASSES = (
 )
 # Scales from 2**-32 to 2**15 and their offsets: our own exports use 2**-10 to 2**3, users' models may use more.
 _DEFAULT, _SCALE, _OFFSET = "fixed<32,16>", "fixed<48,16>", "fixed<48,24>"
+_CHILD = Path(__file__).with_name("csim_child.py")
+_RUN_SECONDS = 3600.0
+_ASSERTION = re.compile(r"Assertion `(?:.*&& \"(.*)\"|(.*))' failed")
 
 
 def parse(model: Any, part: str, clock_mhz: float, input_type: FixedType | None = None) -> Any:
@@ -147,15 +152,34 @@ def c_simulation(
     with _quiet() as printed:
         try:
             graph = _convert(model, backend, part, clock_mhz, folder, hardware, lowered=lowered)
-            graph.compile()
-            logits = graph.predict(np.ascontiguousarray(x, np.float32))
+            graph.write()
+            library = Path(graph.config.backend.compile(graph)).resolve()
         except Exception as error:  # hls4ml raises bare Exception
             check_disk("g++", printed.getvalue(), folder)
             names = [layer.name for layer in model.layers if not re.fullmatch(r"[A-Za-z_]\w*", layer.name, re.ASCII)]
             hint = f" (layer {names[0]!r} has a name that is none in C++)" if names else ""
             reason = " ".join(str(error).split())
             raise ToolRunError(f"hls4ml's C simulation could not be run: {reason}{hint}", printed.getvalue()) from error
-    return np.asarray(logits, np.float64).reshape(len(x), -1)
+    size = graph.get_output_variables()[0].size()
+    return _run(library, f"{graph.config.get_project_name()}_float", size, x, folder).astype(np.float64)
+
+
+def _run(library: Path, function: str, size: int, x: NDArray[np.float32], folder: Path) -> NDArray[np.float32]:
+    """What the compiled simulation gives (n, ``size``); ToolRunError with hls4ml's words where it does not take it."""
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        inputs, outputs, log = (Path(scratch) / name for name in ("inputs.npy", "outputs.npy", "log"))
+        np.save(inputs, np.ascontiguousarray(x, np.float32))
+        command = [sys.executable, str(_CHILD), str(library), function, str(size), str(inputs), str(outputs)]
+        try:
+            run_tool(command, cwd=folder, timeout_s=_RUN_SECONDS, log=log, name="hls4ml's C simulation")
+        except ToolRunError as error:
+            failed = _ASSERTION.search(error.log)
+            if failed is None:
+                raise
+            reason = failed[1] or failed[2]
+            raise ToolRunError(f"hls4ml's C simulation could not be run: {reason}", error.log) from error
+        found: NDArray[np.float32] = np.load(outputs)
+    return found
 
 
 def _hls_type(kind: FixedType) -> str:

@@ -106,7 +106,7 @@ def layer_graph(stage: Stage, carry: int, inputs: Ranges, needed: NDArray[np.boo
     return LayerGraph(stage, pipeline, adders)
 
 
-@functools.lru_cache(maxsize=32)
+@functools.lru_cache(maxsize=128)
 def lone_graph(stage: Stage, carry: int) -> LayerGraph:
     """:func:`layer_graph` of a stage alone; sharing its sums takes long, so it is kept for other foldings of others."""
     return layer_graph(stage, carry, Ranges.of_input(stage), np.ones(stage.n_out, np.bool_))

@@ -10,6 +10,7 @@ import socket
 import threading
 from pathlib import Path
 
+import dask
 import pytest
 from distributed import Client
 from local_cluster import LocalCluster
@@ -245,6 +246,15 @@ def test_nobody_at_the_address(tmp_path):
 def test_encryption_needs_certificates(tmp_path):
     with pytest.raises(InputError, match="--cluster tls://127.0.0.1:1 needs certificates: name them in dask's conf"):
         run(SMALL, tmp_path / "run", cluster="tls://127.0.0.1:1")
+
+
+@pytest.mark.parametrize("address", ["tls://127.0.0.1:1", "tcp://127.0.0.1:1"])
+def test_certificates_that_are_not_there(tmp_path, address):
+    tls = "distributed.comm.tls"
+    names = {f"{tls}.ca-file": str(tmp_path / "ca.pem"), f"{tls}.client.cert": str(tmp_path / "client.pem")}
+    message = r"cannot be used \(FileNotFoundError: .*; correct ca-file, client\.cert"
+    with dask.config.set(names), pytest.raises(InputError, match=message):
+        run(SMALL, tmp_path / "run", cluster=address)
 
 
 @pytest.mark.parametrize("address", ["10.0.0.1:8786", "tcp://host", "http://host:80", ""])

@@ -145,6 +145,19 @@ def test_a_format_that_rounds_nothing_is_refused(here, capsys, formats, message)
     assert not Path("mine-c").exists()
 
 
+@pytest.mark.parametrize("own", ["fixed<8,2>", "fixed<10,4>"])
+def test_a_format_of_one_layer_that_rounds_as_the_one_for_all_does_is_taken(here, own):
+    from quant.tf import keras
+
+    keras.utils.set_random_seed(1)
+    saved(
+        keras.Sequential([keras.Input((4,)), keras.layers.Dense(3), keras.layers.Dense(2, name="last")]),
+        here / "real.h5",
+    )
+    given = ["input=fixed<8,1>", "weight=fixed<8,2>", f"last.weight={own}"]
+    assert main(["build", "real.h5", "--target", "c", *[word for text in given for word in ("--format", text)]]) == 0
+
+
 def test_a_format_of_one_layer_of_a_model_that_is_not_ternary_is_refused_too(here, capsys):
     """In the others it rounds something, in the averages of four nothing."""
     from quant.tf import keras

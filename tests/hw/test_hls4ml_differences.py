@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from fuzz import CLOCK, PART
 
+from codesign.errors import ToolRunError
 from hw.hls4ml_differences import known_differences
 from hw.hls4ml_flow import c_simulation
 
@@ -199,3 +200,14 @@ def test_the_reason_is_named(name: str) -> None:
 def test_nothing_is_said_of_what_is_exact(name: str) -> None:
     frac, layers = SAME[name]
     assert known_differences(network(frac, *layers())) == []
+
+
+def test_a_model_that_ends_the_c_simulation_ends_nothing_else(tmp_path: Path) -> None:
+    from quant.tf import keras, qkeras
+
+    kernel = q("ternary(alpha=1,threshold=0.5)")
+    twice = qkeras.QDepthwiseConv2D(1, depth_multiplier=2, depthwise_quantizer=kernel, use_bias=False, name="twice")
+    model = keras.Sequential([keras.Input(IMAGE), act("quantized_bits(4,3,alpha=1)"), twice, flatten()])
+    x = np.zeros((3, *IMAGE), np.float32)
+    with pytest.raises(ToolRunError, match=r"C simulation could not be run: only a depth multiplier of 1 is currently"):
+        c_simulation(model, x, tmp_path, PART, CLOCK)
