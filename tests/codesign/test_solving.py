@@ -64,7 +64,7 @@ def test_fastest_is_slower_within_less(tmp_path):
     [
         ("[budget]\nlut = 60", "fastest", "not trained: even folded as far as possible the network takes "),
         ("", "interval 20", "not trained: layer 'conv_0' takes 100 cycles per frame at least, more than the 20 asked"),
-        ("", "latency 30", "not trained: a latency of 30 cycles cannot be met: the layers one after another take 100"),
+        ("", "latency 30", "not trained: a latency of 30 cycles cannot be met: layer 'conv_0' alone takes 100 cycles"),
     ],
 )
 def test_what_cannot_fit_is_recorded_and_not_trained(tmp_path, text, target, reason):
