@@ -8,7 +8,7 @@ UG903, "Set Max Delay"). Power is report_power's estimate, with assumed activity
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from codesign.errors import ReportError, TargetError
@@ -203,7 +203,7 @@ def power_figure(power: Power, provenance: Provenance) -> Figure:
         "dynamic_w": power.dynamic_w,
         "static_w": power.static_w,
         "confidence": power.confidence,
-        "activity": power.activity or "assumed by the tool",
+        "activity": PurePath(power.activity).name or "assumed by the tool",  # its folder is nobody's business
         "netlist": provenance.value,
         **VIVADO.marks(power.header.version),
     }
