@@ -166,7 +166,7 @@ def c_simulation(
 
 def _run(library: Path, function: str, size: int, x: NDArray[np.float32], folder: Path) -> NDArray[np.float32]:
     """What the compiled simulation gives (n, ``size``); ToolRunError with hls4ml's words where it does not take it."""
-    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+    with tempfile.TemporaryDirectory(dir=folder.resolve()) as scratch:
         inputs, outputs, log = (Path(scratch) / name for name in ("inputs.npy", "outputs.npy", "log"))
         np.save(inputs, np.ascontiguousarray(x, np.float32))
         command = [sys.executable, str(_CHILD), str(library), function, str(size), str(inputs), str(outputs)]
