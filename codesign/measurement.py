@@ -33,6 +33,10 @@ class Provenance(enum.StrEnum):
     TIMED = "timed"
 
 
+ASSUMED = "assumed by the tool"
+"""What ``activity`` says among the details of a power where it is no name of a file of simulated activity."""
+
+
 def _today() -> str:
     return datetime.now(UTC).date().isoformat()
 
@@ -62,8 +66,16 @@ class Figure:
 
     @property
     def marks(self) -> str:
-        """How it came to be, and that it is of a version of the tool that nobody has tried."""
-        return self.provenance.value + (", untested" if self.details.get("untested") else "")
+        """How it came to be; of power by whose activity; and that it is of a version of the tool that nobody tried."""
+        words = [self.provenance.value]
+        if "activity" in self.details:
+            words.append("assumed activity" if self.details["activity"] == ASSUMED else "simulated activity")
+        return ", ".join(words + ["untested"] * bool(self.details.get("untested")))
+
+    @property
+    def warnings(self) -> list[str]:
+        """What is to be said of it in whole sentences."""
+        return [str(self.details[name]) for name in ("untested", "unmatched") if self.details.get(name)]
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""

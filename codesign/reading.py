@@ -36,8 +36,7 @@ class Reading:
     @property
     def warnings(self) -> list[str]:
         """What is to be said of the figures, such as a version of the tool that nobody has tried."""
-        told = (figure.details.get("untested") for figure in self.figures.figures.values())
-        return list(dict.fromkeys(text for text in told if text))
+        return list(dict.fromkeys(text for figure in self.figures.figures.values() for text in figure.warnings))
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values; the keys are in docs/json.md."""

@@ -71,6 +71,7 @@ def reading_lines(run: Run, record: Record) -> list[str]:
         for origin, group in groupby(one.figures.figures.items(), lambda item: origin_words(item[1])):
             named = ", ".join(f"{name} {value_words(figure)} {figure.unit}" for name, figure in group)
             lines.append(f"{one.source}: {named} ({origin})")
+        lines += [f"{one.source}: {text}" for text in one.warnings]
     others = sum(digest == record.digest for digest, _ in run.readings) - len(_of_design(run, record))
     if others:
         lines.append(f"readings of other trainings of this candidate, which are other hardware: {others}, in --json")

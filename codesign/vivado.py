@@ -9,7 +9,7 @@ from typing import Any
 
 from boards.vivado import METRICS, SCRIPT
 from codesign.errors import TimingError, ToolRunError
-from codesign.measurement import Figure, Measurement, Provenance
+from codesign.measurement import ASSUMED, Figure, Measurement, Provenance
 from hw.measure.optional_tools import VIVADO
 from hw.measure.vivado import fmax_figure
 from hw.measure.vivado_run import LOG, Phase, run_script
@@ -95,7 +95,7 @@ def figures(metrics: Mapping[str, Any]) -> Measurement:
     power = metrics["power"]
     details = {
         **{key: power[key] for key in ("dynamic_w", "static_w", "confidence")},
-        "activity": "assumed by the tool",
+        "activity": ASSUMED,
         **marks,
     }
     found["power"] = Figure(power["total_w"], "W", Provenance.ESTIMATED, "Vivado report_power", version, details)

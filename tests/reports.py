@@ -97,12 +97,12 @@ class Source:
             + "| Intra Clock Table\n| ---\n"
         )
 
-    def power(self, dynamic=0.012, static=0.106, confidence="Low", activity="---"):
+    def power(self, dynamic=0.012, static=0.106, confidence="Low", activity="---", matched="NA"):
         rows = [
             ("Total On-Chip Power (W)", f"{dynamic + static:.3f}"), ("Dynamic (W)", f"{dynamic:.3f}"),
             ("Device Static (W)", f"{static:.3f}"), ("Effective TJA (C/W)", "11.5"), ("Max Ambient (C)", "83.6"),
             ("Junction Temperature (C)", "26.4"), ("Confidence Level", confidence),
-            ("Simulation Activity File", activity),
+            ("Simulation Activity File", activity), ("Design Nets Matched", matched),
         ]  # fmt: skip
         return self.header("report_power") + section(1, "Summary", ruled(rows))
 

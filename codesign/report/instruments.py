@@ -23,7 +23,7 @@ def _readings(run: Run, record: Record) -> str:
         for name, figure in one.figures.figures.items():
             tool = f"{figure.tool} {figure.version}"
             values = name, value_words(figure), figure.unit, figure.marks, tool, figure.date
-            rows.append((one.source, *values, str(figure.details.get("untested", ""))))
+            rows.append((one.source, *values, "; ".join(figure.warnings)))
     if not rows:
         return ""
     command = f"{PROGRAM} measure {run.folder.name}:{record.digest[:8]} --via"

@@ -12,7 +12,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from codesign.errors import ReportError, TargetError
-from codesign.measurement import Figure, Measurement, Provenance
+from codesign.measurement import ASSUMED, Figure, Measurement, Provenance
 from codesign.target import Target
 from hw.design import Design
 from hw.measure import saif
@@ -36,6 +36,10 @@ CLOCK = "clk"
 FASTEST_NS = 0.05
 """Half of the least from clock to output in ``delays.toml``, a register's of UltraScale+."""
 REPORTS = ("utilization.rpt", "timing.rpt", "power.rpt")
+_UNMATCHED = (
+    "Vivado found no net of the design but its clock in the simulated activity that it was given: its power is by "
+    "activity that it assumes"
+)
 _STATES = {Provenance.SYNTHESIZED: "Synthesized", Provenance.ROUTED: "Routed"}
 
 
@@ -108,13 +112,17 @@ def measure(
     if missing:
         raise no_report("Vivado", missing[0], said)
     try:
-        return read(folder, design, target, Provenance.ROUTED if route else Provenance.SYNTHESIZED)
+        provenance = Provenance.ROUTED if route else Provenance.SYNTHESIZED
+        return read(folder, design, target, provenance, simulated=bool(activity))
     except ReportError as error:
         raise ReportError(str(error), said[-LOG_TAIL:]) from None
 
 
-def read(folder: Path, design: Design, target: Target, provenance: Provenance) -> Measurement:
-    """The figures of the reports in ``folder``; ReportError where they are not of this design, part and clock."""
+def read(folder: Path, design: Design, target: Target, provenance: Provenance, *, simulated: bool) -> Measurement:
+    """The figures of the reports in ``folder``; ReportError where they are not of this design, part and clock.
+
+    ``simulated``: whether Vivado was given simulated activity to estimate power by.
+    """
     cells, timing, power = (
         reader(folder / name)
         for reader, name in zip((read_utilization, read_timing_summary, read_power), REPORTS, strict=True)
@@ -132,7 +140,7 @@ def read(folder: Path, design: Design, target: Target, provenance: Provenance) -
         {
             **cell_figures(cells, provenance, "out of context"),
             **_timing(folder / REPORTS[1], timing, target, provenance),
-            "power": power_figure(power, provenance),
+            "power": power_figure(power, provenance, simulated=simulated),
         }
     )
 
@@ -197,14 +205,20 @@ def fmax_figure(
     return Figure(1000.0 / path_ns, "MHz", provenance, "Vivado", version, {**details, "lower_bound": slack_ns >= 0})
 
 
-def power_figure(power: Power, provenance: Provenance) -> Figure:
-    """Watts of the whole device, an estimate whatever the netlist it is made from."""
+def power_figure(power: Power, provenance: Provenance, *, simulated: bool) -> Figure:
+    """Watts of the whole device, an estimate whatever the netlist it is made from.
+
+    A file of activity is named in the report whether or not its nets are the design's; of nets matched one is the
+    clock's, which the constraints give.
+    """
+    taken = bool(power.activity) and (power.nets_matched is None or power.nets_matched > 1)
     details = {
         "dynamic_w": power.dynamic_w,
         "static_w": power.static_w,
         "confidence": power.confidence,
-        "activity": PurePath(power.activity).name or "assumed by the tool",  # its folder is nobody's business
+        "activity": PurePath(power.activity).name if taken else ASSUMED,  # its folder is nobody's business
         "netlist": provenance.value,
+        **({"unmatched": _UNMATCHED} if simulated and not taken else {}),
         **VIVADO.marks(power.header.version),
     }
     return Figure(power.total_w, "W", Provenance.ESTIMATED, "Vivado report_power", power.header.version, details)

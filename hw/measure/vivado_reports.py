@@ -205,7 +205,8 @@ def _clocks(report: Report, start: int) -> dict[str, float]:
 class Power:
     """Watts as report_power estimates them; those it gives as below a milliwatt are that milliwatt.
 
-    ``confidence`` and ``activity`` (file of simulated activity, or empty) say how much stands behind them.
+    ``confidence`` and ``activity`` (file of simulated activity, or empty) say how much stands behind them, and
+    ``nets_matched`` how many nets of the design that file has, or None where the report does not say.
     """
 
     header: Header
@@ -217,6 +218,7 @@ class Power:
     junction_c: float
     confidence: str
     activity: str
+    nets_matched: int | None
 
 
 def read_power(path: Path) -> Power:
@@ -236,6 +238,7 @@ def read_power(path: Path) -> Power:
     if abs(total - dynamic - static) > _WATT:
         report.fail(_row(table, names[0]).line, f"{total:g} W are not dynamic {dynamic:g} and static {static:g} W")
     activity = _row(table, "Simulation Activity File").cells[1]
+    matched = re.search(r"(\d+)\s*/\s*\d+", _row(table, "Design Nets Matched").cells[1])
     return Power(
         header=header,
         total_w=total,
@@ -246,4 +249,5 @@ def read_power(path: Path) -> Power:
         junction_c=value("Junction Temperature (C)"),
         confidence=_row(table, "Confidence Level").cells[1],
         activity="" if set(activity) <= {"-"} else activity,
+        nets_matched=int(matched[1]) if matched else None,
     )

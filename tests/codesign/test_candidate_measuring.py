@@ -125,6 +125,31 @@ def test_readings_are_stored_and_show_how_far_off_the_search_was(tools, candidat
     assert "elsewhere" not in text + front_section(candidate)
 
 
+def test_power_by_assumed_activity_looks_like_it(tools, candidate, capsys):
+    """In the terminal, in the report and in JSON, and what was wanted instead."""
+    said = "Vivado found no net of the design but its clock in the simulated activity that it was given"
+    name = f"synthesized:{candidate.digest[:10]}"
+
+    def told():
+        assert main(["show", "synthesized", candidate.digest]) == 0
+        text = capsys.readouterr().out
+        return re.search(r"^vivado: power .*", text, re.MULTILINE)[0], said in text, said in front_section(candidate)
+
+    for behaviour, marks, missed in (
+        ({}, "estimated, simulated activity", False),
+        ({"matched": "0%   (1/1972)"}, "estimated, assumed activity", True),
+    ):
+        tools(vivado=behaviour)
+        assert main(["measure", name, "--via", "vivado", "--json"]) == 0
+        (reading,) = json.loads(capsys.readouterr().out)["instruments"]
+        assert [one.startswith(said) for one in reading["warnings"]] == [True] * missed
+        assert (reading["figures"]["power"]["details"]["activity"] == "assumed by the tool") is missed
+        line, in_show, in_report = told()
+        assert f"({marks} by Vivado report_power 2024.1, " in line
+        assert (in_show, in_report) == (missed, missed)
+        assert re.search(rf"\b{marks}\b", front_section(candidate))
+
+
 def test_the_file_that_a_failure_names_stays(tools, candidate, capsys):
     report = Source(part=load_target("pynq-z1", None, 100.0).part.name)
     tools(vivado={"reports": {"utilization.rpt": report.utilization(boxes=("cdg_fifo",))}})

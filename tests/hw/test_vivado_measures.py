@@ -78,9 +78,30 @@ def test_power_by_simulated_activity(behave, network, tmp_path):
     activity = f"(SAIFILE\n(INSTANCE tb\n  (INSTANCE {network.top}\n(NET )\n)))\n"
     found = vivado.measure(network, ZYNQ, tmp_path / "x", activity=activity).figures
     assert found["power"].details["activity"] == "activity.saif"
-    assert found["power"].provenance is Provenance.ESTIMATED
+    assert (found["power"].marks, found["power"].warnings) == ("estimated, simulated activity", [])
     with pytest.raises(ToolRunError, match="Vivado ended with code 1"):
         vivado.measure(network, ZYNQ, tmp_path / "y", activity=activity.replace(network.top, "other"))
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        Source().power(activity="activity.saif", matched="0%   (1/1972)"),  # as of a wrong path; the one is the clock
+        Source().power(activity="activity.saif", matched="0% (0/1972)"),
+        Source().power(),
+    ],
+)
+def test_power_by_activity_whose_nets_are_none_of_the_designs(behave, network, report, tmp_path):
+    behave(reports={"power.rpt": report})
+    activity = f"(SAIFILE\n(INSTANCE tb\n  (INSTANCE {network.top}\n(NET )\n)))\n"
+    power = vivado.measure(network, ZYNQ, tmp_path / "x", activity=activity).figures["power"]
+    assert (power.marks, power.details["activity"]) == ("estimated, assumed activity", "assumed by the tool")
+    assert power.warnings == [
+        "Vivado found no net of the design but its clock in the simulated activity that it was given: its power is by "
+        "activity that it assumes"
+    ]
+    without = vivado.measure(network, ZYNQ, tmp_path / "y").figures["power"]
+    assert (without.marks, without.warnings) == ("estimated, assumed activity", [])  # and nobody expected another
 
 
 def test_a_routed_design(behave, network, tmp_path):

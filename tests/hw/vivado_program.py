@@ -116,7 +116,8 @@ class OutOfContext(TclProgram):
         self._report("timing.rpt", self.source.timing(period=self.clock), arguments)
 
     def _report_power(self, *arguments):
-        self._report("power.rpt", self.source.power(activity=self.activity), arguments)
+        matched = "NA" if self.activity == "---" else self.behaviour.get("matched", "52%   (31/60)")
+        self._report("power.rpt", self.source.power(activity=self.activity, matched=matched), arguments)
 
     def _read_saif(self, option, path, name):
         assert_is((option, path), ("-strip_path", f"tb/{self.top}"))
