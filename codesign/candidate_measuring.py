@@ -91,7 +91,8 @@ def measure_candidate(
         if submit is not None:
             write_submission(submit, built, target, readings)
     seconds = sum(record.seconds.get(name, 0.0) for name in ("synthesis", "timing", "simulation"))
-    return Measured(subject, stored.design, own, notes, seconds, tuple(readings))
+    cached = any("cached" in figure.details for figure in own.figures.values())
+    return Measured(subject, stored.design, own, notes, seconds, tuple(readings), cached)
 
 
 def _own(run: Run, record: Record) -> Measurement:

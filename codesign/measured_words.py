@@ -24,12 +24,18 @@ from codesign.reading import Reading
 from codesign.reading_words import LOG_LINES, beside_processors
 from codesign.summary import fmax_caveat
 from hw.implement import Announce
+from hw.measure.cache import SETTING
 
 _ROWS = (
     ("lut", "LUT"), ("ff", "FF"), ("bram", "BRAM36"), ("dsp", "DSP"), ("uram", "URAM"), ("fmax", "Fmax (MHz)"),
     ("latency_cycles", "latency (cycles)"), ("interval_cycles", "interval (cycles)"), ("power", "power (W)"),
 )  # fmt: skip
 
+_RTL = "RTL (ours)"
+_CACHED = (
+    "its run time is no measure of how long it takes: netlist or simulator were made before and came out of the cache; "
+    f"with {SETTING}= (nothing) in front of the command all is made anew"
+)
 _NARROW = 12
 """Columns of a caveat, so that five instruments have room beside each other."""
 
@@ -63,6 +69,8 @@ def print_measured(measured: Measured, out: Path | None, *, as_json: bool) -> No
     console.print(figure_table(dict(measured.measurement.figures), hardware.mode))
     if any(reading.instrument not in PROCESSORS for reading in measured.readings):
         console.print(_side_by_side(measured))
+        if measured.cached:
+            console.print(Text(f"{_RTL}: {_CACHED}"), soft_wrap=True)
     for reading in measured.readings:
         for text in [reading.reason, *reading.log.strip().splitlines()[-LOG_LINES:], *reading.warnings]:
             if text:
@@ -77,11 +85,11 @@ def print_measured(measured: Measured, out: Path | None, *, as_json: bool) -> No
 
 def _side_by_side(measured: Measured) -> Table:
     """The instruments' figures beside ours, each with its provenance below it; ``-`` where there is none."""
-    ours, groups = "RTL (ours)", dict[str, list[Reading]]()
+    groups = dict[str, list[Reading]]()
     for reading in (reading for reading in measured.readings if reading.instrument not in PROCESSORS):
         title = "HLS (hls4ml)" if reading.instrument.startswith(HLS) else reading.instrument.replace("-", "-\n")
         groups.setdefault(title, []).append(reading)
-    columns = {ours: (dict(measured.measurement.figures), measured.seconds)}
+    columns = {_RTL: (dict(measured.measurement.figures), measured.seconds)}
     columns |= {name: (best(found), sum(reading.seconds for reading in found)) for name, found in groups.items()}
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for title in ("", *columns):
@@ -92,7 +100,9 @@ def _side_by_side(measured: Measured) -> Table:
         figures = [found.get(name) for found, _ in columns.values()]
         if any(figures):
             table.add_row(words, *(_cell(figure, measured.subject.hardware.mode) for figure in figures))
-    table.add_row("run time (s)", *(f"{seconds:.1f}" for _, seconds in columns.values()))
+    times = {title: f"{seconds:.1f}" for title, (_, seconds) in columns.items()}
+    times[_RTL] += "\ncached" if measured.cached else ""
+    table.add_row("run time (s)", *times.values())
     return table
 
 
@@ -103,5 +113,6 @@ def _vectors(figure: Figure | None) -> str:
 def _cell(figure: Figure | None, mode: Mode) -> str:
     if figure is None:
         return "-"
-    below = [figure.marks, *textwrap.wrap(fmax_caveat(figure, mode), _NARROW)]
+    said = (*figure.marks.split(", "), fmax_caveat(figure, mode))
+    below = [line for text in said for line in textwrap.wrap(text, _NARROW)]
     return "\n".join([f"{'≥ ' if figure.bound else ''}{number_words(figure.value)}", *below])

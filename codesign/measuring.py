@@ -155,7 +155,8 @@ class Subject:
 class Measured:
     """A measured network. ``notes`` say what could not be compared, and why hls4ml's C simulation differs.
 
-    ``seconds`` is what synthesis, timing and simulation of the RTL took; ``readings`` are those of other instruments.
+    ``seconds`` is what synthesis, timing and simulation of the RTL took, less where some of it was ``cached``: made
+    before, and taken from the cache. ``readings`` are those of other instruments, which have none.
     """
 
     subject: Subject
@@ -164,6 +165,7 @@ class Measured:
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
     readings: tuple[Reading, ...] = ()
+    cached: bool = False
 
     def value(self, name: str) -> float:
         """One figure, e.g. ``lut``, ``fmax`` (MHz), ``latency_cycles``."""
@@ -192,6 +194,7 @@ class Measured:
             "figures": self.measurement.to_json(),
             "notes": list(self.notes),
             "seconds": self.seconds,
+            "cached": self.cached,
             "latencies": self.latencies(),
             "instruments": [reading.to_json() for reading in self.readings],
         }
@@ -283,7 +286,7 @@ def measure_subject(
         if out is None:
             readings = [_without(Path(scratch), reading) for reading in readings]
     readings = [replace(reading, design=built.design.digest()) for reading in readings]
-    measured = Measured(subject, built.design, figures, tuple(notes), seconds, tuple(readings))
+    measured = Measured(subject, built.design, figures, tuple(notes), seconds, tuple(readings), built.cached)
     if out is not None:
         _write(measured.subject, built.design, out)
         write_files(out, {REPORT: json.dumps(measured.to_json(), indent=2) + "\n"})

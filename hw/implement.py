@@ -40,11 +40,15 @@ Announce = Callable[[str], AbstractContextManager[None]]
 
 @dataclass(frozen=True)
 class Implementation:
-    """A design, its figures (resources, modelled Fmax, simulated cycles), and its netlist (gzipped Yosys JSON)."""
+    """A design, its figures (resources, modelled Fmax, simulated cycles), and its netlist (gzipped Yosys JSON).
+
+    ``cached``: whether any of it was made before and came out of the cache.
+    """
 
     design: Design
     measurement: Measurement
     netlist: Path
+    cached: bool = False
 
 
 def implement(
@@ -71,7 +75,7 @@ def implement(
     with stage("simulation"):
         cycles = verilator.simulate(best.design, x, graph.run(x), folder / "sim", timeout_s=TOOL_SECONDS, cache=cache)
     figures = best.figures.merged([best.timing.measurement(), cycles])
-    return Implementation(best.design, figures, best.netlist)
+    return Implementation(best.design, figures, best.netlist, cached=cache is not None and bool(cache.taken))
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import os
 import tempfile
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from codesign.errors import StorageError
@@ -38,10 +38,14 @@ def cache_folder(*below: str) -> Path:
 
 @dataclass(frozen=True)
 class Cache:
-    """Entries below ``folder``, of ``limit_bytes`` together: the least recently used go first."""
+    """Entries below ``folder``, of ``limit_bytes`` together: the least recently used go first.
+
+    ``taken``: keys of those that this object gave.
+    """
 
     folder: Path
     limit_bytes: int = LIMIT_BYTES
+    taken: list[str] = field(default_factory=list, compare=False)
 
     @classmethod
     def of_user(cls) -> Cache | None:
@@ -60,7 +64,10 @@ class Cache:
         except OSError:
             return None
         check, data = content[:_CHECK], content[_CHECK:]
-        return data if hashlib.sha256(data).digest() == check else None
+        if hashlib.sha256(data).digest() != check:
+            return None
+        self.taken.append(key)
+        return data
 
     def put(self, key: str, data: bytes) -> None:
         """Keep an entry, and drop old ones beyond the limit; StorageError when the disk refuses."""

@@ -234,8 +234,8 @@ def test_figures_of_a_vivado_that_nobody_tried_are_marked():
         "power": {"total_w": 0.2, "dynamic_w": 0.1, "static_w": 0.1, "confidence": "Low"},
     }  # fmt: skip
     found = figures(metrics).figures
-    assert {figure.marks for figure in found.values()} == {"routed, untested", "estimated, untested"}
+    assert {figure.marks for figure in found.values()} == {"routed, untested", "estimated, assumed activity, untested"}
     assert found["fmax"].bound
     assert {figure.marks for figure in figures(metrics | {"vivado": "2024.1"}).figures.values()} == {
-        "routed", "estimated",
+        "routed", "estimated, assumed activity",
     }  # fmt: skip

@@ -15,6 +15,7 @@ from codesign.cli import main
 from codesign.errors import InputError, StorageError, TargetError, ToolMissingError, ToolRunError
 from codesign.measurement import Measurement
 from codesign.measuring import Subject
+from hw.measure.cache import SETTING
 
 ALL = ("rtl", "vivado", "vivado-routed", "nextpnr", "hls")
 
@@ -52,6 +53,12 @@ def test_all_instruments_side_by_side(tools, tmp_path, capsys):
     kinds = "modelled +synthesized +routed +routed +estimated"
     assert re.search(number(r"Fmax \(MHz\)") + r"\S+ +≥ 117.6 +≥ 117.6 +100 +153.8 *" + word(kinds), text, re.MULTILINE)
     assert re.search(word(kinds) + word("outside the") + word("fitted range"), text, re.MULTILINE)
+    assert re.search(
+        number(r"power \(W\)") + r"- +0.118 +0.118 +- +- *" + word("estimated +estimated"), text, re.MULTILINE
+    )
+    assert re.search(
+        word("estimated +estimated") + word("assumed +assumed") + word("activity +activity"), text, re.MULTILINE
+    )
     project = (out / "instruments" / "hls" / "firmware" / "network.cpp").read_text()
     assert "dense" in project
     parameters = (out / "instruments" / "hls" / "firmware" / "parameters.h").read_text()
@@ -78,9 +85,25 @@ def test_what_fails_is_a_reading_with_reason_and_log_and_the_others_go_on(tools,
     tools(vivado={"reports": {"vivado_synth.rpt": boxes}}, hls={"version": "2031.1", "cosim": "Fail"})
     assert main(["measure", str(path), "--folding", "8", "--via", "hls"]) == 1
     text = capsys.readouterr().out
-    assert re.search(r"LUT +\d+ +700 *\n +synthesized +estimated, untested *\n", text)
+    assert re.search(r"LUT +\d+ +700 *\n +synthesized +estimated *\n +untested *\n", text)
     gone = "without what is in the black boxes mul; --out DIR keeps that file"  # and no path of a scratch folder
     assert f"hls vsynth: hls/vivado_synth.rpt:1: the counts are {gone}" in text
+
+
+def test_a_run_time_out_of_the_cache_says_so(tools, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv(SETTING, str(tmp_path / "cache"))
+    command = ["measure", str(saved(small(), tmp_path / "mine.h5")), "--folding", "8", "--via", "vivado"]
+    assert main([*command, "--out", str(tmp_path / "out")]) == 0
+    first = capsys.readouterr().out
+    assert main(command) == 0
+    second = capsys.readouterr().out
+    assert main([*command, "--json"]) == 0
+    assert re.search(r"^ *run time \(s\) +[\d.]+ +[\d.]+ *$", first, re.MULTILINE)
+    assert "cached" not in first[first.index("run time (s)") :]
+    assert re.search(r"^ *run time \(s\) +[\d.]+ +[\d.]+ *\n +cached *$", second, re.MULTILINE)
+    assert "RTL (ours): its run time is no measure of how long it takes" in second
+    assert json.loads((tmp_path / "out" / "report.json").read_text())["cached"] is False
+    assert json.loads(capsys.readouterr().out)["cached"] is True
 
 
 def test_without_vendor_tools_the_hls_path_still_simulates_and_says_what_is_missing(without_tools, tmp_path, capsys):
