@@ -118,7 +118,7 @@ def distances(
         for one, other in combinations(found.values(), 2):
             cheaper, better = sorted((one, other), key=lambda each: each.rank)
             if cheaper.rank < better.rank:
-                key = quantity, cheaper.instrument, _version(cheaper.figure), better.instrument
+                key = quantity, cheaper.instrument, version_words(cheaper.figure), better.instrument
                 pairs.setdefault(key, []).append((cheaper, better))
     order = sorted(pairs, key=lambda key: (QUANTITIES.index(key[0]), key[1].words(), key[3].words(), key[2]))
     return [_distance(key[0], pairs[key]) for key in order]
@@ -172,11 +172,12 @@ def _distance(quantity: str, pairs: Sequence[tuple[_Said, _Said]]) -> Distance:
 
 def _with_versions(said: Sequence[_Said]) -> Instrument:
     first = said[0].instrument
-    versions = dict.fromkeys(_version(one.figure) for one in said if one.figure.version)
+    versions = dict.fromkeys(version_words(one.figure) for one in said if one.figure.version)
     return Instrument(first.provenance, first.tool, first.around, tuple(versions))
 
 
-def _version(figure: Figure) -> str:
+def version_words(figure: Figure) -> str:
+    """The version of a figure's tool; of one that nobody has tried, that it is such."""
     return figure.version + (" (untested)" if figure.details.get("untested") else "")
 
 

@@ -160,7 +160,7 @@ class _Loop:
     def _evaluate(self, generation: int, asked: Sequence[Architecture]) -> list[dict[str, Any]]:
         """Bring every architecture into the archive, with as little work as possible; what the rungs came to."""
         if generation >= self.closed:
-            require_timing(self.store.path.parent, self.archive.values())
+            require_timing(self.store, self.archive.values())
         asked = list(dict.fromkeys(asked))  # genomes of a user's space may stand for one network
         places = {architecture.digest(): index for index, architecture in enumerate(asked)}
         entrants = []

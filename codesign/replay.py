@@ -9,7 +9,10 @@ from codesign.architecture import Architecture
 from codesign.errors import RunError
 from codesign.record import Record
 from codesign.run import free_name
+from codesign.store import Store
+from codesign.task import Task
 from hw.measure import timing
+from hw.measure.delays import DelayModel
 
 
 def require_replay(
@@ -31,18 +34,21 @@ def require_replay(
         )
 
 
-def require_timing(folder: Path, stored: Iterable[Record]) -> None:
-    """RunError where the Fmax of a candidate that is ``stored`` is of another version of the timing model.
+def require_timing(store: Store, stored: Iterable[Record]) -> None:
+    """RunError where the Fmax of a candidate that is ``stored`` is of another version or fit of the timing model.
 
     To be called before any is measured: one front of both would order candidates by who was measured when. They are not
     modelled anew from their netlists: the generations after them were asked for because of what was said of them then.
     """
     figures = (record.measurement.figures.get("fmax") for record in stored if record.measurement is not None)
     versions = {figure.version for figure in figures if figure is not None and figure.tool == timing.TOOL}
-    others = sorted(versions - {timing.VERSION})
+    now = timing.version(DelayModel.for_part(Task.from_json(store.meta("task")).target.part))
+    others = sorted(versions - {now})
     if others:
+        folder = store.path.parent
         raise RunError(
             f"{folder} has Fmax by version {' and '.join(others)} of the timing model, and this codesign has version "
-            f"{timing.VERSION}, whose figures are not comparable; continue with the codesign that began it, or search "
-            f'anew with study.name = "{free_name(folder)}"'
+            f"{now}, whose figures are not comparable (behind the +: which fit of net delays); continue with the "
+            "codesign that began it, before any recalibration since, or search anew with "
+            f'study.name = "{free_name(folder)}"'
         )

@@ -32,7 +32,7 @@ def train_again(
     }
     if not todo:
         return False
-    require_timing(store.path.parent, store.records())
+    require_timing(store, store.records())
     jobs.check()
     jobs.listener.retraining(len({job.architecture for job in todo.values()}), retrainings.seeds)
 

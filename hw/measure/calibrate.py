@@ -15,6 +15,7 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import os
 import sys
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -29,6 +30,7 @@ from codesign.errors import CodesignError, DataError, StorageError
 from codesign.target import Part
 from hw.measure.delays import DelayModel
 from hw.measure.net_forms import FORMS, SHIPPED, Choice, Floats, NetForm, Sample, fit
+from hw.measure.optional_tools import NEXTPNR
 from hw.measure.timing import StaticTiming
 
 REFERENCE = Part("xc7z020clg400-1", "xc7", "-1", {})
@@ -155,10 +157,13 @@ def _predicted(one: Sample, period_ns: float, form: NetForm) -> Predicted:
     return Predicted(one.name, one.timing.graph.size, one.period_ns, period_ns, form)
 
 
-def section(calibration: Calibration, grade_factor: float, source: str) -> dict[str, Any]:
-    """What ``fitted.toml`` holds of a family: net delays at its reference grade, and the error at the fitted one."""
+def section(calibration: Calibration, grade_factor: float, tool: str, source: str) -> dict[str, Any]:
+    """What ``fitted.toml`` holds of a family: net delays at its reference grade, and the error at the fitted one.
+
+    ``tool``: what routed the designs.
+    """
     base, slope = calibration.coefficients / grade_factor
-    net = {"base_ns": round(float(base), 4), "per_fanout_ns": round(float(slope), 5), "source": source}
+    net = {"base_ns": round(float(base), 4), "per_fanout_ns": round(float(slope), 5), "tool": tool, "source": source}
     return {"net": net, "error": calibration.error()}
 
 
@@ -178,7 +183,7 @@ def write(changed: Mapping[str, Mapping[str, Any]], path: Path = FITTED) -> None
         tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise DataError(f"the fit cannot be kept: {error}; {path} is as it was") from None
-    beside = path.with_name(f".{path.name}.new")
+    beside = path.with_name(f".{path.name}.{os.getpid()}.new")  # two fits may be written at the same time
     try:
         beside.write_text(text, encoding="utf-8")
         beside.replace(path)
@@ -200,7 +205,7 @@ def main() -> int:
                 "write it into hw/measure/delays.py and make it SHIPPED in hw/measure/net_forms.py"
             )
         source = f"fitted to {calibration.designs} ternary adder graphs, routed by nextpnr-xilinx for xc7z010-1"
-        write({REFERENCE.family: section(calibration, 1.0, source)})
+        write({REFERENCE.family: section(calibration, 1.0, NEXTPNR.name, source)})
     except CodesignError as error:
         sys.stderr.write(f"error: {error}\n")
         return error.exit_code

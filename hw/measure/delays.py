@@ -18,6 +18,7 @@ The form is that which :mod:`hw.measure.net_forms` chooses, and two coefficients
 from __future__ import annotations
 
 import functools
+import hashlib
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -76,6 +77,11 @@ class DelayModel:
         return replace(_model(part.family, part.speed_grade), size=size)
 
     @property
+    def fit(self) -> str:
+        """A short digest of the net delays, which another fit changes."""
+        return hashlib.sha256(f"{self.net_base!r} {self.net_per_fanout!r}".encode()).hexdigest()[:6]
+
+    @property
     def carry_bits(self) -> int:
         """Bits of the family's carry cell."""
         return CARRY_BITS[self.family]
@@ -115,6 +121,12 @@ class DelayModel:
 def grade_factor(part: Part) -> float:
     """By what the delays of the family's reference grade are multiplied for the part's."""
     return float(_table("delays.toml")[part.family]["grades"][part.speed_grade]["factor"])
+
+
+def fitted_nets(family: str) -> Mapping[str, Any]:
+    """The family's net delays as they are kept: ``net``, and ``error`` where they are fitted to routed designs."""
+    found: Mapping[str, Any] = _table("fitted.toml")[family]
+    return found
 
 
 @functools.cache

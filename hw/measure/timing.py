@@ -25,6 +25,7 @@ __all__ = ["DelayModel", "PathStep", "StaticTiming", "Timing", "analyse"]
 
 TOOL = "codesign-timing"
 VERSION = "2"
+"""Of the model's form and its cells; :func:`version` tells the fit of its nets too."""
 # the fan-out a driver of control pins is left with once it is replicated
 CONTROL_FANOUT = 32
 
@@ -46,6 +47,7 @@ class Timing:
 
     ``error`` holds the relative error of the period, leave-one-out, on the designs the model was fitted to
     (``median, p90, worst, designs, size``); empty where the family or speed grade was not calibrated.
+    ``version``: of the model, as :func:`version` gives it.
     """
 
     period_ns: float
@@ -53,6 +55,7 @@ class Timing:
     path: tuple[PathStep, ...]
     size: int
     calibrated: bool
+    version: str
     error: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -73,7 +76,7 @@ class Timing:
                 for step in self.path
             ],
         }
-        figure = Figure(round(self.fmax_mhz, 3), "MHz", Provenance.MODELLED, TOOL, VERSION, details)
+        figure = Figure(round(self.fmax_mhz, 3), "MHz", Provenance.MODELLED, TOOL, self.version, details)
         return Measurement({"fmax": figure})
 
 
@@ -192,6 +195,11 @@ class _Hop:
     entered: int | None  # the node whose routed net led into the cell
 
 
+def version(model: DelayModel) -> str:
+    """What figures by the model carry, e.g. ``2+ab12cd``: those by another fit of its nets do not compare with them."""
+    return f"{VERSION}+{model.fit}"
+
+
 def analyse(netlist: Mapping[str, Any], top: str, part: Part) -> Timing:
     """Time the flat module ``top`` of a Yosys JSON netlist on ``part``.
 
@@ -204,4 +212,5 @@ def analyse(netlist: Mapping[str, Any], top: str, part: Part) -> Timing:
     period = timing.period(model)
     if not np.isfinite(period):
         raise ToolRunError("timing: no path from a register or input to a register or output")
-    return Timing(period, 1000.0 / period, timing.path(model), timing.graph.size, model.calibrated, model.error)
+    path, size = timing.path(model), timing.graph.size
+    return Timing(period, 1000.0 / period, path, size, model.calibrated, version(model), model.error)

@@ -30,7 +30,7 @@ from codesign.task import Task
 from codesign.trial import Trained
 from quant.network_files import FORMAT_FILE, MODEL_FILE
 
-PART = Part("xc7z020clg400-1", "xc7", "1", {"lut": 53200, "ff": 106400, "bram": 140, "dsp": 220})
+PART = Part("xc7z020clg400-1", "xc7", "-1", {"lut": 53200, "ff": 106400, "bram": 140, "dsp": 220})
 
 
 def describe(study: Study) -> Task:

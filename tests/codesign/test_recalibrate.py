@@ -30,7 +30,7 @@ from codesign.study import parse_study
 from codesign.target import Part, Target
 from codesign.task import Task
 from hw.design import TOP
-from hw.measure import calibrate
+from hw.measure import calibrate, timing
 from hw.measure.delays import grade_factor
 from hw.measure.timing import DelayModel, StaticTiming
 from hw.measure.yosys import ARTEFACT
@@ -86,7 +86,9 @@ def test_a_family_is_calibrated_by_what_a_search_had_routed(tmp_path, monkeypatc
     assert found.calibration.error()["median"] < 0.01
     fitted = tmp_path / "fitted.toml"
     fitted.write_text(calibrate.FITTED.read_text())
-    calibrate.write({"xcup": calibrate.section(found.calibration, grade_factor(found.part), "a test")}, fitted)
+    calibrate.write(
+        {"xcup": calibrate.section(found.calibration, grade_factor(found.part), "Vivado", "a test")}, fitted
+    )
     after = tomllib.loads(fitted.read_text())["xcup"]
     assert after["net"]["base_ns"] == pytest.approx(KNOWN["net_base"] / 0.85, rel=0.03)
     assert (after["error"]["grade"], after["error"]["designs"]) == ("-2", 5)
@@ -96,9 +98,12 @@ def test_a_family_is_calibrated_by_what_a_search_had_routed(tmp_path, monkeypatc
         "fitted.toml": tomllib.loads(fitted.read_text())
     }
     monkeypatch.setattr(delays, "_table", table.__getitem__)
+    before = timing.version(DelayModel.for_part(ULTRASCALE))
     delays._model.cache_clear()
     try:
         assert DelayModel.for_part(ULTRASCALE).calibrated
+        assert re.fullmatch(rf"{timing.VERSION}\+[0-9a-f]{{6}}", before)
+        assert timing.version(DelayModel.for_part(ULTRASCALE)) != before
         assert DelayModel.for_part(ULTRASCALE).net_base == pytest.approx(KNOWN["net_base"], rel=0.03)
         assert not DelayModel.for_part(dataclasses.replace(ULTRASCALE, speed_grade="-1")).calibrated
     finally:
@@ -136,7 +141,7 @@ def test_the_better_tool_where_it_has_enough_and_never_both(tmp_path):
 def test_nextpnr_says_nothing_of_another_speed_grade_than_its_own(tmp_path):
     run, true = made(tmp_path)
     keep(run, [(digest, routed(mhz, "nextpnr-xilinx")) for digest, mhz in true.items()])
-    with pytest.raises(DataError, match="nextpnr-xilinx 0, of which 0 only meet their clock"):
+    with pytest.raises(DataError, match="meet it, 6 of another speed grade than -1, which nextpnr-xilinx times"):
         recalibrate.refit([read_run(run)])
 
 
@@ -147,12 +152,91 @@ def test_bounds_and_figures_that_are_not_routed_are_not_enough(tmp_path):
     keep(run, [(digests[0], estimated), (digests[1], routed(true[digests[1]]))])
     keep(run, [(digest, routed(300.0, lower_bound=True)) for digest in digests[2:]])
     message = (
-        r"^too few routed designs \(Vivado 5, of which 4 only meet their clock; nextpnr-xilinx 0, of which 0 only meet "
-        r"their clock\): 4 that miss the clock asked for are needed; route more candidates with python -m codesign "
+        r"^too few routed designs \(Vivado: 1 miss their clock, 4 only meet it; nextpnr-xilinx: 0 miss their clock, "
+        r"0 only meet it\): 4 that miss the clock asked for are needed; route more candidates with python -m codesign "
         r"measure RUN:ID --via nextpnr, of a run whose target.clock_mhz they miss$"
     )
     with pytest.raises(DataError, match=message):
         recalibrate.refit([read_run(run)])
+
+
+def test_why_designs_cannot_be_used_is_said(tmp_path):
+    """A clock of 0, and a design whose netlist is not there."""
+    run, true = made(tmp_path)
+    first, second, *_ = true
+    keep(run, [(first, routed(0.0)), (second, routed(80.0))])
+    with Store.append(run) as store:
+        store.put_reading(second, Reading("vivado-routed", "ok", routed(90.0), 1.0, design="ab" * 32))
+    counts = "Vivado: 1 miss their clock, 0 only meet it, 1 without a clock, 1 whose netlist is not kept;"
+    with pytest.raises(DataError, match=counts):
+        recalibrate.refit([read_run(run)])
+
+
+def test_the_source_says_that_a_version_is_untested(tmp_path):
+    run, true = made(tmp_path)
+    (first, mhz), *others = true.items()
+    keep(
+        run, [(first, routed(mhz, untested="nobody has tried it")), *((digest, routed(mhz)) for digest, mhz in others)]
+    )
+    net = recalibrate.refit([read_run(run)]).sections()["net"]
+    assert net["source"] == "fitted to 6 candidates of searches, routed by Vivado 1 (untested), 1"
+    assert net["tool"] == "Vivado"
+
+
+@pytest.mark.parametrize(
+    ("tool", "in_force", "told"),
+    [
+        ("Vivado", None, ""),
+        ("Vivado", ("Vivado", 6), ""),
+        (
+            "Vivado",
+            ("Vivado", 7),
+            "6 designs routed by Vivado do not replace the 7 by Vivado in force: 7 do; nothing is",
+        ),
+        (
+            "Vivado",
+            ("nextpnr-xilinx", 2),
+            "6 designs routed by Vivado do not replace the 2 by nextpnr-xilinx in force: 8",
+        ),
+        ("nextpnr-xilinx", ("nextpnr-xilinx", 6), ""),
+        (
+            "nextpnr-xilinx",
+            ("Vivado", 2),
+            "the model in force is fitted to what Vivado routed, which is worth more than",
+        ),
+    ],
+)
+def test_what_may_replace_the_fit_in_force(tmp_path, monkeypatch, tool, in_force, told):
+    run, true = made(tmp_path, dataclasses.replace(ULTRASCALE, speed_grade="-1"))
+    keep(run, [(digest, routed(mhz, tool)) for digest, mhz in true.items()])
+    kept = {"net": {"tool": in_force[0]}, "error": {"designs": in_force[1]}} if in_force else {"net": {}}
+    monkeypatch.setattr(recalibrate, "fitted_nets", lambda family: kept)
+    found = recalibrate.refit([read_run(run)])
+    if told:
+        with pytest.raises(DataError, match=f"^{re.escape(told)}"):
+            found.sections()
+    else:
+        assert found.sections()["net"]["tool"] == tool
+
+
+def test_a_fit_that_orders_designs_worse_is_not_kept(tmp_path):
+    """Although its median error is less."""
+    run, true = made(tmp_path)
+    keep(run, [(digest, routed(mhz)) for digest, mhz in true.items()])
+    found = recalibrate.refit([read_run(run)])
+    tau = found.calibration.error()["kendall_tau"]
+    assert tau == 1.0
+    first, second, *others = sorted(found.calibration.left_out, key=lambda one: one.routed_ns)
+    swapped = [
+        dataclasses.replace(first, predicted_ns=second.predicted_ns),
+        dataclasses.replace(second, predicted_ns=first.predicted_ns),
+    ]
+    worse = dataclasses.replace(found.calibration, left_out=(*swapped, *others))
+    assert worse.error()["median"] < calibrate.errors(found.in_force)["median"]
+    with pytest.raises(
+        DataError, match=r"^the fit orders designs worse: .* its Kendall tau is 0\.87, that of the .* 1\.00"
+    ):
+        dataclasses.replace(found, calibration=worse).sections()
 
 
 def test_runs_of_different_parts(tmp_path):
@@ -168,7 +252,7 @@ def test_command(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["recalibrate", "routed"])
     assert recalibrate.main() == 2
-    assert capsys.readouterr().err.startswith("error: too few routed designs (Vivado 0")
+    assert capsys.readouterr().err.startswith("error: too few routed designs (Vivado: 0 miss")
     keep(run, [(digest, routed(mhz)) for digest, mhz in true.items()])
     written = []
     monkeypatch.setattr(recalibrate, "write", written.append)
@@ -177,7 +261,7 @@ def test_command(tmp_path, monkeypatch, capsys):
     assert "Kendall tau 1.00" in said
     assert re.search(r"\nmodel in force, same designs: median \d+\.\d%, 90th percentile .*\nwritten to ", said)
     (sections,) = written
-    assert sections["xcup"]["net"]["source"] == "fitted to 6 candidates of searches, routed by Vivado"
+    assert sections["xcup"]["net"]["source"] == "fitted to 6 candidates of searches, routed by Vivado 1"
 
 
 @pytest.mark.parametrize(

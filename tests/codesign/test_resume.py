@@ -9,12 +9,14 @@ from contextlib import closing
 import pytest
 from search_entry import analytic_search
 
+from boards.catalogue import load_target
 from codesign.errors import RunError
 from codesign.loop import search
 from codesign.run import read_run
 from codesign.store import FILE
 from codesign.study import load_study
 from hw.measure import timing
+from hw.measure.delays import DelayModel
 
 STUDY = '[study]\nname = "resumed"\n[search]\npopulation = 8\ngenerations = 3\n'
 
@@ -86,6 +88,10 @@ def test_a_second_search_in_the_same_run_is_refused(tmp_path, study, start_searc
         process.kill()
 
 
+# of the part and speed grade of the study
+NOW = timing.version(DelayModel.for_part(load_target("pynq-z1", None, 100.0).part))
+
+
 def modelled_by(folder, version, *, without=""):
     """Let every stored Fmax be of that version of the timing model, and the run lack what ``without`` deletes."""
     with closing(sqlite3.connect(folder / FILE)) as connection, connection:
@@ -102,23 +108,24 @@ DELETE FROM finals;
 """
 
 
-def test_what_another_timing_model_said_is_not_mixed_with_what_this_one_says(tmp_path, study, behave):
+@pytest.mark.parametrize("other", ["1", timing.VERSION, f"{timing.VERSION}+0ther0"])
+def test_what_another_timing_model_said_is_not_mixed_with_what_this_one_says(tmp_path, study, behave, other):
     folder, asked = tmp_path / "resumed", load_study(study)
     whole = analytic_search(asked, folder)
-    modelled_by(folder, "1")
+    modelled_by(folder, other)
     assert len(analytic_search(asked, folder).records) == len(whole.records), "nothing is left to measure"
-    modelled_by(folder, "1", without=LAST)
+    modelled_by(folder, other, without=LAST)
     before = read_run(folder).records
     message = (
-        f"{folder} has Fmax by version 1 of the timing model, and this codesign has version {timing.VERSION}, whose "
-        "figures are not comparable; continue with the codesign that began it, or search anew with "
-        'study.name = "resumed-2"'
+        f"{folder} has Fmax by version {other} of the timing model, and this codesign has version {NOW}, whose "
+        "figures are not comparable (behind the +: which fit of net delays); continue with the codesign that began it, "
+        'before any recalibration since, or search anew with study.name = "resumed-2"'
     )
     with pytest.raises(RunError, match=f"^{re.escape(message)}$") as caught:
         analytic_search(asked, folder)
     assert caught.value.exit_code == 2
     assert read_run(folder).records == before
-    modelled_by(folder, timing.VERSION)
+    modelled_by(folder, NOW)
     assert len(analytic_search(asked, folder).records) == len(whole.records)
 
 

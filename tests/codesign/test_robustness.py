@@ -16,7 +16,7 @@ from hw.graph import FixedType, Graph, Node, Op
 from quant.scaling import InputFormat
 
 NETWORK = Architecture(4, 3, 2, (DenseLayer(5, "ternary"), DenseLayer(6, "3")), True, Hardware("parallel"))
-PART = Part("p", "xc7", "1", {"lut": 1000, "ff": 2000, "bram": 10, "dsp": 0})
+PART = Part("p", "xc7", "-1", {"lut": 1000, "ff": 2000, "bram": 10, "dsp": 0})
 
 
 def dense(trits):

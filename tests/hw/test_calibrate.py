@@ -179,11 +179,11 @@ def test_what_is_written_is_at_the_reference_grade_and_leaves_other_families(tmp
     path.write_text(calibrate.FITTED.read_text())
     before = tomllib.loads(path.read_text())
     found = calibrate.calibrate(made_by(SHIPPED, np.array([0.4, 0.08]), noise=0.02), [SHIPPED])
-    calibrate.write({"xcup": calibrate.section(found, 0.8, 'of a "test"')}, path)
+    calibrate.write({"xcup": calibrate.section(found, 0.8, "Vivado", 'of a "test"')}, path)
     after = tomllib.loads(path.read_text())
     assert after["xc7"] == before["xc7"]
     assert after["xcup"]["net"]["base_ns"] == pytest.approx(found.coefficients[0] / 0.8, abs=1e-4)
-    assert after["xcup"]["net"]["source"] == 'of a "test"'
+    assert (after["xcup"]["net"]["tool"], after["xcup"]["net"]["source"]) == ("Vivado", 'of a "test"')
     assert after["xcup"]["error"] == found.error()
 
 
