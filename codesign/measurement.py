@@ -75,7 +75,7 @@ class Figure:
     @property
     def warnings(self) -> list[str]:
         """What is to be said of it in whole sentences."""
-        return [str(self.details[name]) for name in ("untested", "unmatched") if self.details.get(name)]
+        return [str(self.details[name]) for name in ("untested", "warning") if self.details.get(name)]
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""

@@ -25,6 +25,7 @@ from hw.measure.plan import BuildPlan, write_files
 
 DATABASES = "CODESIGN_CHIPDB"
 SEEDS = (1, 2, 3)
+FEWEST_SEEDS = 2
 GRADE = "-1"
 """The speed grade whose delays a chip database has (openXC7/nextpnr-xilinx, ``bbaexport.py``)."""
 SEED_SECONDS = 1800.0
@@ -142,22 +143,30 @@ def measure(
 ) -> Measurement:
     """``fmax``, routed: the median of several seeds, whose values and spread are among its details.
 
-    Raises ToolMissingError without nextpnr-xilinx or a database of the part, TargetError for other families,
-    ToolRunError where a run fails, takes longer than ``timeout_s``, runs out of memory or says no routed clock.
+    A seed that fails, takes longer than ``timeout_s``, runs out of memory or says no routed clock is left out, and the
+    figure says so. Raises ToolRunError, the first seed's, where not enough are left for a median; ToolMissingError
+    without nextpnr-xilinx or a database of the part, TargetError for other families.
     """
     program = NEXTPNR.find("measure without it")
     database = find_database(target.part)
     version = NEXTPNR.version_of(program)
     wrapped = wrap(netlist, top, folder, timeout_s=timeout_s)
-    found = {}
+    found, failed = dict[int, float](), dict[int, ToolRunError]()
     for seed in seeds:
         arguments = ("--chipdb", str(database), "--json", wrapped.name, "--freq", f"{target.clock_mhz:g}")
-        log = tools.run_tool(
-            [str(program), *arguments, "--seed", str(seed), "--timing-allow-fail"],
-            cwd=folder, timeout_s=timeout_s, log=folder / f"seed-{seed}.log", name="nextpnr-xilinx",
-        )  # fmt: skip
-        found[seed] = routed_clock(log)
-    return Measurement({"fmax": _figure(found, version, target)})
+        try:
+            log = tools.run_tool(
+                [str(program), *arguments, "--seed", str(seed), "--timing-allow-fail"],
+                cwd=folder, timeout_s=timeout_s, log=folder / f"seed-{seed}.log", name="nextpnr-xilinx",
+            )  # fmt: skip
+            found[seed] = routed_clock(log)
+        except ToolRunError as error:
+            failed[seed] = error
+            if len(seeds) - len(failed) < min(FEWEST_SEEDS, len(seeds)):
+                first = next(iter(failed.values()))
+                told = f"{first} (seed {' and '.join(map(str, failed))} of {len(seeds)})"
+                raise ToolRunError(told, first.log) from None
+    return Measurement({"fmax": _figure(found, failed, version, target)})
 
 
 def routed_clock(log: str) -> float:
@@ -176,7 +185,7 @@ def routed_clock(log: str) -> float:
     return fmax
 
 
-def _figure(found: Mapping[int, float], version: str, target: Target) -> Figure:
+def _figure(found: Mapping[int, float], failed: Mapping[int, ToolRunError], version: str, target: Target) -> Figure:
     median = statistics.median(found.values())
     details = {
         "seeds": {str(seed): mhz for seed, mhz in found.items()},
@@ -187,6 +196,9 @@ def _figure(found: Mapping[int, float], version: str, target: Target) -> Figure:
         "ports": "in registers",
         "speed_grade": GRADE,
     }
+    if failed:
+        reasons = "; ".join(f"seed {seed} failed: {error}" for seed, error in failed.items())
+        details["warning"] = f"the median of {len(found)} of {len(found) + len(failed)} seeds: {reasons}"
     if target.part.speed_grade != GRADE:
         details["untested"] = f"nextpnr-xilinx times speed grade {GRADE}, not {target.part.speed_grade} of the part"
     return Figure(median, "MHz", Provenance.ROUTED, "nextpnr-xilinx", version, details)

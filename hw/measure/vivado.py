@@ -218,7 +218,7 @@ def power_figure(power: Power, provenance: Provenance, *, simulated: bool) -> Fi
         "confidence": power.confidence,
         "activity": PurePath(power.activity).name if taken else ASSUMED,  # its folder is nobody's business
         "netlist": provenance.value,
-        **({"unmatched": _UNMATCHED} if simulated and not taken else {}),
+        **({"warning": _UNMATCHED} if simulated and not taken else {}),
         **VIVADO.marks(power.header.version),
     }
     return Figure(power.total_w, "W", Provenance.ESTIMATED, "Vivado report_power", power.header.version, details)

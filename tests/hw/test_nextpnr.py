@@ -84,10 +84,24 @@ def test_the_median_of_the_seeds_with_their_spread(behave, mapped, wrapped, tmp_
     assert (figure.details["lowest"], figure.details["highest"], figure.details["spread"]) == (90.0, 130.0, 0.4)
 
 
+def test_a_seed_that_fails_costs_the_others_nothing(behave, mapped, wrapped, tmp_path):
+    behave(clocks={"1": 90.0, "3": 100.0}, say="ERROR: Failed to route arc 0 of net 'x'", code=255, failing=["2"])
+    figure = nextpnr.measure(*mapped, ZYNQ, tmp_path / "x").figures["fmax"]
+    assert (figure.value, figure.details["seeds"]) == (95.0, {"1": 90.0, "3": 100.0})
+    assert figure.warnings == [
+        "the median of 2 of 3 seeds: seed 2 failed: nextpnr-xilinx ended with code 255: "
+        "ERROR: Failed to route arc 0 of net 'x'"
+    ]
+    behave(say="ERROR: Failed to route arc 0 of net 'x'", code=255, failing=["1", "3"])
+    with pytest.raises(ToolRunError, match=r"code 255: ERROR: Failed to .* \(seed 1 and 3 of 3\)$") as caught:
+        nextpnr.measure(*mapped, ZYNQ, tmp_path / "x")
+    assert "Failed to route arc 0" in caught.value.log
+
+
 @pytest.mark.parametrize(("part", "untested"), [("xc7z020clg400-1", False), ("xc7z020clg400-2", True)])
 def test_a_figure_for_a_part_of_another_speed_grade_is_marked(part, untested):
     target = dataclasses.replace(ZYNQ, part=dataclasses.replace(ZYNQ.part, name=part, speed_grade=part[-2:]))
-    figure = nextpnr._figure({1: 90.0}, "0.8.2", target)
+    figure = nextpnr._figure({1: 90.0}, {}, "0.8.2", target)
     assert figure.details["speed_grade"] == "-1"
     assert figure.marks == "routed" + untested * ", untested"
 
