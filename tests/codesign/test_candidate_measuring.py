@@ -248,7 +248,7 @@ def test_what_may_be_sent_holds_numbers_and_names_of_tools_and_parts_only(tools,
     allowed = re.compile(
         r"(yosys|Vivado( report_power)?|verilator|codesign-timing|LUT|FF|CARRY\d?|BRAM36|DSP|URAM|MHz|ns|W|cycles|"
         r"bits|out of context|assumed by the tool|synthesized|routed|modelled|simulated|estimated|xc7|-1|"
-        r"xc7z020clg400-1|[\d.+-]*)"
+        r"xc7z020clg400-1|[\d.+-]*|\d+\+[0-9a-f]{6})"  # the last: version and fit of the timing model
     )
     assert {told for told in texts(record) if not allowed.fullmatch(told)} == set()
 
