@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from codesign.errors import TargetError
+from codesign.fmax_trust import fmax_caveat
+from codesign.measurement import Provenance
 from codesign.record import Record
 from codesign.schema import BudgetSection
 from codesign.target import RESOURCES, Target
@@ -58,13 +60,15 @@ class Miss:
     value: float
     violation: float
     provenance: str
+    caveat: str = ""
 
     def words(self) -> str:
         """One clause, e.g. ``lut: 14,000 LUT, 5.3 % over the budget of 13,300``."""
         limit = self.constraint
         if limit.key == "clock":
             fmax = math.floor(10 * self.value) / 10  # rounded up it could read as the clock asked for
-            text = f"clock: {self.provenance} Fmax {fmax:.1f} MHz is under the study's {limit.limit:g}"
+            caveat = f", {self.caveat}," if self.caveat else ""
+            text = f"clock: {self.provenance} Fmax {fmax:.1f} MHz{caveat} is under the study's {limit.limit:g}"
         elif limit.sense == "at least":
             text = f"{limit.key}: {self.value:,.0f} {limit.unit}, {_percent(self)} under the budget of {limit.limit:,g}"
         else:
@@ -80,12 +84,16 @@ def misses(limits: Sequence[Constraint], record: Record, clock_mhz: float) -> li
         return []
     measured = record.measurement
     found = violations(limits, measured, clock_mhz, partial=record.status == "infeasible")
-    missed = [
-        Miss(limit, limit.value(measured, clock_mhz), found[limit.key], measured.figures[limit.figure].provenance.value)
-        for limit in limits
-        if found.get(limit.key, 0.0) > 0
-    ]
+    missed = [_miss(limit, found[limit.key], record, clock_mhz) for limit in limits if found.get(limit.key, 0.0) > 0]
     return sorted(missed, key=lambda miss: -miss.violation)
+
+
+def _miss(limit: Constraint, violation: float, record: Record, clock_mhz: float) -> Miss:
+    assert record.measurement is not None
+    figure = record.measurement.figures[limit.figure]
+    modelled = limit.key == "clock" and figure.provenance is Provenance.MODELLED
+    caveat = fmax_caveat(figure, record.architecture.hardware.mode) if modelled else ""
+    return Miss(limit, limit.value(record.measurement, clock_mhz), violation, figure.provenance.value, caveat)
 
 
 def binding(limits: Sequence[Constraint], records: Sequence[Record], clock_mhz: float) -> str | None:

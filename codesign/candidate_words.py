@@ -10,9 +10,9 @@ from rich.table import Table
 from codesign.accuracy import error_words
 from codesign.architecture import Activation, Architecture, Mode
 from codesign.counting import number_of
+from codesign.fmax_trust import fmax_caveat
 from codesign.measurement import Figure
 from codesign.record import Final, Record
-from codesign.summary import fmax_caveat
 
 
 def layer_words(architecture: Architecture) -> list[str]:

@@ -9,6 +9,7 @@ import platform
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass
@@ -40,6 +41,8 @@ PACKAGES = (
     "onnx",
     "pandas",
 )
+NOT_ASKED = "not asked"
+"""The version of a tool that takes too long to say it: it was found, and nobody knows whether it works."""
 _SILENT_SECONDS = 2.0
 _WORKER_MIB = 2048
 _ROOM_MIB = 500
@@ -131,18 +134,20 @@ class _ToolProbe:
 
 
 def _probe(probe: _ToolProbe) -> Finding:
+    begun = time.monotonic()
     try:
         tool = probe.find()
     except ToolError as error:
         return Finding(probe.name, True, probe.gives, problem=str(error))
+    left = tools.ANSWER_SECONDS - (time.monotonic() - begun)  # version and job have that time together
     with tempfile.TemporaryDirectory(prefix="codesign-") as folder:
-        problem = _try(tool, probe.job(tool, Path(folder)), Path(folder))
+        problem = _try(tool, probe.job(tool, Path(folder)), Path(folder), left)
     return Finding(probe.name, True, probe.gives, tool.version, str(tool.path), problem)
 
 
-def _try(tool: Tool, command: list[str], folder: Path) -> str:
+def _try(tool: Tool, command: list[str], folder: Path, timeout_s: float) -> str:
     """Why the tool does not work; empty when it does."""
-    code, said = tools.answer(command, cwd=folder, env=tool.environment)
+    code, said = tools.answer(command, cwd=folder, env=tool.environment, timeout_s=timeout_s)
     if code == 0:
         return ""
     if code is None:
@@ -263,7 +268,7 @@ def _optional_tool(tool: OptionalTool, gives: str) -> Finding:
     problem = tool.warning(version) if version else ""
     if tool is NEXTPNR and DATABASES not in os.environ:
         problem = f"{DATABASES} is not set: the folder of its chip databases"
-    return Finding(tool.programs[0], False, gives, version, str(place), problem)
+    return Finding(tool.programs[0], False, gives, version or NOT_ASKED, str(place), problem)
 
 
 def _print(findings: list[Finding], machine: Machine, able: bool) -> None:
@@ -277,6 +282,8 @@ def _print(findings: list[Finding], machine: Machine, able: bool) -> None:
         table.add_column(heading, overflow="fold")
     for found in findings:
         mark = Text("ok", "green") if not found.problem else Text("MISSING" if found.required else "-", "bold red")
+        if found.version == NOT_ASKED:
+            mark = Text("?", "yellow")
         table.add_row(mark, found.name, found.version, found.gives)
     console.print(table)
     cores, gib = number_of(machine.cores, "core"), machine.memory_mib / 1024

@@ -16,13 +16,13 @@ from rich.text import Text
 from codesign.architecture import Mode
 from codesign.candidate_words import figure_table, number_words
 from codesign.counting import number_of
+from codesign.fmax_trust import fmax_caveat
 from codesign.instruments import HLS, best
 from codesign.latencies import PROCESSORS
 from codesign.measurement import Figure
 from codesign.measuring import Measured
 from codesign.reading import Reading
 from codesign.reading_words import LOG_LINES, beside_processors
-from codesign.summary import fmax_caveat
 from hw.implement import Announce
 from hw.measure.cache import SETTING
 

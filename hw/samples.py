@@ -15,6 +15,7 @@ from codesign.counting import number_of
 from codesign.errors import DataError
 
 Array = NDArray[Any]
+_ARRAY, _ARCHIVE = b"\x93NUMPY", b"PK"
 _DAMAGED = (ValueError, EOFError, zipfile.BadZipFile, zlib.error)
 
 
@@ -25,7 +26,7 @@ def read_array(path: Path) -> Array:
     except OSError as error:
         raise _unreadable(path, error) from None
     except _DAMAGED as error:
-        raise _unusable(path, error, ".npy file: write one with numpy.save(path, x)") from None
+        raise _unusable(path, error, ".npy file", _ARRAY, "write one with numpy.save(path, x)") from None
 
 
 def read_archive(path: Path, wanted: Sequence[str], example: str) -> dict[str, Array]:
@@ -44,7 +45,7 @@ def read_archive(path: Path, wanted: Sequence[str], example: str) -> dict[str, A
     except OSError as error:
         raise _unreadable(path, error) from None
     except _DAMAGED as error:
-        raise _unusable(path, error, f".npz archive: save one with numpy.savez(path, {example})") from None
+        raise _unusable(path, error, ".npz archive", _ARCHIVE, f"save one with numpy.savez(path, {example})") from None
     return found
 
 
@@ -52,10 +53,14 @@ def _unreadable(path: Path, error: OSError) -> DataError:
     return DataError(f"cannot read {path}: {error.strerror or error}")
 
 
-def _unusable(path: Path, error: Exception, expected: str) -> DataError:
+def _unusable(path: Path, error: Exception, kind: str, begins: bytes, how: str) -> DataError:
+    """``begins``: what whole ones and those that were cut short begin with."""
     if "Python objects" in str(error) or "Object arrays" in str(error):
         return DataError(f"{path} holds Python objects: save plain numbers")
-    return DataError(f"{path} is no {expected}")
+    with path.open("rb") as file:
+        if file.read(len(begins)) == begins:
+            return DataError(f"{path} is a damaged {kind}, or one that was cut short: {how}")
+    return DataError(f"{path} is no {kind}: {how}")
 
 
 def require_samples(where: str, x: Array, features: int) -> None:

@@ -56,6 +56,7 @@ def write_vectors(folder: Path, graph: Graph, x: NDArray[Any], source: str = "th
     were. ``x`` may be a map of these.
     """
     require_samples(source, x, graph.input.size)
+    new = not folder.exists()
     write_files(folder, {})
     try:
         with TemporaryDirectory(dir=folder, prefix=".new") as beside:
@@ -65,6 +66,10 @@ def write_vectors(folder: Path, graph: Graph, x: NDArray[Any], source: str = "th
                 (Path(beside) / path).replace(folder / path)
     except OSError as error:
         raise StorageError(f"cannot write {error.filename or folder}: {error.strerror}; make room there") from None
+    except DataError:
+        if new:
+            folder.rmdir()
+        raise
 
 
 def _write_pieces(folder: Path, graph: Graph, x: NDArray[Any], source: str) -> None:

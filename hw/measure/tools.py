@@ -41,6 +41,8 @@ TERMINATED = (-signal.SIGTERM, 128 + signal.SIGTERM)
 _STOP: contextvars.ContextVar[threading.Event | None] = contextvars.ContextVar("stop", default=None)
 _STOP_SECONDS = 0.2  # after which a stop is noticed
 KILLED = 128 + signal.SIGKILL
+_LAST = r"(?:^|\s)(\d+\.\d+[^\s/]*)\s*$"
+"""A version at the end of a line that is no path."""
 OUT_OF_MEMORY = re.compile(r"bad_alloc|out of memory|MemoryError|Cannot allocate memory", re.IGNORECASE)
 
 
@@ -126,7 +128,7 @@ def find_make() -> Tool:
 @functools.cache
 def _find_system(name: str, setting: str, override: str | None, search: str) -> Tool:
     path = _executable(name, setting, override, (name,), search, f"install it (Debian, Ubuntu: apt install {name})")
-    return Tool(name, path, _version(name, setting, [str(path), "--version"], r"(\d+\.\d+\S*)\s*$"), (str(path),))
+    return Tool(name, path, _version(name, setting, [str(path), "--version"], _LAST), (str(path),))
 
 
 def _executable(name: str, setting: str, override: str | None, names: Sequence[str], search: str, advice: str) -> Path:
@@ -173,14 +175,20 @@ def stoppable(stop: threading.Event) -> Iterator[None]:
 
 
 def answer(
-    argv: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, str] | None = None
+    argv: Sequence[str],
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    timeout_s: float | None = None,
 ) -> tuple[int | None, str]:
-    """Exit code and output of a program that is asked for a trifle; no code where ANSWER_SECONDS were not enough.
+    """Exit code and output of a program that is asked for a trifle; no code where its time was not enough.
 
-    A code above 128 is 128 + signal. Nothing of the program stays behind: many are scripts that start another one.
+    That is ``timeout_s``, by default ANSWER_SECONDS. A code above 128 is 128 + signal. Nothing of the program stays
+    behind: many are scripts that start another one.
     """
+    limit = ANSWER_SECONDS if timeout_s is None else timeout_s
     with os.fdopen(os.memfd_create("answer"), "w+b") as output:
-        code = _wait(_supervised(argv), cwd, {**os.environ, **(env or {})}, output, ANSWER_SECONDS)
+        code = _wait(_supervised(argv), cwd, {**os.environ, **(env or {})}, output, limit)
         content = os.pread(output.fileno(), os.fstat(output.fileno()).st_size, 0)
     return code, content.decode(errors="replace")
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import re
 
 import pytest
@@ -8,7 +9,7 @@ from analytic_evaluation import PART, figure
 from codesign.architecture import Architecture, DenseLayer, Hardware
 from codesign.budget import binding, limits, misses, nearest_miss
 from codesign.errors import TargetError
-from codesign.measurement import Measurement
+from codesign.measurement import Figure, Measurement, Provenance
 from codesign.record import Record
 from codesign.schema import BudgetSection
 from codesign.target import Target
@@ -63,6 +64,21 @@ def test_misses_in_words_worst_first():
         "lut: 1,053 LUT, 5.3 % over the budget of 1,000",
         "clock: synthesized Fmax 99.9 MHz is under the study's 100",
     ]
+
+
+@pytest.mark.parametrize(
+    ("details", "said"),
+    [
+        ({"calibrated": True, "within_fitted_range": False}, ", outside the fitted range,"),
+        ({"calibrated": False}, ", uncalibrated,"),
+        ({"calibrated": True, "within_fitted_range": True, "error": {"median": 0.04}}, ", ± 4.0 %,"),
+    ],
+)
+def test_how_far_to_trust_the_clock_that_is_missed(details, said):
+    fmax = Figure(88.0, "MHz", Provenance.MODELLED, "codesign-timing", "2", details)
+    slow = dataclasses.replace(record(), measurement=Measurement({"fmax": fmax}))
+    (miss,) = misses(constraints({}, 100.0), slow, 100.0)
+    assert miss.words() == f"clock: modelled Fmax 88.0 MHz{said} is under the study's 100"
 
 
 def test_the_binding_budget_is_the_one_missed_most():

@@ -99,6 +99,30 @@ def test_optional_tools_are_no_problem_and_say_what_they_would_add(programs):
     assert (findings()["vivado"].version, findings()["vivado"].problem) == ("2020.1", "")
 
 
+def test_a_tool_that_is_not_asked_is_not_said_to_work(programs, capsys):
+    """Vitis HLS takes too long to say its version: it may hang, and nobody knows."""
+    programs("vitis_hls", "sleep 60")
+    assert (findings()["vitis-run"].version, findings()["vitis-run"].problem) == (doctor.NOT_ASKED, "")
+    assert main(["doctor"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.split()[:4] == ["?", "vitis-run", "not", "asked"] for line in lines)
+
+
+def test_version_and_job_have_their_time_together(tmp_path, monkeypatch):
+    slow = tools.Tool("slow", tmp_path / "slow", "1", (sys.executable,))
+    monkeypatch.setattr(tools, "ANSWER_SECONDS", 2.0)
+
+    def find():
+        time.sleep(1.0)
+        return slow
+
+    job = ["/bin/sleep", "60"]
+    begun = time.monotonic()
+    found = doctor._probe(doctor._ToolProbe("slow", "nothing", find, lambda tool, folder: job))
+    assert time.monotonic() - begun < 2.9
+    assert found.problem == f"slow at {tmp_path / 'slow'} did not end its simplest job within 2 s"
+
+
 def test_tools_that_hang_are_told_while_one_waits_and_leave_nothing_behind(programs, tmp_path, monkeypatch, capsys):
     """All are asked at once, so that three that hang take as long as one."""
     monkeypatch.setattr(tools, "ANSWER_SECONDS", 3.0)

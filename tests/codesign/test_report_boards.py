@@ -14,6 +14,7 @@ from rich.console import Console
 
 from codesign.cli import main
 from codesign.errors import RunError
+from codesign.fmax_trust import fmax_caveat
 from codesign.loop import search
 from codesign.measurement import Figure, Provenance
 from codesign.picking import pick
@@ -23,7 +24,7 @@ from codesign.report.marks import marked, meanings
 from codesign.report.page import page
 from codesign.report.plots import hover
 from codesign.study import parse_study
-from codesign.summary import FrontTable, closing, fmax_caveat, latency
+from codesign.summary import FrontTable, closing, latency
 
 HOSTS = '[board]\nhosts = ["a@one", "virtual:pynq-z1"]\n'
 STUDY = f'[study]\nname = "beside"\n[search]\npopulation = 8\ngenerations = 3\n{HOSTS}'

@@ -151,7 +151,9 @@ def test_what_is_no_archive(board, built, capsys):
     Path("x.npz").write_text("x,y\n1,2\n")
     assert refused(capsys) == "x.npz is no .npz archive: save one with numpy.savez(path, x=...)"
     Path("x.npz").write_bytes(b"PK\x03\x04 cut off")
-    assert refused(capsys) == "x.npz is no .npz archive: save one with numpy.savez(path, x=...)"
+    assert refused(capsys) == (
+        "x.npz is a damaged .npz archive, or one that was cut short: save one with numpy.savez(path, x=...)"
+    )
     with Path("x.npz").open("wb") as file:
         np.save(file, np.zeros((2, 64)))
     assert refused(capsys) == "x.npz is not an .npz archive: save one with numpy.savez(path, x=...)"

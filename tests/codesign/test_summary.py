@@ -9,11 +9,11 @@ import pytest
 from rich.console import Console
 
 from codesign.accuracy import output_words, percent_error, statistical_error
+from codesign.fmax_trust import fmax_caveat
 from codesign.measurement import Figure, Measurement, Provenance
 from codesign.study import Study
 from codesign.summary import (
     FrontTable,
-    fmax_caveat,
     fmax_note,
     fmax_words,
     print_summary,

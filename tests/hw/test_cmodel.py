@@ -225,6 +225,18 @@ def test_vectors_that_do_not_fit_are_refused(tmp_path, x, message):
         write_vectors(tmp_path, random_graph(0, [4, 2], "4"), x, "x")
 
 
+def test_refused_vectors_leave_no_folder(tmp_path):
+    graph, place = random_graph(0, [4, 2], "4"), tmp_path / "mine-c"
+    wrong = np.full((3, 4), np.nan, np.float32)
+    with pytest.raises(DataError, match="not finite"):
+        write_project(graph, "net", wrong, place, "a test")
+    assert not place.exists()
+    place.mkdir()
+    with pytest.raises(DataError, match="not finite"):
+        write_project(graph, "net", wrong, place, "a test")
+    assert list(tmp_path.iterdir()) == [place], "one that was there stays"
+
+
 def test_refused_vectors_leave_the_earlier_ones_and_these_may_be_given_again(tmp_path):
     graph = random_graph(0, [4, 2], "4")
     write_project(graph, "net", vectors(graph, 1500), tmp_path, "a test")

@@ -38,8 +38,7 @@ BAD = {
     "folder": (Path.mkdir, "cannot read {}: Is a directory"),
     "empty": (Path.touch, "{} is no {kind}: {how}"),
     "text": (lambda path: path.write_text("1,2\n3,4\n"), "{} is no {kind}: {how}"),
-    "zip": (lambda path: path.write_bytes(b"PK\x03\x04 cut off"), "{} is no {kind}: {how}"),
-    "cut": (cut, "{} is no {kind}: {how}"),
+    "cut": (cut, "{} is a damaged {kind}, or one that was cut short: {how}"),
     "objects": (of_objects, "{} holds Python objects: save plain numbers"),
 }
 

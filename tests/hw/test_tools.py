@@ -75,6 +75,13 @@ def test_override_is_used(monkeypatch, tmp_path):
     assert (tool.path, tool.version, tool.command) == (program, "0.66+12", (str(program), "-Q", "-s"))
 
 
+def test_a_path_is_no_version(monkeypatch, tmp_path):
+    """The loader may warn of a library before a compiler says what it is."""
+    said = "loader: nothing in /opt/gcc-11.2/lib\nloader: see /opt/gcc-11.2\ng++ (Debian 12.2.0-14) 12.2.0"
+    monkeypatch.setenv("CXX", str(script(tmp_path / "g++", f"echo '{said}'")))
+    assert tools.find_cxx().version == "12.2.0"
+
+
 def test_broken_tool(monkeypatch, tmp_path):
     program = script(tmp_path / "g++", "echo 'cannot execute cc1plus' >&2; exit 3")
     monkeypatch.setenv("CXX", str(program))
