@@ -87,7 +87,8 @@ class Refit:
         """Why these designs say less than those of the fit that is kept; empty where they do not, or there is none."""
         if "error" not in kept:
             return ""
-        tool, had, has = kept["net"]["tool"], kept["error"]["designs"], len(self.calibration.left_out)
+        tool = kept["net"].get("tool", self.tool)  # fits of before do not say theirs
+        had, has = kept["error"]["designs"], len(self.calibration.left_out)
         if TOOLS.index(self.tool) > TOOLS.index(tool):
             return f"the model in force is fitted to what {tool} routed, which is worth more than {self.tool}'s"
         needed = had if self.tool == tool else FEWEST_OF_BETTER

@@ -198,6 +198,7 @@ def test_the_source_says_that_a_version_is_untested(tmp_path):
             ("nextpnr-xilinx", 2),
             "6 designs routed by Vivado do not replace the 2 by nextpnr-xilinx in force: 8",
         ),
+        ("Vivado", (None, 7), "6 designs routed by Vivado do not replace the 7 by Vivado in force: 7 do; nothing is"),
         ("nextpnr-xilinx", ("nextpnr-xilinx", 6), ""),
         (
             "nextpnr-xilinx",
@@ -209,7 +210,8 @@ def test_the_source_says_that_a_version_is_untested(tmp_path):
 def test_what_may_replace_the_fit_in_force(tmp_path, monkeypatch, tool, in_force, told):
     run, true = made(tmp_path, dataclasses.replace(ULTRASCALE, speed_grade="-1"))
     keep(run, [(digest, routed(mhz, tool)) for digest, mhz in true.items()])
-    kept = {"net": {"tool": in_force[0]}, "error": {"designs": in_force[1]}} if in_force else {"net": {}}
+    kept = {"net": {"tool": in_force[0]} if in_force and in_force[0] else {}}
+    kept |= {"error": {"designs": in_force[1]}} if in_force else {}
     monkeypatch.setattr(recalibrate, "fitted_nets", lambda family: kept)
     found = recalibrate.refit([read_run(run)])
     if told:
