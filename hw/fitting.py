@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 
 from codesign.architecture import Hardware
@@ -112,6 +113,10 @@ class _Search:
         if found.foldings or streams(self.graph):
             network = scheduled(self.graph, self.delays, self.period_ns, found.foldings)
             return network.latency() if self.name == "latency" else network.interval()
+        return self._all_parallel
+
+    @functools.cached_property
+    def _all_parallel(self) -> int:
         built = design(self.graph, Hardware("parallel"), self.delays, self.period_ns)
         return built.latency_cycles if self.name == "latency" else built.interval_cycles
 
