@@ -63,9 +63,7 @@ def _folded(architecture: Architecture) -> tuple[int, int]:
     latencies, intervals = [], []
     shapes = itertools.pairwise(architecture.widths)
     for shape, read, given in zip(shapes, [architecture.input_bits, *bits], [*bits, None], strict=True):
-        folding = fold_shape(
-            *shape, architecture.hardware.folding, read, thresholded=given == 0, rounded=given is not None and given > 0
-        )
+        folding = fold_shape(*shape, architecture.hardware.folding, read, thresholded=given == 0)
         latencies.append(folding.latency(*shape, ternary_input=read == 0, thresholded=given == 0))
         intervals.append(folding.interval(*shape, latencies[-1]))
     return sum(latencies), max(intervals)

@@ -12,31 +12,29 @@ from dataclasses import dataclass
 
 from hw.emit.folded import Folding, foldings
 from hw.emit.rom import blocks, chosen, earns_block_ram, luts
-from hw.stage import Quantize, Stage
+from hw.stage import Stage
 
 
 @dataclass(frozen=True)
 class Coefficients:
     """LUTs per unit of the parts that synthesis decides.
 
-    ``control``: counters and handshake, which grow with the steps' logarithm; ``adder_bit``: of the adder tree;
-    ``activation_bit``: of the values that are rounded, clipped or compared.
+    ``control``: counters and handshake, which grow with the steps' logarithm; ``adder_bit``: of the adder tree.
     """
 
     control: float
     adder_bit: float
-    activation_bit: float
 
 
-FITTED = Coefficients(22.1, 0.515, 0.217)
+FITTED = Coefficients(18.918, 0.752)
 
 
 @dataclass(frozen=True)
 class Sums:
     """What the cells of a layer's sums and activation follow from.
 
-    ``input_bits``: 0 of trits; ``top``: bits of a sum; ``value_bits``: of a scaled one. ``thresholded``: a ternary or
-    binary activation; ``rounded``: one that rounds and clips.
+    ``input_bits``: 0 of trits; ``top``: bits of a sum; ``value_bits``: of a scaled one. ``thresholded``: a
+    ternary or binary activation.
     """
 
     n_in: int
@@ -45,21 +43,19 @@ class Sums:
     top: int
     value_bits: int
     thresholded: bool
-    rounded: bool
 
     @classmethod
     def of(cls, stage: Stage) -> Sums:
         """Those of ``stage``."""
         top = max(1, int(max(stage.acc_high.max(), -stage.acc_low.min())).bit_length() + 1)
         bits = 0 if stage.input_ternary else stage.input_bits
-        rounded = isinstance(stage.activation, Quantize)
-        return cls(stage.n_in, stage.n_out, bits, top, stage.value_bits, stage.output_ternary, rounded)
+        return cls(stage.n_in, stage.n_out, bits, top, stage.value_bits, stage.output_ternary)
 
     @classmethod
-    def of_shape(cls, n_in: int, n_out: int, input_bits: int, *, thresholded: bool, rounded: bool) -> Sums:
+    def of_shape(cls, n_in: int, n_out: int, input_bits: int, *, thresholded: bool) -> Sums:
         """Those of a layer of which nothing is known but this: weights of 1."""
         top = (n_in * ((1 << input_bits) - 1 or 1)).bit_length() + 1
-        return cls(n_in, n_out, input_bits, top, top, thresholded, rounded)
+        return cls(n_in, n_out, input_bits, top, top, thresholded)
 
 
 _BRAM_LUTS = 53_200 / 140
@@ -69,25 +65,16 @@ _BRAM_LUTS = 53_200 / 140
 def fold(stage: Stage, interval_target: int) -> Folding:
     """The folding of ``stage`` for that many steps per vector or fewer; see :func:`fold_shape`."""
     sums = Sums.of(stage)
-    return fold_shape(
-        sums.n_in,
-        sums.n_out,
-        interval_target,
-        sums.input_bits,
-        thresholded=sums.thresholded,
-        rounded=sums.rounded,
-    )
+    return fold_shape(sums.n_in, sums.n_out, interval_target, sums.input_bits, thresholded=sums.thresholded)
 
 
 @functools.lru_cache(maxsize=1024)
-def fold_shape(
-    n_in: int, n_out: int, interval_target: int, input_bits: int, *, thresholded: bool, rounded: bool
-) -> Folding:
+def fold_shape(n_in: int, n_out: int, interval_target: int, input_bits: int, *, thresholded: bool) -> Folding:
     """The folding that is predicted to be the cheapest whatever the weights will be.
 
     Not by the weights, so that its cycles are known before training (:mod:`hw.bounds`).
     """
-    sums = Sums.of_shape(n_in, n_out, input_bits, thresholded=thresholded, rounded=rounded)
+    sums = Sums.of_shape(n_in, n_out, input_bits, thresholded=thresholded)
 
     def cost(folding: Folding) -> tuple[float, int]:
         lut, bram = _cost(sums, folding)
@@ -126,11 +113,9 @@ def _cells(sums: Sums, folding: Folding) -> tuple[float, dict[str, float], float
     constants = 2 * top if sums.thresholded else sums.value_bits
     certain += pe * counted + luts(pe * constants, groups)
     certain += pe * (max(top, sum_bits) * (slices > 1) + sums.value_bits * (not sums.thresholded))
-    compared = 2 * top * sums.thresholded + sums.value_bits * sums.rounded
     cells = {
         "control": 1.0 + math.log2(slices * groups) / 4,
         "adder_bit": float(pe * adders),
-        "activation_bit": float(pe * compared),
     }
     return certain, cells, bram
 
@@ -147,11 +132,21 @@ def tree(simd: int, bits: int) -> tuple[float, float, int]:
     """LUTs that count ``simd`` products of ``bits`` (0: trits), bits of adders behind them, and bits of their sum."""
     size = 6 if bits else 3
     leaves = -(-simd // size)
-    width = (6 * (2**bits - 1)).bit_length() if bits else 3
-    counted, adders = float(leaves * (3 * bits or 3)), 0.0
-    if bits > 1:
-        adders += leaves * (width - 1) * (1 if bits == 2 else 2)
+    if bits:
+        leaf, last = _sum_of_six(6, bits), _sum_of_six(simd - 6 * (leaves - 1), bits)
+        counted, adders = ((leaves - 1) * all_but + end for all_but, end in zip(leaf, last, strict=True))
+        width = (6 * (2**bits - 1)).bit_length()
+    else:
+        counted, adders, width = 3.0 * leaves, 0.0, 3
     while leaves > 1:
         adders += leaves // 2 * width
         leaves, width = -(-leaves // 2), width + 1
     return counted, adders, width
+
+
+def _sum_of_six(used: int, bits: int) -> tuple[float, float]:
+    """LUTs that count each place of ``used`` products, one a bit of the count, and bits of the adders behind."""
+    if used == 1:
+        return 0.0, 0.0
+    width = (used * (2**bits - 1)).bit_length()
+    return float(bits * used.bit_length()), float(min(bits - 1, 2) * (width - 1))

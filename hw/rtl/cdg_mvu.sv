@@ -255,7 +255,8 @@ module cdg_mvu #(
 
       for (genvar k = 0; k < LEAVES; k++) begin : gen_six
         cdg_sum6 #(
-            .W(IN_W)
+            .W   (IN_W),
+            .USED(SIMD - 6 * k < 6 ? SIMD - 6 * k : 6)
         ) six (
             .x(padded[k*6*IN_W+:6*IN_W]),
             .y(leaves[k*LEAF_W+:LEAF_W])

@@ -1,9 +1,11 @@
 // Sum of six unsigned operands of W bits: the set bits of each place are counted in LUTs, and three
-// counts that do not overlap are one number, so that two adders are the most there are.
+// counts that do not overlap are one number, so that two adders are the most there are. All but the
+// first USED operands are 0.
 `default_nettype none
 
 module cdg_sum6 #(
     parameter int W = 2,
+    parameter int USED = 6,
     localparam int SUM_W = $clog2(6 * ((1 << W) - 1) + 1)
 ) (
     input  wire logic [ 6*W-1:0] x,
@@ -28,7 +30,9 @@ module cdg_sum6 #(
         assign places[j] = x[j*W+k];
       end
 
-      cdg_count6 count (
+      cdg_count6 #(
+          .USED(USED)
+      ) count (
           .x(places),
           .y(operands[i*SUM_W+k+:3])
       );

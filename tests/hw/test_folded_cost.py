@@ -60,6 +60,12 @@ def test_six_products_of_two_bits_are_two_counts_and_an_adder() -> None:
     assert tree(12, 2) == (12.0, 13.0, 6)
 
 
+def test_fewer_products_than_six_are_counted_in_fewer_bits() -> None:
+    assert tree(4, 2) == (6.0, 3.0, 5)
+    assert tree(3, 2) == (4.0, 3.0, 5)
+    assert tree(7, 2) == (6.0, 9.0, 6)
+
+
 @pytest.mark.parametrize(
     ("stage", "folding"),
     [(made(48, 12, 2, Quantize(3, 0, 3)), Folding(2, 12)), (made(36, 16, 0, Ternary(3)), Folding(2, 18))],
@@ -85,4 +91,4 @@ def test_the_folding_is_the_cheapest_by_the_prediction() -> None:
 def test_the_folding_does_not_hang_on_the_weights() -> None:
     stage = made(48, 12, 2, Quantize(3, 0, 3))
     assert fold(replace(stage, weights=np.zeros_like(stage.weights)), 24) == fold(stage, 24)
-    assert fold_shape(48, 12, 24, 2, thresholded=False, rounded=True) == fold(stage, 24)
+    assert fold_shape(48, 12, 24, 2, thresholded=False) == fold(stage, 24)

@@ -121,10 +121,12 @@ module miter_count6 (
     input  wire logic [5:0] x,
     output logic            equal
 );
-  logic [2:0] y;
+  logic [2:0] y, sum, fewer;
 
   cdg_count6 count (.x, .y(y));
-  assign equal = y == 3'(x[0]) + 3'(x[1]) + 3'(x[2]) + 3'(x[3]) + 3'(x[4]) + 3'(x[5]);
+  cdg_count6 #(.USED(4)) four (.x({2'b00, x[3:0]}), .y(fewer));
+  assign sum = 3'(x[0]) + 3'(x[1]) + 3'(x[2]) + 3'(x[3]);
+  assign equal = y == sum + 3'(x[4]) + 3'(x[5]) && fewer == sum;
 endmodule
 
 module miter_sum6 (
