@@ -116,7 +116,7 @@ def _fastest(
 
 def _attempt(built: Design, target: Target, workdir: Path, synthesize: _Synthesize, stage: Announce) -> _Attempt:
     with stage("synthesis"):
-        synthesis = synthesize(layerwise.plan(built.files, built.top, target.part), workdir)
+        synthesis = synthesize(layerwise.plan(built.files, built.top, target.part, target.period_ns), workdir)
     with stage("timing"):
         timing = analyse(synthesis.netlist, built.top, target.part)
     return _Attempt(built, synthesis.figures, timing, workdir / yosys.ARTEFACT)

@@ -109,8 +109,8 @@ def _rtl(options: argparse.Namespace) -> Found:
 
     values = rtl(options.only)
     if not options.only:
-        values |= {"folded": judge(), **{name: bench(name, build=True) for name in ("lenet", "cnv")}}
-        values["cnv_fast"] = bench("cnv_fast")
+        values |= {"folded": judge(), "lenet": bench("lenet", build=True, flat=True)}
+        values |= {name: bench(name, build=True) for name in ("cnv", "cnv_fast")}
     if not values["parallel"]["compared"]:
         return values, "nothing was compared with da4ml"
     ratios = [values["parallel"][f"{name}_lut_ratio"] for name in ("geomean", "worst")]
@@ -131,7 +131,7 @@ def _images(options: argparse.Namespace) -> Found:
 
     if unknown := set(options.cases) - set(CASES):
         raise InputError(f"no network of images is called {', '.join(sorted(unknown))}; there are {', '.join(CASES)}")
-    values = {name: bench(name, build=options.build) for name in options.cases or CASES}
+    values = {name: bench(name, build=options.build, flat=options.flat) for name in options.cases or CASES}
     return values, "; ".join(f"{name}: {one['latency_ms']:.4g} ms" for name, one in values.items())
 
 
@@ -189,6 +189,9 @@ def _parser() -> argparse.ArgumentParser:
     of["folded"].add_argument("--fit", action="store_true", help="find the prediction's coefficients anew")
     of["images"].add_argument("cases", nargs="*", metavar="NAME", help="default: all")
     of["images"].add_argument("--build", action="store_true", help="synthesize and simulate as well")
+    of["images"].add_argument(
+        "--flat", action="store_true", help="synthesize as one netlist as well: LUTs, not layered"
+    )
     of["hls"].add_argument("--only", metavar="NAME", help="one of the networks")
     proof = of["search"]
     proof.add_argument("--seconds", type=float, default=600.0, help="for each contender and seed; default: 600")

@@ -24,7 +24,7 @@ from hw.design import Design, design
 from hw.fitting import fitted
 from hw.graph import FixedType, Graph, Node, Op
 from hw.implement import PERIOD_SHARE
-from hw.measure import layerwise, verilator
+from hw.measure import layerwise, verilator, yosys
 from hw.measure.cache import Cache
 from hw.measure.delays import DelayModel
 from hw.measure.timing import analyse
@@ -132,8 +132,11 @@ CASES = {
 }
 
 
-def bench(name: str, *, build: bool = False) -> dict[str, float]:
-    """Figures of one case; progress on standard error."""
+def bench(name: str, *, build: bool = False, flat: bool = False) -> dict[str, float]:
+    """Figures of one case; progress on standard error.
+
+    ``flat``: also synthesized as one netlist; what that takes is not in the seconds.
+    """
     case = CASES[name]
     begun, graph = time.monotonic(), case.graph()
     target = load_target(case.board, None, case.clock_mhz)
@@ -153,6 +156,12 @@ def bench(name: str, *, build: bool = False) -> dict[str, float]:
     if build:
         found |= _built(name, graph, made, target, begun)
     found["seconds"] = time.monotonic() - begun
+    if flat:
+        with tempfile.TemporaryDirectory() as scratch:
+            plan = yosys.plan(made.files, made.top, target.part)
+            done = yosys.synthesize(plan, Path(scratch), timeout_s=TIMEOUT_S, cache=Cache.of_user())
+        found["flat_lut"] = done.figures.value("lut")
+        _say(name, "synthesized as one netlist", begun)
     return {key: round(value, 6) for key, value in found.items()}
 
 
@@ -163,9 +172,11 @@ def _built(name: str, graph: Graph, made: Design, target: Target, begun: float) 
         cache = Cache.of_user()
         verilator.simulate(made, x, graph.run(x), Path(scratch) / "sim", timeout_s=TIMEOUT_S, cache=cache)
         _say(name, "simulated: every bit and cycle as expected", begun)
-        plan, jobs = layerwise.plan(made.files, made.top, target.part), len(os.sched_getaffinity(0))
+        plan = layerwise.plan(made.files, made.top, target.part, target.period_ns)
         folder = Path(scratch) / "synthesis"
-        synthesis = layerwise.synthesize(plan, folder, timeout_s=TIMEOUT_S, cache=cache, jobs=jobs)
+        synthesis = layerwise.synthesize(
+            plan, folder, timeout_s=TIMEOUT_S, cache=cache, jobs=len(os.sched_getaffinity(0))
+        )
         how = synthesis.figures.figures["lut"].details
         _say(name, f"synthesized: {how['synthesis']}; from the cache: {how.get('cached', 'nothing')}", begun)
         fmax = analyse(synthesis.netlist, made.top, target.part).fmax_mhz

@@ -24,6 +24,7 @@ from hw.measure.verilator import simulate
 ZYNQ = Part("xc7z020clg400-1", "xc7", "-1", {})
 ULTRASCALE = Part("xczu7ev-ffvc1156-2-e", "xcup", "-2", {})
 TIMEOUT_S = 280.0
+PERIOD_NS = 10.0
 MIXED = {0: Folding(2, 4)}
 
 
@@ -34,7 +35,7 @@ def network(mode: str, widths: list[int], seed: int = 1) -> tuple[Graph, Design]
 
 
 def joined(built: Design, folder: Path, *, cache: Cache | None = None, jobs: int = 1) -> yosys.Synthesis:
-    plan = layerwise.layered(built.files, built.top, ZYNQ)
+    plan = layerwise.layered(built.files, built.top, ZYNQ, PERIOD_NS)
     return layerwise.synthesize(plan, folder, timeout_s=TIMEOUT_S, cache=cache, jobs=jobs)
 
 
@@ -74,7 +75,9 @@ def test_the_joined_netlist_computes_the_network(mode: str, tmp_path: Path) -> N
 @pytest.mark.parametrize("part", [ZYNQ, ULTRASCALE], ids=lambda part: part.family)
 def test_weights_in_block_ram_are_joined(part: Part, tmp_path: Path) -> None:
     built = design(random_graph(1, [80, 256, 3], "2"), Hardware("folded", 1024), DELAYS, 6.0)
-    done = layerwise.synthesize(layerwise.layered(built.files, built.top, part), tmp_path, timeout_s=TIMEOUT_S)
+    done = layerwise.synthesize(
+        layerwise.layered(built.files, built.top, part, PERIOD_NS), tmp_path, timeout_s=TIMEOUT_S
+    )
     assert done.figures.value("bram") > 0
     assert analyse(done.netlist, built.top, part).fmax_mhz > 0
 
@@ -95,15 +98,17 @@ def test_as_flat(mode: str, widths: list[int], tmp_path: Path) -> None:
 
 def test_small_networks_are_synthesized_whole() -> None:
     _, built = network("folded", [8, 10, 3])
-    assert layerwise.plan(built.files, built.top, ZYNQ) == yosys.plan(built.files, built.top, ZYNQ)
+    assert layerwise.plan(built.files, built.top, ZYNQ, PERIOD_NS) == yosys.plan(built.files, built.top, ZYNQ)
 
 
 def test_large_ones_layer_by_layer(monkeypatch: pytest.MonkeyPatch) -> None:
     _, built = network("folded", [8, 10, 3])
     monkeypatch.setattr(layerwise, "LEAST_TEXT", 1000)
-    assert layerwise.plan(built.files, built.top, ZYNQ) == layerwise.layered(built.files, built.top, ZYNQ)
+    assert layerwise.plan(built.files, built.top, ZYNQ, PERIOD_NS) == layerwise.layered(
+        built.files, built.top, ZYNQ, PERIOD_NS
+    )
     _, single = network("folded", [8, 3])
-    assert layerwise.plan(single.files, single.top, ZYNQ) == yosys.plan(single.files, single.top, ZYNQ)
+    assert layerwise.plan(single.files, single.top, ZYNQ, PERIOD_NS) == yosys.plan(single.files, single.top, ZYNQ)
 
 
 def test_only_what_changed_is_synthesized_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,7 +146,7 @@ def test_a_layer_is_the_same_wherever_it_stands(tmp_path: Path) -> None:
         for index, node in enumerate(graph.nodes)
     )
     built = design(Graph(nodes), Hardware("folded", 16), DELAYS, 6.0)
-    digests = [build.digest() for build in layerwise.layered(built.files, built.top, ZYNQ).parts.values()]
+    digests = [build.digest() for build in layerwise.layered(built.files, built.top, ZYNQ, PERIOD_NS).parts.values()]
     assert digests[0] == digests[1] != digests[2]
     netlist = joined(built, tmp_path / "work").netlist["modules"][built.top]
     assert sum(path.is_dir() for path in (tmp_path / "work").iterdir()) == 3
