@@ -12,7 +12,7 @@ import itertools
 import logging
 import pickle
 import queue
-import re
+import sys
 import threading
 import time
 import uuid
@@ -29,14 +29,13 @@ from codesign.cluster_worker import Parcel, Session, do, fingerprint, greet, pac
 from codesign.errors import CodesignError, InputError, ToolError
 from codesign.listener import GONE
 from codesign.worker_process import Handler
-from codesign.workers import Outcome, StageListener
+from codesign.workers import START_SECONDS, Outcome, StageListener
 
-_ADDRESS = re.compile(r"(tcp|tls)://[^/\s]+:\d+")
 _CONNECT_SECONDS = 5
 _LOOK_SECONDS = 1.0  # between two looks at who is in the cluster
 _FETCH_SECONDS = 60  # for an answer to arrive from a worker that says it has one
 _WITHOUT_WORKERS_SECONDS = 1800.0  # a batch system takes its time; the search goes on where it ended at any time
-_GRACE_SECONDS = 180.0  # over the limit of a candidate, which the worker itself keeps: its process may have to start
+_GRACE_SECONDS = START_SECONDS + 60.0  # over the limit of a candidate, which the worker itself keeps: it starts first
 
 
 @dataclass
@@ -325,9 +324,7 @@ class ClusterPool:
 
 
 def _connect(address: str) -> Any:
-    """A client of the scheduler; InputError for what is no address, ToolError where nobody answers."""
-    if not _ADDRESS.fullmatch(address):
-        raise InputError(f"--cluster {address} is not the address of a dask scheduler; give e.g. tcp://10.0.0.1:8786")
+    """A client of the scheduler; InputError for certificates that cannot be used, ToolError where nobody answers."""
     import dask
     from distributed import Client
     from distributed.security import Security
@@ -355,7 +352,8 @@ def _connect(address: str) -> Any:
     except (OSError, TimeoutError, ValueError, RuntimeError) as error:
         raise ToolError(
             f"no dask scheduler answers at {address} within {_CONNECT_SECONDS} s ({type(error).__name__}: {error}); "
-            "start one with: dask scheduler, or give the address it prints"
+            f"start one with: {sys.executable} -m distributed.cli.dask_scheduler --no-dashboard, or give the address "
+            "that it prints"
         ) from None
 
 

@@ -17,6 +17,7 @@ from typing import Any, Protocol, Self
 from codesign.architecture import Architecture
 from codesign.at_work import AtWork
 from codesign.counting import number_of
+from codesign.crew import Crew
 from codesign.errors import CodesignError, DataError
 from codesign.listener import Listener
 from codesign.record import Final, Record
@@ -163,18 +164,6 @@ class Pool(Protocol):
 
     def terminate(self) -> None:
         """Give up what runs."""
-
-
-@dataclass(frozen=True)
-class Crew:
-    """Who does the jobs: ``workers`` processes here (None: one per core), or the workers of the cluster at an address.
-
-    Dask's own local cluster does not stand in for our processes here: it cannot end a task that hangs, does not end
-    the tools of a worker that died, and keeps no log of it. So on a cluster, too, it is our processes that work.
-    """
-
-    workers: int | None = None
-    cluster: str | None = None
 
 
 class Jobs:

@@ -17,8 +17,8 @@ from codesign.board_loop.stage import Boards
 from codesign.board_loop.tools import BoardTools, require_hosts
 from codesign.choosing import Chooser, chooses, supposed_now
 from codesign.counting import number_of
+from codesign.crew import Crew
 from codesign.jobs import (
-    Crew,
     EvaluateJob,
     FinalizeJob,
     Jobs,
@@ -73,6 +73,7 @@ def search(
     needs, TargetError for a board that is not the study's and when no candidate keeps the budgets; whatever was
     evaluated stays stored.
     """
+    crew = Crew(workers, cluster)
     module = importlib.import_module(evaluation)
     task: Task = module.describe(study)
     constraints = study_constraints(study, task)  # a budget that makes no sense leaves no run behind
@@ -83,7 +84,7 @@ def search(
     factory = partial(make_handler, evaluation, study)
     with (
         open_for_search(run_folder, study, task) as store,
-        Jobs(Crew(workers, cluster), factory, run_folder, candidate_seconds(study, task), listener) as jobs,
+        Jobs(crew, factory, run_folder, candidate_seconds(study, task), listener) as jobs,
         Boards(study, run_folder, store, judge, board_tools, listener, jobs.check) as boards,
     ):
         loop = _Loop(study, task, space, judge, module.lower_bound, store, jobs, boards)

@@ -10,8 +10,9 @@ from typing import Any
 
 from codesign.architecture import Architecture
 from codesign.errors import StudyError, nearest
-from codesign.schema import SpaceSection
+from codesign.schema import SpaceSection, toml_value
 from codesign.study import Study
+from nas.checking import require_networks
 from nas.image_spaces import IMAGE_SPACES, require_room
 from nas.space import Choice, Space
 from nas.spaces import SPACES
@@ -26,20 +27,59 @@ def searched_space(study: Study, inputs: int, outputs: int, image: tuple[int, in
     cannot be made, and for choices that it does not have or that give no network.
     """
     _require_targets_in_budget(study)
-    name, given = study.search.space, study.space
-    choices, tied = given.choices(), given.tied()
-    if name in SPACES:
-        space = SPACES[name](inputs, outputs)
-    else:
-        space = _of_images(study, image, outputs) if name in IMAGE_SPACES else _users(name, inputs, outputs)
-        usual = SpaceSection()
-        choices = {key: values for key, values in choices.items() if values != usual.choices()[key]}
-        tied = tied if tied != usual.tied() else ()
-    space = space.with_choices({**choices, **given.genes}).with_tied(tied)
-    space.check()
+    name, usual = study.search.space, _usual(study, inputs, outputs, image)
+    space = _allowed(study, usual)
+    _require_meaning(study, space, usual)
+    require_networks(space, usual)
     if name in IMAGE_SPACES:
         require_room(space)
+    space = _tied(study, space)
     return replace(space, build=partial(_network, name, space.build)) if name not in SPACES else space
+
+
+def space_of_run(study: Study, inputs: int, outputs: int, image: tuple[int, int, int] | None = None) -> Space:
+    """The space that a study was searched in, which is not checked again: rules may have come since."""
+    return _tied(study, _allowed(study, _usual(study, inputs, outputs, image)))
+
+
+def _usual(study: Study, inputs: int, outputs: int, image: tuple[int, int, int] | None) -> Space:
+    """The space that the study names, with its own choices."""
+    name = study.search.space
+    if name in SPACES:
+        return SPACES[name](inputs, outputs)
+    return _of_images(study, image, outputs) if name in IMAGE_SPACES else _users(name, inputs, outputs)
+
+
+def _allowed(study: Study, usual: Space) -> Space:
+    choices = study.space.choices() if study.search.space in SPACES else _given(study)
+    return usual.with_choices({**choices, **study.space.genes})
+
+
+def _tied(study: Study, space: Space) -> Space:
+    tied = study.space.tied()
+    return space.with_tied(tied) if study.search.space in SPACES or tied != SpaceSection().tied() else space
+
+
+def _given(study: Study) -> dict[str, tuple[Choice, ...]]:
+    """The choices of [space] that are not the default ones, by gene key."""
+    default = SpaceSection().choices()
+    return {key: values for key, values in study.space.choices().items() if values != default[key]}
+
+
+def _require_meaning(study: Study, space: Space, usual: Space) -> None:
+    """StudyError for choices of genes that no network of the space has, such as a target without solved mode."""
+    meant = {name for gene in space.genes for name in (gene.key, gene.name)}
+    given = {f"space.{key}": (key, values) for key, values in _given(study).items()}
+    given |= {f"space.genes.{key}": (key, values) for key, values in study.space.genes.items()}
+    for place, (key, values) in given.items():
+        if key not in meant:
+            when = next(gene.when for gene in usual.genes if key in (gene.key, gene.name))
+            assert when, "only a gene with a condition is left out"
+            wanted = " or ".join(sorted(map(toml_value, when.choices)))
+            raise StudyError(
+                f"{place} = {toml_value(values)} means nothing without {when.gene} = {wanted}; allow that as well, "
+                f"or leave {key} out"
+            )
 
 
 def _require_targets_in_budget(study: Study) -> None:

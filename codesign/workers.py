@@ -27,7 +27,7 @@ from codesign.place import PROGRAM
 from codesign.worker_process import BOOT, SINGLE_THREADED, Handler
 
 _LOG_TAIL = 8192  # bytes of a worker's output kept with a failure
-_START_SECONDS = 120.0  # importing TensorFlow takes 4-9 s on an idle machine
+START_SECONDS = 300.0  # importing TensorFlow takes 4-9 s on an idle machine, and many times that on a busy one
 _ENDED_BY_SOMEONE = (signal.SIGTERM, signal.SIGHUP)
 _STARTS = 3  # workers that may die before they are ready, in a row, before the search gives up
 
@@ -133,9 +133,10 @@ class WorkerPool:
             self._receive(by_connection[connection], outcomes)
         for worker in list(self._workers):
             seconds = time.monotonic() - worker.since
-            if not worker.ready and seconds > _START_SECONDS:
-                reason = f"a worker process did not start within {_START_SECONDS:g} s"
-                self._fatal.append(ToolError(f"{reason}; try {PROGRAM} doctor"))
+            if not worker.ready and seconds > START_SECONDS:
+                reason = f"a worker process did not start within {START_SECONDS:g} s"
+                advice = f"if the machine is busy, wait or use fewer workers, otherwise try {PROGRAM} doctor"
+                self._fatal.append(ToolError(f"{reason}; {advice}"))
             if worker.key is not None and seconds > self._limit:
                 reason = f"exceeded the limit of {self._limit:g} s per candidate in stage {worker.stage}"
                 outcomes.append(self._replaced(worker, reason))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 from typing import TYPE_CHECKING
@@ -157,7 +156,7 @@ class Space:
         names = {gene.name for gene in self.genes}
         for key, values in choices.items():
             if key not in keys | names:
-                raise StudyError(f"the space {self.name} has no gene {key!r}; {nearest(key, keys)}")
+                raise StudyError(f"the space {self.name} has no gene {key!r}; {_hint(key, keys)}")
             if not values or len(set(values)) < len(values):
                 wrong = "has the same choice twice" if values else "has no choices"
                 raise StudyError(f"the gene {key!r} of the space {self.name} {wrong}: {list(values)}; give it some")
@@ -186,55 +185,6 @@ class Space:
             describe=lambda architecture: {**self.describe(architecture), **read(architecture)},
         )
 
-    def check(self) -> None:
-        """StudyError for a choice that gives no architecture, or one that ``describe`` does not find again."""
-        for place, gene in enumerate(self.genes):
-            for index in range(len(gene.choices)):
-                chosen = self._with_active(place, index)
-                if chosen is None:
-                    continue
-                genome = self.repair(chosen)
-                try:
-                    architecture = self.decode(genome)
-                except Exception as error:  # noqa: BLE001  # a user's ``build`` may raise anything
-                    what = self._choice(self._to_blame(genome, place), genome)
-                    raise StudyError(f"{what} gives no network: {error}; leave it out") from None
-                try:
-                    found = self.encode(architecture)
-                except ValueError:
-                    found = ()
-                if found != genome:
-                    what = self._choice(place, genome)
-                    raise StudyError(f"{what} is not found again in {architecture.words()}: mend the space's describe")
-
-    def _choice(self, place: int, genome: Genome) -> str:
-        gene = self.genes[place]
-        return f"the gene {gene.name!r} = {gene.choices[genome[place]]!r} of the space {self.name}"
-
-    def _to_blame(self, genome: Genome, place: int) -> int:
-        """Place of the last gene of which another choice gives a network; ``place`` if there is none."""
-        for other in reversed(self.free):
-            for index in range(len(self.genes[other].choices)):
-                with suppress(Exception):
-                    self.decode((*genome[:other], index, *genome[other + 1 :]))
-                    return other
-        return place
-
-    def _with_active(self, place: int, index: int) -> list[int] | None:
-        """The first genome in which the gene at ``place`` has that choice and means something; None: there is none."""
-        genome = [0] * len(self.genes)
-        genome[place] = index
-        when = self.genes[place].when
-        while when is not None:
-            place = next(number for number, gene in enumerate(self.genes) if gene.name == when.gene)
-            choices = self.genes[place].choices
-            enabling = [number for number, choice in enumerate(choices) if choice in when.choices]
-            if not enabling:
-                return None
-            genome[place] = enabling[0]
-            when = self.genes[place].when
-        return genome
-
     def with_tied(self, keys: Sequence[str]) -> Space:
         """This space with one gene for each of ``keys``, which all genes of that key then follow."""
         first = {gene.key: gene for gene in reversed(self.genes)}
@@ -251,3 +201,9 @@ class Space:
 
 def _holds(when: Condition | None, values: Mapping[str, Choice]) -> bool:
     return when is None or (when.gene in values and values[when.gene] in when.choices)
+
+
+def _hint(key: str, keys: Collection[str]) -> str:
+    """The nearest keys and all of them: what is meant may have another name altogether."""
+    near, known = nearest(key, keys), f"known: {', '.join(sorted(keys))}"
+    return near if near == known else f"{near} {known}"

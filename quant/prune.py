@@ -29,8 +29,9 @@ def prune(model: Model, rate: float, *, fine_tune: Callable[[Model], object], se
 
     Layers whose outputs are the model's keep all. After DeepMaker's algorithm 2 the filters of a layer are clustered by
     k-means++, those nearest to the centroids stay, and ``fine_tune(smaller model)`` trains what is left, which it gets
-    uncompiled; twice, until the rate is reached. Raises InputError for another rate, ModelError for what is no
-    tf_keras model, layers of which channels cannot be taken away, and weights that are no finite numbers.
+    uncompiled; twice, until the rate is reached. Raises InputError for another rate and a ``fine_tune`` that cannot be
+    called, ModelError for what is no tf_keras model, layers of which channels cannot be taken away, and weights that
+    are no finite numbers.
     """
     from .tf import keras
 
@@ -38,6 +39,8 @@ def prune(model: Model, rate: float, *, fine_tune: Callable[[Model], object], se
         raise ModelError(f"{model!r:.100} is no Keras 2 (tf_keras) model; prune takes the model itself, no file")
     if not (isinstance(rate, int | float | np.floating) and 0 < rate <= PRUNED_MOST):
         raise InputError(f"rate = {rate!r} is not a share to prune: give a number above 0, at most {PRUNED_MOST}")
+    if not callable(fine_tune):
+        raise InputError(f"fine_tune = {fine_tune!r:.100} trains nothing: give a function of the model to train")
     for layer in model.layers:
         _require_prunable(layer)
     whole = _giving_outputs(model)

@@ -27,9 +27,10 @@ from bench_trained import SAMPLED, TRAINED, beside
 
 from codesign.architecture import Architecture, Hardware
 from codesign.artifacts import ArtifactStore
+from codesign.crew import Crew
 from codesign.errors import InputError, nearest
 from codesign.files import write_whole
-from codesign.jobs import Crew, EvaluateJob, Jobs, candidate_seconds, make_handler
+from codesign.jobs import EvaluateJob, Jobs, candidate_seconds, make_handler
 from codesign.judging import Judge
 from codesign.kept_networks import network_in
 from codesign.listener import Listener

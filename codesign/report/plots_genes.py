@@ -11,7 +11,7 @@ from codesign.architecture import Architecture
 from codesign.record import Record
 from codesign.report.plots import fragment, hover
 from codesign.run import Run
-from codesign.searched_space import searched_space
+from codesign.searched_space import space_of_run
 from nas.image_spaces import IMAGE_SPACES
 from nas.objectives import ERRORS, OBJECTIVES
 from nas.spaces import SPACES
@@ -98,7 +98,7 @@ def _gene_axes(run: Run, members: Sequence[Record]) -> list[_Coordinate]:
 def _image_axes(run: Run, members: Sequence[Record]) -> list[_Coordinate]:
     """An axis per gene that leaves a choice and means something in a network of the front."""
     task = run.task
-    space = searched_space(run.study, task.inputs, task.outputs, task.image)
+    space = space_of_run(run.study, task.inputs, task.outputs, task.image)
     described = [space.describe(record.architecture) for record in members]
     axes = []
     for gene in (*space.genes, *space.tied):

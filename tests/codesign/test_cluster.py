@@ -7,6 +7,7 @@ import random
 import shutil
 import signal
 import socket
+import sys
 import threading
 from pathlib import Path
 
@@ -236,11 +237,16 @@ def test_nobody_at_the_address(tmp_path):
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         port = silent.getsockname()[1]
-        with pytest.raises(ToolError, match=f"no dask scheduler answers at tcp://127.0.0.1:{port} within 5 s"):
+        with pytest.raises(
+            ToolError, match=f"no dask scheduler answers at tcp://127.0.0.1:{port} within 5 s"
+        ) as caught:
             run(SMALL, tmp_path / "closed", cluster=f"tcp://127.0.0.1:{port}")
         silent.listen()
         with pytest.raises(ToolError, match="no dask scheduler answers at"):
             run(SMALL, tmp_path / "silent", cluster=f"tcp://127.0.0.1:{port}")
+    command = "-m distributed.cli.dask_scheduler --no-dashboard"
+    assert f"start one with: {sys.executable} {command}, or give the address that it prints" in str(caught.value)
+    assert f"/python {command} " in (Path(__file__).parents[2] / "docs" / "cluster.md").read_text()
 
 
 def test_encryption_needs_certificates(tmp_path):
@@ -257,10 +263,33 @@ def test_certificates_that_are_not_there(tmp_path, address):
         run(SMALL, tmp_path / "run", cluster=address)
 
 
-@pytest.mark.parametrize("address", ["10.0.0.1:8786", "tcp://host", "http://host:80", ""])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "10.0.0.1:8786",
+        "127.0.0.1",
+        "tcp://host",
+        "http://host:80",
+        "udp://foo:1",
+        "tcp://127.0.0.1:99999",
+        "tcp://a:0",
+        "",
+    ],
+)
 def test_an_address_of_another_kind(tmp_path, address):
-    with pytest.raises(InputError, match="is not the address of a dask scheduler; give e.g. tcp://10.0.0.1:8786"):
+    """Before anything else: a search has no folder then."""
+    message = f"^--cluster {address} is not the address of a dask scheduler; give e.g. tcp://10.0.0.1:8786$"
+    with pytest.raises(InputError, match=message):
         run(SMALL, tmp_path / "run", cluster=address)
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_address_that_nobody_needs_any_more(tmp_path, behave):
+    behave()
+    whole = run(SMALL, tmp_path / "run", workers=1)
+    with pytest.raises(InputError, match="^--cluster 127.0.0.1 is not the address of a dask scheduler; "):
+        run(SMALL, tmp_path / "run", cluster="127.0.0.1")
+    assert result(run(SMALL, tmp_path / "run", cluster="tcp://127.0.0.1:1")) == result(whole)
 
 
 def test_a_network_travels_to_the_machine_that_builds_it(tmp_path, cluster, behave):

@@ -14,7 +14,7 @@ import pytest
 from codesign.errors import RunError, StorageError, StudyError
 from codesign.loop import search
 from codesign.run import read_run
-from codesign.searched_space import searched_space
+from codesign.searched_space import searched_space, space_of_run
 from codesign.study import load_study, parse_study
 from nas.operators import every
 
@@ -125,19 +125,31 @@ def test_the_named_space_takes_all_of_the_section():
 
 
 OWN = 'space = "funnel:funnel"\n[space]\ngenes = '
+MINUS = (
+    "the gene 'width_1' = -8 of the space funnel gives no network: units must be at least 1: "
+    "(DenseLayer(units=-8, activation='ternary'),); leave it out"
+)
+TAPER = (
+    "the gene 'taper' = 3 of the space funnel is not found again in 4x1b-8t-2t-2 parallel: mend the space's describe"
+)
 BAD = {
     'space = "nowhere:f"': 'search.space = "nowhere:f": nowhere cannot be imported (ModuleNotFoundError: No module '
     "named 'nowhere'); is it beside the study?",
     'space = "funnel:funel"': "search.space = \"funnel:funel\": funnel has no function 'funel'; did you mean funnel?",
     'space = "funnel:mlp_"': "search.space = \"funnel:mlp_\": funnel has no function 'mlp_'; known: factor, funnel, "
     "narrow",
-    OWN + "{tapr = [1]}": "the space funnel has no gene 'tapr'; did you mean taper or target?",
+    OWN + "{tapr = [1]}": "the space funnel has no gene 'tapr'; did you mean taper or target? known: activation, "
+    "batch_norm, depth, folding, input_bits, learning_rate, mode, optimizer, pruning, sparsity, taper, target, "
+    "threshold, weights, width",
     OWN + "{taper = []}": "the gene 'taper' of the space funnel has no choices: []; give it some",
     OWN + "{width = [8, 0]}": "the gene 'width_1' = 0 of the space funnel gives no network: units must be at least 1: "
     "(DenseLayer(units=0, activation='ternary'),); leave it out",
-    OWN
-    + "{taper = [1, 3]}": "the gene 'taper' = 3 of the space funnel is not found again in 4x1b-8t-2t-2 parallel: mend "
-    "the space's describe",
+    OWN + "{width_1 = [-8]}": MINUS,
+    OWN + "{taper = [0]}": "the gene 'taper' = 0 of the space funnel gives no network: ZeroDivisionError: integer "
+    "division or modulo by zero; leave it out",
+    OWN + "{width_1 = [-8], taper = [0]}": MINUS,
+    OWN + "{taper = [1, 3]}": TAPER,
+    OWN + "{taper = [3]}": TAPER,
 }
 
 
@@ -191,10 +203,80 @@ def test_a_function_that_fails(module, text, message):
     assert str(caught.value) == f'search.space = "failing:space": space ends with {message}; mend it'
 
 
-def test_a_choice_with_which_the_users_code_fails(module):
-    module(RATIO, "ratio")
-    with pytest.raises(StudyError, match=r"^the gene 'units' = 8 of the space ratio gives no network: .* by zero; "):
-        searched_space(study('[search]\nspace = "ratio:space"\n[space]\ngenes = {less = [8]}'), 4, 2)
+@pytest.mark.parametrize(
+    ("less", "genes", "blamed"),
+    [
+        ("(0, 8)", "{less = [8]}", "the gene 'less' = 8 of the space ratio gives no network: {}; leave it out"),
+        (
+            "(0, 8)",
+            "{units = [8], less = [8]}",
+            "the gene 'less' = 8 of the space ratio gives no network: {}; leave it out",
+        ),
+        ("(8,)", "{}", "the gene 'units' = 8 of the space ratio gives no network: {}; leave it out"),
+        ("(9,)", "{units = [9]}", "the space ratio with units = 9, less = 9 gives no network: {}; mend the space"),
+    ],
+    ids=["given", "one of two", "its own", "the space itself"],
+)
+def test_choices_with_which_the_users_code_fails(module, less, genes, blamed):
+    module(RATIO.replace("(0, 8)", less).replace("(9, 8)", "(9,)" if less == "(9,)" else "(9, 8)"), "ratio")
+    with pytest.raises(StudyError) as caught:
+        searched_space(study(f'[search]\nspace = "ratio:space"\n[space]\ngenes = {genes}'), 4, 2)
+    assert str(caught.value) == blamed.format("ZeroDivisionError: integer division or modulo by zero")
+
+
+@pytest.mark.parametrize(
+    ("name", "genes", "blamed"),
+    [
+        ("convnet", "{kernel = [99]}", "'kernel_1' = 99 of the space convnet gives no network: kernel must be among "),
+        ("convnet", "{pool = [4]}", "'pool_3' = 4 of the space convnet gives no network: pool must be 1 to 1, "),
+        ("densenet", '{activation = ["swish"]}', "'activation' = 'swish' of the space densenet gives no network: act"),
+        ("mlp", "{depth = [9]}", "'depth' = 9 of the space mlp gives no network: KeyError: 'width_1'; leave it out"),
+    ],
+)
+def test_the_gene_that_was_given_is_the_one_that_is_named(name, genes, blamed):
+    """The only choice of a gene, too: the usual ones tell whose fault it is."""
+    with pytest.raises(StudyError, match=f"^the gene {re.escape(blamed)}"):
+        searched_space(study(f'[search]\nspace = "{name}"\n[space]\ngenes = {genes}'), 784, 10, (28, 28, 1))
+
+
+@pytest.mark.parametrize(
+    ("text", "given", "wanted"),
+    [
+        ('target = ["interval 20"]', "space.target", 'mode = "solved"'),
+        ('folding = [8]\nmode = ["parallel"]', "space.folding", 'mode = "folded"'),
+        ('threshold = [1.1]\nweights = ["binary"]', "space.threshold", 'weights = "ternary"'),
+        ('sparsity = [0.5]\ngenes = {weights = ["binary"]}', "space.sparsity", 'weights = "ternary"'),
+        ('genes = {target = ["fastest"]}', "space.genes.target", 'mode = "solved"'),
+        ("depth = [1, 2]\ngenes = {width_3 = [8]}", "space.genes.width_3", "depth = 3 or 4"),
+    ],
+)
+def test_choices_that_no_network_has_are_refused(text, given, wanted):
+    key = given.rpartition(".")[2]
+    values = re.search(rf"\b{key} = (\[.*?\])", text)[1]
+    with pytest.raises(StudyError) as caught:
+        searched_space(study(f"[space]\n{text}"), 4, 2)
+    said = f"{given} = {values} means nothing without {wanted}; allow that as well, or leave {key} out"
+    assert str(caught.value) == said
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("mlp", 'target = ["interval 20"]\nmode = ["parallel", "solved"]'),
+        ("mlp", 'target = ["interval 20"]\ngenes = {mode = ["solved"]}'),
+        ("mlp", 'threshold = [1.1]\nweights = ["binary", "ternary"]'),
+        ("convnet", 'target = ["interval 4000"]'),
+    ],
+)
+def test_choices_that_some_network_has_are_taken(name, text):
+    space = searched_space(study(f'[search]\nspace = "{name}"\n[space]\n{text}'), 784, 10, (28, 28, 1))
+    assert {"target", "threshold"} & {gene.name for gene in space.genes}
+
+
+def test_a_run_of_before_keeps_its_space():
+    """Only a new search is refused; its report still needs the space."""
+    before = study('[search]\nspace = "convnet"\n[space]\nmode = ["parallel"]\ntarget = ["interval 20"]')
+    assert "target" not in {gene.name for gene in space_of_run(before, 784, 10, (28, 28, 1)).genes}
 
 
 def test_a_combination_that_gives_no_network_says_which(module, tmp_path, behave):

@@ -167,9 +167,13 @@ def test_default_is_every_core_this_process_may_use():
 
 
 def test_a_worker_that_never_gets_ready_gives_up(monkeypatch):
-    monkeypatch.setattr("codesign.workers._START_SECONDS", 0.3)
+    monkeypatch.setattr("codesign.workers.START_SECONDS", 0.3)
     with (
         WorkerPool(1, worker_handlers.make_sleeping, limit_seconds=60) as pool,
-        pytest.raises(ToolError, match=r"^a worker process did not start within 0\.3 s; try python -m"),
+        pytest.raises(
+            ToolError,
+            match=r"^a worker process did not start within 0\.3 s; if the machine is busy, wait or use fewer workers, "
+            r"otherwise try python -m codesign doctor$",
+        ),
     ):
         run(pool, {"x": ("double", 1)})

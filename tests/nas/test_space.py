@@ -131,9 +131,14 @@ def test_an_architecture_outside_the_space_has_no_genome(architecture):
         MLP.encode(architecture)
 
 
-def test_an_unknown_gene_names_the_nearest():
-    with pytest.raises(StudyError, match=r"^the space mlp has no gene 'widht'; did you mean width or weights\?$"):
-        MLP.with_choices({"widht": (3,)})
+@pytest.mark.parametrize(("key", "near"), [("widht", "did you mean width or weights? "), ("xyz", "")])
+def test_an_unknown_gene_names_the_nearest_and_all(key, near):
+    with pytest.raises(StudyError) as caught:
+        MLP.with_choices({key: (3,)})
+    assert str(caught.value) == (
+        f"the space mlp has no gene {key!r}; {near}known: activation, batch_norm, depth, folding, input_bits, "
+        "learning_rate, mode, optimizer, pruning, sparsity, target, threshold, weights, width"
+    )
 
 
 @pytest.mark.parametrize(("choices", "wrong"), [((), "has no choices"), ((8, 8), "has the same choice twice")])

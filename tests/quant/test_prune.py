@@ -152,6 +152,13 @@ def test_weights_that_diverged_are_refused_where_they_did():
         prune(own(), 0.5, fine_tune=diverge)
 
 
+@pytest.mark.parametrize("fine_tune", [3, None, "fit"])
+def test_what_trains_nothing_is_refused(fine_tune):
+    message = f"^fine_tune = {fine_tune!r} trains nothing: give a function of the model to train$"
+    with pytest.raises(InputError, match=message):
+        prune(own(), 0.5, fine_tune=fine_tune)
+
+
 @pytest.mark.parametrize("rate", [0, 0.95, -1, float("nan"), "0.5", None])
 def test_a_rate_that_is_no_share_is_refused(rate):
     message = f"rate = {rate!r} is not a share to prune: give a number above 0, at most 0.9"
