@@ -80,6 +80,10 @@ class ToolMissingError(ToolError):
     exit_code = 3
 
 
+class ToolTerminatedError(ToolError):
+    """A tool was asked to end by somebody else: by a machine that is shut down, or that wants its memory."""
+
+
 class CandidateError(CodesignError):
     """One candidate failed. The search stores it and goes on."""
 

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from codesign.errors import CandidateError, InputError, ModelError, ToolMissingError, nearest
+from codesign.errors import CandidateError, InputError, ModelError, ToolMissingError, ToolTerminatedError, nearest
 from codesign.measurement import Figure, Measurement
 from codesign.reading import Reading
 from codesign.target import Target
@@ -35,7 +35,7 @@ def attempt(instrument: str, work: Callable[[], Measurement]) -> Reading:
         return reading("ok", work())
     except ToolMissingError as error:
         return reading("missing", Measurement({}), reason=str(error))
-    except (CandidateError, ModelError) as error:
+    except (CandidateError, ModelError, ToolTerminatedError) as error:  # what others have said stays
         return reading("failed", Measurement({}), reason=str(error), log=getattr(error, "log", ""))
 
 

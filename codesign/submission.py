@@ -26,7 +26,9 @@ FIGURES = (
     *("lut", "ff", "carry", "bram", "dsp", "uram", "fmax", "setup_slack", "power"),
     *("latency_cycles", "interval_cycles"),
 )
-_MARKS = ("lower_bound", "untested", "context", "spread", "activity", "speed_grade")
+_MARKS = (
+    "lower_bound", "untested", "context", "spread", "activity", "speed_grade", "calibrated", "within_fitted_range",
+)  # fmt: skip
 """Details that say how a figure is to be read; all others stay here, as they may hold names."""
 
 

@@ -336,9 +336,11 @@ def _require_float32(graph: Graph) -> None:
         coarseness[node.name] = coarse
         bits = np.array([value.bit_length() for value in (largest >> own).reshape(-1).tolist()])
         if bits.max() > _FLOAT32_BITS:
+            read = source is graph.input.type and node.op is Op.QUANTIZE
+            advice = "fewer bits" if read else "fewer inputs or input bits, or a coarser bias_quantizer"
             raise ModelError(
                 f"layer {node.name!r} needs {bits.max()} bits for unit {bits.argmax()}; float32 QKeras is exact up to "
-                f"{_FLOAT32_BITS}: use fewer inputs or input bits, or a coarser bias_quantizer"
+                f"{_FLOAT32_BITS}: use {advice}"
             )
 
 

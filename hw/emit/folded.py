@@ -140,10 +140,17 @@ class _Plan:
         width = self.pe * self.simd * 2
         block = earns_block_ram(width, self.steps)
         readers = 1 if block else -(-self.pe * self.simd // READ_LANES)
-        return Rom(f"{self.module}_weights", rows, width, block, readers)
+        holds = (
+            f"Weights of {stage.name!a}, {self.pe} channels of {self.simd} inputs a word, 2 bits each.\n"
+            f"// Word g * {self.slices} + s: channels from g * {self.pe}, inputs from s * {self.simd}."
+        )
+        return Rom(f"{self.module}_weights", rows, width, holds, block, readers)
 
     def _channels(self) -> Rom:
         fields = self._thresholds() if self.thresholded else self._scaling()
+        names = (
+            ("threshold of +1 (from)", "threshold of -1 (below)") if self.thresholded else ("shift to the left", "bias")
+        )
         words = [0] * self.groups
         offset = 0
         for lane in range(self.pe):
@@ -153,7 +160,11 @@ class _Plan:
                 for group, word in enumerate(pack(padded[lane :: self.pe, None], bits)):
                     words[group] |= word << offset
                 offset += bits
-        return Rom(f"{self.module}_channels", tuple(words), offset)
+        what = [
+            f"{name} ({values[1]} bits)" for name, values in zip(names, fields, strict=False)
+        ]  # binary ones have one
+        holds = f"Of {self.stage.name!a}, {self.pe} channels a word, of each from bit 0 on: {', '.join(what)}."
+        return Rom(f"{self.module}_channels", tuple(words), offset, holds)
 
     def _thresholds(self) -> list[tuple[Integers, int]]:
         """Thresholds of the sum: at or above the first the output is +1, below the last it is -1."""
@@ -179,10 +190,11 @@ class _Plan:
     def text(self) -> str:
         """SystemVerilog of the stage."""
         stage = self.stage
-        inputs = "trits" if stage.input_ternary else f"{stage.input_bits}-bit inputs"
+        inputs = "trits" if stage.input_ternary else _counted(stage.input_bits, stage.input_signed, "input")
+        outputs = "trits" if stage.output_ternary else _counted(stage.output_bits, stage.output_low < 0, "output")
         in_range, out_range = vector(stage.n_in * stage.input_bits), vector(stage.n_out * stage.output_bits)
         return f"""\
-// {stage.name!a}: {stage.n_in} {inputs} to {stage.n_out} outputs, {self.simd} inputs x {self.pe} outputs per step.
+// {stage.name!a}: {stage.n_in} {inputs} to {stage.n_out} {outputs}, {self.simd} inputs x {self.pe} outputs per step.
 // {type(stage.activation).__name__} activation. Latency {self.latency} cycles, one vector every {self.interval}.
 `default_nettype none
 
@@ -319,6 +331,10 @@ endmodule
     end
   end
 """
+
+
+def _counted(bits: int, signed: bool, what: str) -> str:
+    return f"{bits}-bit {'signed ' if signed else ''}{what}s"
 
 
 def _instance(rom: Rom, name: str, address: str, data: str) -> str:

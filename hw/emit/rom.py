@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from codesign.counting import number_of
+
 _PAIRED_DEPTH = 32
 """Words of which one LUT6_2 holds two bits each."""
 LUTS_PER_BLOCK = 380
@@ -19,12 +21,14 @@ class Rom:
     """``words`` of ``width`` bits in module ``module``, read a cycle later, from LUTs or, with ``block``, block RAM.
 
     A table of one word has neither clock nor address. ``readers`` equal parts of the word (the last may be shorter)
-    each have an address, all the same, so that none drives a net across the whole table.
+    each have an address, all the same, so that none drives a net across the whole table. ``holds`` says what is in a
+    word.
     """
 
     module: str
     words: tuple[int, ...]
     width: int
+    holds: str
     block: bool = False
     readers: int = 1
 
@@ -106,7 +110,8 @@ def emit_rom(rom: Rom) -> str:
     body = _body(rom)
     ports = ",\n".join(f"    {declared[port]}" for port in rom.ports)
     return f"""\
-// {len(rom.words)} words of {rom.width} bits{", in block RAM" if rom.block else ""}.
+// {rom.holds}
+// {number_of(len(rom.words), "word")} of {number_of(rom.width, "bit")}{", in block RAM" if rom.block else ""}.
 `default_nettype none
 
 module {rom.module} (

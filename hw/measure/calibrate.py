@@ -15,9 +15,11 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import math
 import os
 import sys
 import tomllib
+import zlib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -105,20 +107,41 @@ def error_words(predicted: Sequence[Predicted]) -> str:
 
 
 def load(folder: Path) -> list[Sample]:
-    """Read the routed designs; DataError naming the file that is missing."""
+    """Read the routed designs; DataError naming the file, and the line of the table, that is missing or damaged."""
     table = folder / "routed.csv"
     if not table.is_file():
         raise DataError(f"{table} not found: give the folder that holds it and netlists/")
     samples = []
     with table.open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            path = folder / "netlists" / f"{row['name']}.json.gz"
-            if not path.is_file():
-                raise DataError(f"{path} not found, but {table} lists {row['name']!r}")
-            with gzip.open(path, "rt", encoding="utf-8") as netlist:
-                module: dict[str, Any] = json.load(netlist)["modules"][TOP]
-            samples.append(sample(row["name"], float(row["period_median_ns"]), module, REFERENCE))
+        rows = csv.DictReader(file)
+        for row in rows:
+            name, period = row.get("name"), _period_ns(row.get("period_median_ns"))
+            if not name or period is None:
+                raise DataError(
+                    f"{table}:{rows.line_num}: name {name!r}, period_median_ns {row.get('period_median_ns')!r}: each "
+                    "row needs a name and a period above 0 ns"
+                )
+            samples.append(sample(name, period, _netlist(folder / "netlists" / f"{name}.json.gz", table), REFERENCE))
     return samples
+
+
+def _period_ns(text: str | None) -> float | None:
+    try:
+        value = float(text or "")
+    except ValueError:
+        return None
+    return value if 0 < value < math.inf else None
+
+
+def _netlist(path: Path, table: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise DataError(f"{path} not found, but {table} lists {path.name.removesuffix('.json.gz')!r}")
+    try:
+        with gzip.open(path, "rt", encoding="utf-8") as file:
+            module: dict[str, Any] = json.load(file)["modules"][TOP]
+    except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path} is damaged, or no netlist of Yosys with a module {TOP}: {error}") from None
+    return module
 
 
 def sample(name: str, period_ns: float, module: Mapping[str, Any], part: Part, *, at_most: bool = False) -> Sample:

@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from codesign.errors import StorageError, ToolError, ToolRunError
+from codesign.errors import StorageError, ToolError, ToolRunError, ToolTerminatedError
 
 LOG_TAIL = 4000
 ANSWER_SECONDS = 30.0
@@ -226,7 +226,9 @@ def run_tool(
     if code != 0:
         check_disk(name, text, cwd)
         if code in TERMINATED:
-            raise ToolError(f"{name} was ended by SIGTERM: is the machine shut down? Run the same command again")
+            raise ToolTerminatedError(
+                f"{name} was ended by SIGTERM: is the machine shut down? Run the same command again"
+            )
         raise ToolRunError(_reason(name, code, timeout_s, memory_mib, text), text[-LOG_TAIL:])
     return text
 

@@ -12,7 +12,7 @@ from user_models import saved, small
 import codesign
 from codesign import instruments
 from codesign.cli import main
-from codesign.errors import InputError, StorageError, TargetError, ToolMissingError, ToolRunError
+from codesign.errors import InputError, StorageError, TargetError, ToolMissingError, ToolRunError, ToolTerminatedError
 from codesign.measurement import Measurement
 from codesign.measuring import Subject
 from hw.measure.cache import SETTING
@@ -154,6 +154,7 @@ def test_what_is_no_failure_of_the_instrument_comes_through():
     assert instruments.attempt("x", lambda: Measurement({})).status == "ok"
     failed = instruments.attempt("x", raises(ToolRunError("it broke", "its log")))
     assert (failed.status, failed.reason, failed.log) == ("failed", "it broke", "its log")
+    assert instruments.attempt("x", raises(ToolTerminatedError("ended by SIGTERM"))).status == "failed"
     assert instruments.attempt("x", raises(ToolMissingError("none"))).status == "missing"
     for error in (StorageError("full"), KeyboardInterrupt(), AssertionError("a mistake of ours")):
         with pytest.raises(type(error)):

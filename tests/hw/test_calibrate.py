@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import itertools
 import random
 import tomllib
@@ -171,6 +172,22 @@ def test_calibration_data_that_is_missing(tmp_path):
         calibrate.load(tmp_path)
     (tmp_path / "routed.csv").write_text("name,period_median_ns\na01,6.0\n")
     with pytest.raises(DataError, match=r"a01\.json\.gz not found, but .*routed\.csv lists 'a01'$"):
+        calibrate.load(tmp_path)
+
+
+@pytest.mark.parametrize("row", ["a01,-6.0", "a01,none", "a01,nan", "a01", ",6.0"])
+def test_a_row_without_name_or_period_is_named(tmp_path, row):
+    (tmp_path / "routed.csv").write_text(f"name,period_median_ns\n{row}\n")
+    with pytest.raises(DataError, match=r"routed\.csv:2: name .* each row needs a name and a period above 0 ns$"):
+        calibrate.load(tmp_path)
+
+
+@pytest.mark.parametrize("content", [gzip.compress(b'{"modules": {}}' * 99)[:40], gzip.compress(b"[]"), b"no gzip"])
+def test_a_damaged_netlist_is_named(tmp_path, content):
+    (tmp_path / "routed.csv").write_text("name,period_median_ns\na01,6.0\n")
+    (tmp_path / "netlists").mkdir()
+    (tmp_path / "netlists" / "a01.json.gz").write_bytes(content)
+    with pytest.raises(DataError, match=r"a01\.json\.gz is damaged, or no netlist of Yosys"):
         calibrate.load(tmp_path)
 
 

@@ -141,6 +141,12 @@ def test_sums_that_float32_would_round_are_refused() -> None:
         exact(model)
 
 
+def test_an_input_of_too_many_bits_is_told_so() -> None:
+    wide = drawn(sequence(dense("d"), bits="quantized_bits(28,0,alpha=1)"))
+    with pytest.raises(ModelError, match=r"needs 2[89] bits for unit 0; .* is exact up to 24: use fewer bits$"):
+        exact(wide)
+
+
 def test_the_finer_steps_of_an_activation_are_counted() -> None:
     """Sums of 24 bits fit float32, their difference to 0.25 does not."""
     fine = act("a", "ternary(alpha=0.25,threshold=0.3)")

@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import pytest
 from processes import alive, wait_until
 
-from codesign.errors import StorageError, ToolError, ToolRunError
+from codesign.errors import StorageError, ToolError, ToolRunError, ToolTerminatedError
 from hw.measure import tools
 
 
@@ -152,7 +152,9 @@ def test_the_log_of_a_tool_needs_no_disk_while_it_runs(tmp_path):
 
 @pytest.mark.parametrize("command", ["kill -TERM $$", "kill -TERM $PPID; sleep 300"])
 def test_a_tool_that_someone_ended_decides_nothing(tmp_path, command):
-    with pytest.raises(ToolError, match=r"^sh was ended by SIGTERM: is the machine shut down\? Run the same command"):
+    with pytest.raises(
+        ToolTerminatedError, match=r"^sh was ended by SIGTERM: is the machine shut down\? Run the same command"
+    ):
         run(tmp_path, command)
 
 
