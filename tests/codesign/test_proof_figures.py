@@ -34,6 +34,16 @@ def test_what_came_out_is_what_the_files_say():
         assert f"| `{name}` | {volumes} | {decided} | {listed(one['synthesized'])} |{over}\n" in PAGE
 
 
+def test_five_seeds_in_little_time_are_told_with_their_figures():
+    found = proof("search-five-seeds.json")
+    ratios = found["hypervolume_ratios"]["ours"]
+    for name, one in found["contenders"].items():
+        low, high = ratios[name]["interval"] if name in ratios else (0.0, 0.0)
+        over = f" {ratios[name]['median']:.3f} ({low:.3f} to {high:.3f}) |" if name in ratios else " |"
+        counts = [f"{min(one[what])} to {max(one[what])}" for what in ("decided", "synthesized")]
+        assert f"| `{name}` | {listed(one['hypervolume'], '{:.3f}')} | {' | '.join(counts)} |{over}\n" in PAGE
+
+
 def test_the_earlier_run_is_told_with_its_figures():
     for name, one in proof("search-default-space.json")["contenders"].items():
         assert f"`{name}` {listed(one['hypervolume'], '{:.3f}')}" in WORDS
