@@ -164,10 +164,15 @@ def _streaming(
     modes = {"folded" if index in foldings else "parallel" for index, part in enumerate(chain) if part.weighted}
     header = _header(graph, " and ".join(sorted(modes, reverse=True)) or hardware.mode)
     built = emit_streaming(chain, _names(chain), _source(graph), foldings, delays, period_ns, TOP, header)
+    latency = built.network.latency()
+    layers = [(f"layer {part.name!a}", cycles.latency) for part, cycles in zip(chain, built.parts, strict=True)]
+    for what, cycles in [*layers, ("the network", latency)]:
+        if cycles < 0:  # what it gives is there before its image comes
+            raise ModelError(f"{what} reads nothing but padding, for every image; take less padding or smaller strides")
     return Design(
         files=dict(sorted((dict(built.files) | library(set(built.rtl))).items())),
         top=TOP,
-        latency_cycles=built.network.latency(),
+        latency_cycles=latency,
         interval_cycles=built.network.interval(),
         layers=tuple(
             Layer(

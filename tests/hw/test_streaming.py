@@ -136,6 +136,19 @@ def test_too_few_cycles_are_refused() -> None:
         design(graph, Hardware("folded", 29), DELAYS, 6.0)
 
 
+def of_padding_alone(x: Any) -> Any:
+    """The mean of rows 0 and 1, of a 1 x 2 image behind two rows of zeros."""
+    padded = layer("ZeroPadding2D", ((2, 1), (0, 0)), name="z")(x)
+    return relu("a")(layer("AveragePooling2D", (2, 1), (3, 1), name="p")(padded))
+
+
+def test_a_network_that_reads_padding_alone_is_refused() -> None:
+    """Its results are there before its image: it has no latency."""
+    graph = lowered(drawn(model((1, 2, 2), of_padding_alone)))
+    with pytest.raises(ModelError, match="^the network reads nothing but padding, for every image; take less padding"):
+        design(graph, PARALLEL, DELAYS, 6.0)
+
+
 @pytest.mark.parametrize(
     "name",
     [
