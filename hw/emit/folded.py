@@ -142,7 +142,7 @@ class _Plan:
         readers = 1 if block else -(-self.pe * self.simd // READ_LANES)
         holds = (
             f"Weights of {stage.name!a}, {self.pe} channels of {self.simd} inputs a word, 2 bits each.\n"
-            f"// Word g * {self.slices} + s: channels from g * {self.pe}, inputs from s * {self.simd}."
+            f"Word g * {self.slices} + s: channels from g * {self.pe}, inputs from s * {self.simd}."
         )
         return Rom(f"{self.module}_weights", rows, width, holds, block, readers)
 
@@ -160,9 +160,8 @@ class _Plan:
                 for group, word in enumerate(pack(padded[lane :: self.pe, None], bits)):
                     words[group] |= word << offset
                 offset += bits
-        what = [
-            f"{name} ({values[1]} bits)" for name, values in zip(names, fields, strict=False)
-        ]  # binary ones have one
+        # a binary activation has the first threshold alone
+        what = [f"{name} ({bits} bits)" for name, (_, bits) in zip(names, fields, strict=False)]
         holds = f"Of {self.stage.name!a}, {self.pe} channels a word, of each from bit 0 on: {', '.join(what)}."
         return Rom(f"{self.module}_channels", tuple(words), offset, holds)
 

@@ -22,7 +22,7 @@ class Rom:
 
     A table of one word has neither clock nor address. ``readers`` equal parts of the word (the last may be shorter)
     each have an address, all the same, so that none drives a net across the whole table. ``holds`` says what is in a
-    word.
+    word, in one line or more.
     """
 
     module: str
@@ -109,8 +109,9 @@ def emit_rom(rom: Rom) -> str:
     }
     body = _body(rom)
     ports = ",\n".join(f"    {declared[port]}" for port in rom.ports)
+    holds = "\n".join(f"// {line}" for line in rom.holds.splitlines())
     return f"""\
-// {rom.holds}
+{holds}
 // {number_of(len(rom.words), "word")} of {number_of(rom.width, "bit")}{", in block RAM" if rom.block else ""}.
 `default_nettype none
 

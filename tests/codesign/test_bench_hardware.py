@@ -15,8 +15,17 @@ import numpy as np
 import pytest
 from processes import alive, wait_until
 
+from boards.catalogue import load_target
+from codesign.architecture import Hardware
 from codesign.errors import InputError
+from hw.design import design
+from hw.fitting import fitted
+from hw.implement import PERIOD_SHARE
+from hw.measure import layerwise, yosys
+from hw.measure.delays import DelayModel
+from hw.solver import Goal
 
+TIMEOUT_S = 600.0
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = [
     # QKeras serializes quantizers as constraints, and reads their names with an old call of pyparsing
@@ -117,3 +126,27 @@ def test_the_integer_network_of_any_weights_is_the_trained_one(
 def test_lenet_is_folded_for_its_latency(bench: ModuleType) -> None:
     found = importlib.import_module("bench_images").bench("lenet")
     assert 1750 < found["latency_cycles"] <= 2000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bits", [2, 4])
+def test_layers_of_images_take_what_one_netlist_takes(bits: int, bench: ModuleType, tmp_path: Path) -> None:
+    """Too small to be synthesized layer by layer unasked; in one netlist, its logic crosses the layers' ports."""
+    images = importlib.import_module("bench_images")
+    draw = images.Draw((16, 16, 2), bits)
+    for name, filters in (("1", 8), ("2", 16)):
+        draw.conv(f"conv_{name}", filters, 3, bits, padding=1)
+        draw.pool(f"pool_{name}")
+    draw.dense("dense", 32, bits)
+    draw.dense("logits", 10, None)
+    graph, target = draw.graph(), load_target("pynq-z1", None, 100.0)
+    period = target.period_ns * PERIOD_SHARE
+    solution = fitted(graph, Goal(interval=1000), target, period)
+    made = design(graph, Hardware("folded"), DelayModel.for_part(target.part), period, solution.foldings)
+    layers = layerwise.layered(made.files, made.top, target.part, target.period_ns)
+    parts = layerwise.synthesize(layers, tmp_path / "parts", timeout_s=TIMEOUT_S, jobs=1).figures
+    flat = yosys.synthesize(
+        yosys.plan(made.files, made.top, target.part), tmp_path / "flat", timeout_s=TIMEOUT_S
+    ).figures
+    assert parts.value("ff") == flat.value("ff")
+    assert parts.value("lut") == pytest.approx(flat.value("lut"), rel=0.03)
