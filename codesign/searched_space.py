@@ -75,9 +75,9 @@ def _require_meaning(study: Study, space: Space, usual: Space) -> None:
         if key not in meant:
             when = next(gene.when for gene in usual.genes if key in (gene.key, gene.name))
             assert when, "only a gene with a condition is left out"
-            wanted = " or ".join(sorted(map(toml_value, when.choices)))
+            wanted = f"{'!=' if when.other else '='} {' or '.join(sorted(map(toml_value, when.choices)))}"
             raise StudyError(
-                f"{place} = {toml_value(values)} means nothing without {when.gene} = {wanted}; allow that as well, "
+                f"{place} = {toml_value(values)} means nothing without {when.gene} {wanted}; allow that as well, "
                 f"or leave {key} out"
             )
 

@@ -30,7 +30,7 @@ def _with_active(space: Space, place: int, index: int) -> list[int] | None:
     while when is not None:
         place = next(number for number, gene in enumerate(space.genes) if gene.name == when.gene)
         choices = space.genes[place].choices
-        enabling = [number for number, choice in enumerate(choices) if choice in when.choices]
+        enabling = [number for number, choice in enumerate(choices) if when.holds(choice)]
         if not enabling:
             return None
         genome[place] = enabling[0]
@@ -43,6 +43,8 @@ def _fault(space: Space, genome: Sequence[int]) -> tuple[str, str] | None:
     genome = space.repair(genome)
     try:
         architecture = space.decode(genome)
+    except KeyError as error:
+        return f"gives no network: it needs {error}, which no gene gives it", "; leave it out"
     except Exception as error:  # noqa: BLE001  # a user's ``build`` may raise anything
         what = f"{error}" if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
         return f"gives no network: {what}", "; leave it out"

@@ -32,6 +32,7 @@ def convnet(image: Image, outputs: int) -> Space:
     ``head`` is the units of a hidden dense layer before the logits; 0: there is none.
     """
     depths = tuple(range(1, MOST + 1))
+    hidden = Condition("head", frozenset({_NO_HEAD}), other=True)
     genes = (
         Gene("convolutions", "convolutions", depths, True),
         *_per("convolutions", MOST, "filters", (4, 8, 16)),
@@ -40,9 +41,7 @@ def convnet(image: Image, outputs: int) -> Space:
         Gene("input_bits", "input_bits", INPUT_BITS, True),
         *_per("convolutions", MOST, "activation", ACTIVATIONS),
         Gene("head", "head", _HEADS, True),
-        Gene(
-            "head_activation", "head_activation", ACTIVATIONS, True, Condition("head", frozenset(_HEADS) - {_NO_HEAD})
-        ),
+        Gene("head_activation", "head_activation", ACTIVATIONS, True, hidden),
         Gene("batch_norm", "batch_norm", (False, True), False),
         *shared(_MODES),
     )

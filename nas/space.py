@@ -21,10 +21,15 @@ _MOST_WAYS = 64  # of one network; a user's genes may have hardware for each lay
 
 @dataclass(frozen=True)
 class Condition:
-    """Holds when the (active) gene ``gene`` has one of ``choices``."""
+    """Holds when the (active) gene ``gene`` has one of ``choices``, or with ``other`` any but these."""
 
     gene: str
     choices: frozenset[Choice]
+    other: bool = False
+
+    def holds(self, choice: Choice) -> bool:
+        """Whether it does with that choice of the gene."""
+        return (choice in self.choices) != self.other
 
 
 @dataclass(frozen=True)
@@ -144,7 +149,7 @@ class Space:
         """Number of combinations of this gene and of those that depend on it, while it is active."""
         dependent = [(other, other.when) for other in self.genes if other.when and other.when.gene == gene.name]
         return sum(
-            prod(self._ways(other) for other, when in dependent if choice in when.choices) for choice in gene.choices
+            prod(self._ways(other) for other, when in dependent if when.holds(choice)) for choice in gene.choices
         )
 
     def with_choices(self, choices: Mapping[str, Sequence[Choice]]) -> Space:
@@ -163,7 +168,7 @@ class Space:
         genes: dict[str, Gene] = {}
         for gene in self.genes:
             when = gene.when
-            if when is None or (when.gene in genes and when.choices.intersection(genes[when.gene].choices)):
+            if when is None or (when.gene in genes and any(map(when.holds, genes[when.gene].choices))):
                 given = choices.get(gene.name, choices.get(gene.key, gene.choices))
                 genes[gene.name] = replace(gene, choices=tuple(given))
         return replace(self, genes=tuple(genes.values()))
@@ -200,7 +205,7 @@ class Space:
 
 
 def _holds(when: Condition | None, values: Mapping[str, Choice]) -> bool:
-    return when is None or (when.gene in values and values[when.gene] in when.choices)
+    return when is None or (when.gene in values and when.holds(values[when.gene]))
 
 
 def _hint(key: str, keys: Collection[str]) -> str:

@@ -230,7 +230,11 @@ def test_choices_with_which_the_users_code_fails(module, less, genes, blamed):
         ("convnet", "{kernel = [99]}", "'kernel_1' = 99 of the space convnet gives no network: kernel must be among "),
         ("convnet", "{pool = [4]}", "'pool_3' = 4 of the space convnet gives no network: pool must be 1 to 1, "),
         ("densenet", '{activation = ["swish"]}', "'activation' = 'swish' of the space densenet gives no network: act"),
-        ("mlp", "{depth = [9]}", "'depth' = 9 of the space mlp gives no network: KeyError: 'width_1'; leave it out"),
+        (
+            "mlp",
+            "{depth = [9]}",
+            "'depth' = 9 of the space mlp gives no network: it needs 'width_1', which ",
+        ),
     ],
 )
 def test_the_gene_that_was_given_is_the_one_that_is_named(name, genes, blamed):
@@ -248,13 +252,17 @@ def test_the_gene_that_was_given_is_the_one_that_is_named(name, genes, blamed):
         ('sparsity = [0.5]\ngenes = {weights = ["binary"]}', "space.sparsity", 'weights = "ternary"'),
         ('genes = {target = ["fastest"]}', "space.genes.target", 'mode = "solved"'),
         ("depth = [1, 2]\ngenes = {width_3 = [8]}", "space.genes.width_3", "depth = 3 or 4"),
+        (
+            'genes = {head = [0], head_activation = ["ternary"]}\n[search]\nspace = "convnet"',
+            *("space.genes.head_activation", "head != 0"),
+        ),
     ],
 )
 def test_choices_that_no_network_has_are_refused(text, given, wanted):
     key = given.rpartition(".")[2]
     values = re.search(rf"\b{key} = (\[.*?\])", text)[1]
     with pytest.raises(StudyError) as caught:
-        searched_space(study(f"[space]\n{text}"), 4, 2)
+        searched_space(study(f"[space]\n{text}"), 4, 2, (8, 8, 1))
     said = f"{given} = {values} means nothing without {wanted}; allow that as well, or leave {key} out"
     assert str(caught.value) == said
 

@@ -22,6 +22,7 @@ CHOICES = {
     "threshold": (0.3, 0.7, 1.5),
     "folding": (1100, 4096),
 }
+HEADS = {"head": (0, 64)}  # more units than usual
 IMAGES = st.tuples(st.integers(1, 33), st.integers(1, 33), st.integers(1, 3))
 
 
@@ -38,7 +39,8 @@ def assert_valid(space, genome):
 @pytest.mark.parametrize("make", IMAGE_SPACES.values(), ids=IMAGE_SPACES)
 @given(image=IMAGES, seed=st.integers(0, 2**32))
 def test_every_genome_is_valid(make, image, seed):
-    space = make(image, 10).with_choices(CHOICES)
+    usual = make(image, 10)
+    space = usual.with_choices(CHOICES | (HEADS if make is convnet else {}))
     rng = np.random.default_rng(seed)
     parents = [*stratified(space, 4, rng), *unseen(space, 2, set(), rng)]
     for genome in parents:
