@@ -26,11 +26,11 @@ def searched_space(study: Study, inputs: int, outputs: int, image: tuple[int, in
     Of [space], any but mlp takes ``genes`` and what differs from the defaults. Raises StudyError for a space that
     cannot be made, and for choices that it does not have or that give no network.
     """
-    _require_targets_in_budget(study)
     name, usual = study.search.space, _usual(study, inputs, outputs, image)
     space = _allowed(study, usual)
     _require_meaning(study, space, usual)
     require_networks(space, usual)
+    _require_targets_in_budget(study, space)
     if name in IMAGE_SPACES:
         require_room(space)
     space = _tied(study, space)
@@ -82,17 +82,18 @@ def _require_meaning(study: Study, space: Space, usual: Space) -> None:
             )
 
 
-def _require_targets_in_budget(study: Study) -> None:
+def _require_targets_in_budget(study: Study, space: Space) -> None:
     """The solver takes all the cycles that a target allows, so that one beyond the budget gives no valid network."""
     budget, clock = study.budget, study.target.clock_mhz
-    for target in study.space.target if "solved" in study.space.mode else ():
-        kind, _, cycles = target.partition(" ")
+    for target in next((gene.choices for gene in space.genes if gene.key == "target"), ()):
+        kind, _, cycles = str(target).partition(" ")
         over = kind == "latency" and budget.latency_us is not None and int(cycles) > budget.latency_us * clock
         slow = kind == "interval" and budget.fps is not None and int(cycles) * budget.fps > 1e6 * clock
         if over or slow:
             limit = f"budget.latency_us = {budget.latency_us}" if over else f"budget.fps = {budget.fps}"
+            place = "space.genes.target" if "target" in study.space.genes else "space.target"
             raise StudyError(
-                f'space.target = "{target}" at {clock:g} MHz contradicts {limit}: lower it or change the budget'
+                f'{place} = "{target}" at {clock:g} MHz contradicts {limit}: lower it or change the budget'
             )
 
 

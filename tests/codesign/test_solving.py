@@ -166,10 +166,11 @@ def test_a_folding_below_the_pixels_is_no_network():
     ],
 )
 def test_a_target_beyond_the_budget_is_a_contradiction(target, budget, limit):
-    chosen = parse_study(f'[space]\nmode = ["solved"]\ntarget = ["{target}"]\n[budget]\n{budget}', "x")
-    message = f'space.target = "{target}" at 100 MHz contradicts {limit}: lower it or change the budget'
-    with pytest.raises(StudyError, match=message):
-        searched_space(chosen, 64, 10)
+    for genes in ("", ".genes"):
+        text = f'[space{genes}]\nmode = ["solved"]\ntarget = ["{target}"]\n[budget]\n{budget}'
+        message = f'space{genes}.target = "{target}" at 100 MHz contradicts {limit}: lower it or change the budget'
+        with pytest.raises(StudyError, match=message):
+            searched_space(parse_study(text, "x"), 64, 10)
 
 
 def test_a_search_knows_that_the_data_are_images(tmp_path):
