@@ -52,7 +52,6 @@ GENERATIONS = 1000
 Sections = Mapping[str, Mapping[str, Any]]
 """Where a study differs from that of the others."""
 RANDOM: Sections = {"search": {"algorithm": "random"}}
-SURROGATE: Sections = {"rungs": {"epochs": (20,), "share": 0.25, "surrogate": True}}
 DONE = "bench.json"
 """In the folder of a contender's run once its time was over."""
 
@@ -87,12 +86,13 @@ class Turn:
     seconds: float
     data: str
     workers: int
+    epochs: int
 
     @property
     def folder(self) -> Path:
         """Of the run whose hardware is judged; earlier phases have theirs beside it."""
         data = re.sub(r"[^A-Za-z0-9]", "-", Path(self.data).stem)[:16]
-        return ROOT / f"proof-{data}-{self.seconds:g}s-{self.workers}w-{self.contender}-{self.seed}"
+        return ROOT / f"proof-{data}-{self.epochs}e-{self.seconds:g}s-{self.workers}w-{self.contender}-{self.seed}"
 
     def study(self, ending: str = "", sections: Sections = MappingProxyType({})) -> Study:
         """The study of the phase whose run has that ending."""
@@ -104,7 +104,7 @@ class Turn:
         }
         given = {
             **sections,
-            "search": {"generations": GENERATIONS, **sections.get("search", {})},
+            "search": {"generations": GENERATIONS, "epochs": self.epochs, **sections.get("search", {})},
             "space": {**SPACE, **sections.get("space", {})},
         }
         return study_of({**values, **given}, self.folder.name)
@@ -177,13 +177,18 @@ def measured(turn: Turn, sections: Sections) -> None:
     turn.explore(turn.study("", sections), 1.0, MEASURED)
 
 
+def ours(turn: Turn) -> None:
+    """The same, of those that a surrogate chooses among all that were trained in full."""
+    measured(turn, {"rungs": {"epochs": (turn.epochs,), "share": 0.25, "surrogate": True}})
+
+
 CONTENDERS: Mapping[str, Callable[[Turn], None]] = {
     "params": partial(separate, proxy="parameters"),
     "bit_operations": partial(separate, proxy="bit_operations"),
     "random": partial(measured, sections=RANDOM),
     "surrogate_only": surrogate_only,
     "no_surrogate": partial(measured, sections={}),
-    "ours": partial(measured, sections=SURROGATE),
+    "ours": ours,
 }
 
 
@@ -218,10 +223,11 @@ def prove(options: Namespace) -> dict[str, Any]:
     for name in contenders:
         if name not in CONTENDERS:
             raise InputError(f"--contenders {name}: {nearest(name, CONTENDERS)}")
-    for key in ("seconds", "seeds", "workers"):
+    for key in ("seconds", "seeds", "workers", "epochs"):
         if not getattr(options, key) > 0:
             raise InputError(f"--{key} {getattr(options, key):g} must be above 0")
-    return run_all(contenders, options.seeds, Turn("", 0, options.seconds, options.data, options.workers))
+    template = Turn("", 0, options.seconds, options.data, options.workers, options.epochs)
+    return run_all(contenders, options.seeds, template)
 
 
 def run_all(contenders: Sequence[str], seeds: int, template: Turn) -> dict[str, Any]:
@@ -243,7 +249,8 @@ def run_all(contenders: Sequence[str], seeds: int, template: Turn) -> dict[str, 
     figures = report(found, template.seconds)
     for name, values in figures["contenders"].items():
         values["load"] = loads[name]
-    return {**figures, "seconds": template.seconds, "seeds": seeds, "data": template.data, "workers": template.workers}
+    asked = {key: getattr(template, key) for key in ("seconds", "data", "workers", "epochs")}
+    return {**figures, **asked, "seeds": seeds}
 
 
 def _complete(turn: Turn) -> list[float]:
