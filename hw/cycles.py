@@ -11,11 +11,15 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 Rule = Generator[None, None, None]
 """Runs until it needs a time that is not known yet, then yields."""
 _AGES = 1 << 20
 """A cycle by which an idle network has come to rest: far behind its reset."""
 _MOST_FRAMES = 256
+ENDLESS = 1 << 40
+"""Depth of a queue that never holds anyone up."""
 
 
 class Stream:
@@ -36,9 +40,13 @@ class Stream:
 
 @dataclass(frozen=True)
 class Module:
-    """One module between streams; ``rules(frames)`` gives its rules for that many frames."""
+    """One module between streams; ``rules(frames)`` gives its rules for that many frames.
+
+    What these say of a beat follows from beats of its own frame and of at most ``memory()`` frames before.
+    """
 
     rules: Callable[[int], Iterable[Rule]]
+    memory: Callable[[], int] = lambda: 1
 
 
 def pipe(source: Stream, sink: Stream, beats: int, *, latency: int, interval: int = 1, capacity: int) -> Module:
@@ -72,7 +80,8 @@ def pipe(source: Stream, sink: Stream, beats: int, *, latency: int, interval: in
                 offer = max(offer, sink.take(beat - 1) + 1)
             sink.offer.append(offer)
 
-    return Module(lambda frames: [take(frames), give(frames)])
+    memory = 1 if capacity >= ENDLESS else -(-capacity // beats)
+    return Module(lambda frames: [take(frames), give(frames)], lambda: memory)
 
 
 def queue(source: Stream, sink: Stream, beats: int, depth: Callable[[], int]) -> Module:
@@ -90,12 +99,12 @@ def queue(source: Stream, sink: Stream, beats: int, depth: Callable[[], int]) ->
                 yield
             sink.offer.append(source.offer[beat])
 
-    def rules(frames: int) -> Iterable[Rule]:
+    def now() -> Module:
         if depth():
-            return pipe(source, sink, beats, latency=1, capacity=depth()).rules(frames)
-        return [take(frames), give(frames)]
+            return pipe(source, sink, beats, latency=1, capacity=depth())
+        return Module(lambda frames: [take(frames), give(frames)])
 
-    return Module(rules)
+    return Module(lambda frames: now().rules(frames), lambda: now().memory())
 
 
 def window(source: Stream, sink: Stream, moves: Sequence[tuple[bool, bool]]) -> Module:
@@ -245,17 +254,18 @@ class Network:
         self.streams.append(Stream())
         return self.streams[-1]
 
-    def run(self, frames: int, *, gap: int | None = None) -> Frames:
+    def run(self, frames: int, *, gap: int | None = None, every: int = 0) -> Frames:
         """Frames without a pause; with ``gap``, one at a time, that many cycles after reset and after a result.
 
-        The receiver is always ready. Raises RuntimeError where the modules wait for each other for ever.
+        With ``every``, frame k is not offered before cycle k * ``every``. The receiver is always ready. Raises
+        RuntimeError where the modules wait for each other for ever.
         """
         for stream in (self.source, self.sink, *self.streams):
             stream.offer.clear()
             stream.ready.clear()
         self.sink.ready += [0] * (frames * self.beats_out)
         rules = [rule for module in self.modules for rule in module.rules(frames)]
-        waiting = [self._feed(frames, gap), *rules]
+        waiting = [self._feed(frames, gap, every), *rules]
         before = -1
         while waiting:
             waiting = [rule for rule in waiting if next(rule, self) is None]
@@ -268,7 +278,7 @@ class Network:
             tuple(self.sink.take((frame + 1) * self.beats_out - 1) for frame in range(frames)),
         )
 
-    def _feed(self, frames: int, gap: int | None) -> Rule:
+    def _feed(self, frames: int, gap: int | None, every: int) -> Rule:
         source, sink = self.source, self.sink
         for beat in range(frames * self.beats_in):
             frame, first = divmod(beat, self.beats_in)
@@ -283,7 +293,7 @@ class Network:
                         yield
                     offer = sink.take(frame * self.beats_out - 1) + 1
                 offer += gap
-            source.offer.append(offer)
+            source.offer.append(offer if first else max(offer, frame * every))
 
     def latency(self) -> int:
         """Cycles from the first beat of a frame to the last of its result, in an idle network."""
@@ -293,7 +303,8 @@ class Network:
     def interval(self) -> int:
         """Cycles between results once every queue is as full as it gets, frames coming without a pause.
 
-        Where several frames take turns, of 16 and 17 cycles for instance, their mean, rounded up.
+        Where several frames take turns, of 16 and 17 cycles for instance, their mean, rounded up. A few frames can look
+        steady while queues still fill, so it is tried: with a frame every so many cycles, all goes on for ever.
         """
         count = 8
         while count <= _MOST_FRAMES:
@@ -301,9 +312,30 @@ class Network:
             late = [after - before for before, after in zip(done[count // 2 :], done[count // 2 + 1 :], strict=False)]
             for turns in range(1, count // 8 + 1):
                 if late[turns:] == late[:-turns]:
-                    return -(-sum(late[-turns:]) // turns)
+                    interval = -(-sum(late[-turns:]) // turns)
+                    if self._goes_on(interval, count):
+                        return interval
+                    break
             count *= 2
         raise RuntimeError(f"the interval does not settle within {_MOST_FRAMES} frames")
+
+    def _goes_on(self, interval: int, frames: int) -> bool:
+        """Whether a frame every ``interval`` cycles comes to a state that repeats itself, in ``frames`` or some more.
+
+        Rules are maxima and sums, the same for every frame: where all beats of as many frames as any rule looks back
+        come ``interval`` cycles after those of the frame before, so do all that follow. Frames that come earlier than
+        that make nothing later.
+        """
+        memory = max(module.memory() for module in self.modules)
+        frames = max(frames, 2 * memory + 4)
+        self.run(frames, every=interval)
+        for stream in (self.source, self.sink, *self.streams):
+            offer = np.array(stream.offer).reshape(frames, -1)
+            take = np.maximum(offer, np.array(stream.ready).reshape(frames, -1))
+            for times in (offer[-memory - 1 :], take[-memory - 1 :]):
+                if (np.diff(times, axis=0) != interval).any():
+                    return False
+        return True
 
     def pace(self) -> tuple[int, int] | None:
         """Interval and latency; None where the modules wait for each other for ever."""

@@ -131,4 +131,6 @@ class _Search:
         built = design(self.graph, Hardware("folded"), self.delays, self.period_ns, found.foldings)
         alone = {layer.name: getattr(layer, f"{self.name}_cycles") for layer in built.layers}
         slowest = max(alone, key=lambda name: alone[name])
+        if alone[slowest] > cycles:  # alone it waits for a padding that it has behind it in the network
+            return f"{words}; layer {slowest!r} takes the most"
         return f"{words}, of which layer {slowest!r} alone takes {alone[slowest]:,}"

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from hw.cycles import Network
+from hw.cycles import ENDLESS, Network
 from hw.emit.modules import Board, Place
 
-_ENDLESS = 1 << 40
 _FRAMES = 8
-"""As many as fill every queue of a network that is not held up by one."""
+"""As many as fill most queues of a network that is not held up by one."""
 
 
 def shorten(board: Board, network: Network) -> None:
@@ -18,12 +17,17 @@ def shorten(board: Board, network: Network) -> None:
     beat of the schedule, and one beat less in any of them slows the network down or stops it.
     """
     places = list(board.depths)
-    board.depths.update(dict.fromkeys(places, _ENDLESS))
+    board.depths.update(dict.fromkeys(places, ENDLESS))
     goal = network.pace()
     assert goal, "queues without an end cannot stop a network"
-    network.run(_FRAMES)
-    board.depths.update({place: _most(board, place) for place in places})
-    assert network.pace() == goal, "as many beats as ever wait must be enough"
+    frames = _FRAMES
+    while True:
+        network.run(frames)
+        board.depths.update({place: _most(board, place) for place in places})
+        if network.pace() == goal:
+            break
+        board.depths.update(dict.fromkeys(places, ENDLESS))
+        frames *= 2
     for place in places:
         low, high = 0, board.depths[place]
         while low < high:

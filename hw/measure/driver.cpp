@@ -69,7 +69,8 @@ int main(int argc, char** argv) {
   uint64_t latency_min = ~0ull, latency_max = 0, interval_min = ~0ull, interval_max = 0;
   std::deque<uint64_t> begun;
   size_t sent = 0, received = 0;  // beats
-  bool offered = false;
+  bool offered = false, kept = false;
+  std::vector<uint32_t> waiting, now;  // what m_axis offered and was not taken
   auto tick = [&] { dut.clk = 1; dut.eval(); dut.clk = 0; dut.eval(); cycle++; };
 
   dut.clk = 0; dut.rst_n = 0; dut.s_axis_tvalid = 0; dut.m_axis_tready = 0;
@@ -96,6 +97,16 @@ int main(int argc, char** argv) {
       sent++;
       offered = false;
     }
+    if (kept) {
+      now.clear();
+      store(dut.m_axis_tdata, now);
+      if (!dut.m_axis_tvalid || now != waiting) { printf("a result changed before it was taken\n"); return 7; }
+    }
+    kept = dut.m_axis_tvalid && !dut.m_axis_tready;
+    if (kept) {
+      waiting.clear();
+      store(dut.m_axis_tdata, waiting);
+    }
     if (dut.m_axis_tvalid && dut.m_axis_tready) {
       store(dut.m_axis_tdata, out);
       received++;
@@ -117,6 +128,13 @@ int main(int argc, char** argv) {
       }
     }
     if (cycle - last_change > 1000000) { printf("stuck: %zu of %zu beats\n", received, vectors * beats_out); return 5; }
+    tick();
+  }
+  dut.s_axis_tvalid = 0;
+  dut.m_axis_tready = 1;
+  for (int i = 0; i < 1000; i++) {
+    dut.eval();
+    if (dut.m_axis_tvalid) { printf("a result without an input\n"); return 4; }
     tick();
   }
   dut.final();
