@@ -76,6 +76,19 @@ def _require(checks: Sequence[tuple[bool, str]]) -> None:
             raise ValueError(message)
 
 
+_KINDS = {"int": "a whole number", "bool": "true or false", "float": "a number", "str": "text"}
+
+
+def _require_kinds(*parts: Any) -> None:
+    """ValueError for a number, text or truth value that is another: 8.5 units, or a batch norm of 1."""
+    for part in parts:
+        for field in fields(part):
+            value = getattr(part, field.name)
+            kind = "int" if field.type == "float" and type(value) is int else field.type
+            if field.type in _KINDS and type(value).__name__ != kind:
+                raise ValueError(f"{field.name} must be {_KINDS[field.type]}, not {value!r}")
+
+
 @dataclass(frozen=True)
 class Training:
     """How the weights are found; none of it is built, all of it shapes what is.
@@ -93,6 +106,7 @@ class Training:
 
     def __post_init__(self) -> None:
         """Reject what cannot be trained."""
+        _require_kinds(self)
         low, high = THRESHOLDS
         checks = [
             (low <= self.threshold <= high, f"threshold must be {low} to {high}, not {self.threshold}"),
@@ -132,6 +146,7 @@ class Architecture:
 
     def __post_init__(self) -> None:
         """Reject what no stage could build."""
+        _require_kinds(self, self.hardware, *self.hidden, *self.convolutions)
         hardware = self.hardware
         checks = [
             *self._image_checks(),

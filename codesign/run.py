@@ -88,6 +88,14 @@ class Run:
         return Designs(self.built)
 
     @property
+    def unfinished(self) -> bool:
+        """Whether its search did not come to its end: a generation is not whole, or the front not measured further."""
+        last = len(self.generations)
+        return any(record.generation >= last for record in self.records) or any(
+            record.digest not in self.finals for record in self.front
+        )
+
+    @property
     def counts(self) -> dict[str, int]:
         """Number of candidates by status."""
         found = Counter(record.status for record in self.records)

@@ -71,6 +71,9 @@ def outcome_lines(run: Run) -> list[str]:
     lines = [f"{number_of(len(run.records), 'candidate')}: {numbers}", binding]
     if run.stopped:
         lines.append(f"stopped after generation {run.stopped['generation'] + 1}: {run.stopped['reason']}")
+    if run.unfinished:
+        whole = f"{len(run.generations)} of {number_of(run.study.search.generations, 'generation')}"
+        lines.append(f"unfinished, with {whole} whole: searching the same study continues it")
     return lines
 
 

@@ -142,7 +142,7 @@ def _progress(run: Run) -> str:
     from codesign.report import plots
 
     if run.reference is None:
-        return paragraph("Nothing was measured.")
+        return paragraph("No generation is whole yet." if run.unfinished else "Nothing was measured.")
     text = paragraph(sections.reference_words(run, run.reference))
     volumes = [summary["hypervolume"] for summary in run.generations]
     return text + (plot(plots.progress({run.study.name: volumes}), _VOLUME) if volumes else "")

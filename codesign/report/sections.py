@@ -311,7 +311,8 @@ def _distances(run: Run) -> str:
 
 def reproduce(run: Run) -> str:
     """The command and the study."""
-    text = "The study below, saved as study.toml, gives the same front with the same version of codesign."
+    end = ", searched to its end" if run.unfinished else ""
+    text = f"The study below, saved as study.toml, gives the same front with the same version of codesign{end}."
     return (
         f"{paragraph(text)}<pre>{PROGRAM} search study.toml</pre>"
         f"{paragraph('To look at one network, with its log and the paths of its artefacts:')}"

@@ -285,10 +285,24 @@ def test_a_run_without_anything_measured(searched):
     failed = tuple(
         dataclasses.replace(record, status="failed", reason="broken", measurement=None) for record in searched.records
     )
-    nothing = dataclasses.replace(searched, records=failed, finals={}, generations=(), reference=None)
+    nothing = dataclasses.replace(searched, records=failed, finals={}, reference=None)
     html = page(nothing)
     assert "Nothing was measured." in html
     assert set(SECTIONS) <= set(parsed(html).ids)
+
+
+def test_a_run_whose_search_was_ended_says_so(searched):
+    assert not searched.unfinished
+    assert "unfinished" not in page(searched)
+    for ended, progress in (
+        ({"finals": {}}, "hypervolume"),
+        ({"finals": {}, "generations": (), "reference": None}, "No generation is whole yet."),
+    ):
+        html = page(dataclasses.replace(searched, **ended))
+        whole = f"{len(ended.get('generations', searched.generations))} of {len(searched.generations)} generations"
+        assert f"unfinished, with {whole} whole: searching the same study continues it" in html
+        assert progress in html
+        assert "with the same version of codesign, searched to its end." in html
 
 
 def test_no_room_for_it(searched, tmp_path, capsys, monkeypatch):

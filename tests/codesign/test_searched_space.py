@@ -329,3 +329,41 @@ def test_a_function_that_makes_no_space(module):
     module("def number(inputs, outputs):\n    return 3\n", "numbers_only")
     with pytest.raises(StudyError, match="gives a int; return a nas.space.Space$"):
         searched_space(study('[search]\nspace = "numbers_only:number"'), 4, 2)
+
+
+@pytest.mark.parametrize(
+    ("genes", "blamed"),
+    [
+        (
+            "{width = [8.5]}",
+            "'width_1' = 8.5 of the space mlp gives no network: units must be a whole number, not 8.5;",
+        ),
+        (
+            "{batch_norm = [1]}",
+            "'batch_norm' = 1 of the space mlp gives no network: batch_norm must be true or false, ",
+        ),
+        (
+            '{target = [5], mode = ["solved"]}',
+            "'target' = 5 of the space mlp gives no network: target must be text, not 5",
+        ),
+        (
+            '{threshold = ["x"]}',
+            "'threshold' = 'x' of the space mlp gives no network: threshold must be a number, not ",
+        ),
+    ],
+)
+def test_choices_of_another_kind_are_refused(genes, blamed):
+    """8.5 units were built as 8, and a batch norm of 1 was another network than one of true."""
+    with pytest.raises(StudyError, match=f"^the gene {re.escape(blamed)}"):
+        searched_space(study(f"[space]\ngenes = {genes}"), 64, 10)
+
+
+def test_a_whole_number_is_a_number():
+    assert searched_space(study("[space]\ngenes = {threshold = [1]}"), 64, 10).size() > 1
+
+
+def test_one_gene_given_twice_is_refused():
+    """One choice for a layer beside those of all is no contradiction."""
+    with pytest.raises(StudyError, match=r"^space\.width and space\.genes\.width both say what that gene may be"):
+        searched_space(study("[space]\nwidth = [8]\ngenes = {width = [16]}"), 64, 10)
+    assert searched_space(study("[space]\nwidth = [8]\ngenes = {width_1 = [16]}"), 64, 10).size() > 1
