@@ -7,7 +7,7 @@ import math
 import resource
 import signal
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -193,10 +193,10 @@ class Jobs:
     def run(
         self,
         jobs: Mapping[str, Job],
-        on_outcomes: Callable[[Sequence[Outcome]], None],
+        on_outcome: Callable[[Outcome], None],
         meanwhile: Callable[[], None],
     ) -> None:
-        """Do all jobs, calling ``on_outcomes`` the moment some end, and ``meanwhile`` several times a second.
+        """Do all jobs, calling ``on_outcome`` the moment each ends, and ``meanwhile`` several times a second.
 
         A job whose worker dies, hangs or answers nonsense is done once more: what killed it (memory that the others
         had) may be over by then.
@@ -217,7 +217,6 @@ class Jobs:
                 what = number_of(running, "running candidate")
                 self.listener.message(f"Ctrl-C: finishing {what}; once more stops at once")
                 warned = True
-            outcomes = []
             for ended in pool.wait(_POLL_SECONDS):
                 outcome = _sound(jobs[ended.key], ended)
                 if outcome.retry and outcome.key not in again:
@@ -225,10 +224,7 @@ class Jobs:
                     waiting[outcome.key] = jobs[outcome.key]
                     self.listener.message(f"{self._words[outcome.key]} is tried once more: {outcome.reason}")
                     continue
-                tried = replace(outcome, reason=f"tried twice: {outcome.reason}") if outcome.retry else outcome
-                outcomes.append(tried)
-            if outcomes:
-                on_outcomes(outcomes)
+                on_outcome(replace(outcome, reason=f"tried twice: {outcome.reason}") if outcome.retry else outcome)
             meanwhile()
             self._at_work.write()
             self.listener.tick()
@@ -302,11 +298,6 @@ class _Interrupts:
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self.count += 1
-
-
-def failed(architecture: Architecture, outcome: Outcome) -> Record:
-    """The record of a candidate whose job gave none."""
-    return Record(architecture, "failed", outcome.reason, outcome.log, seconds={"total": outcome.seconds})
 
 
 def _architecture(job: Job) -> Architecture:

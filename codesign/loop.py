@@ -24,7 +24,6 @@ from codesign.jobs import (
     Jobs,
     SearchInterrupted,
     candidate_seconds,
-    failed,
     make_handler,
 )
 from codesign.judging import Judge
@@ -229,35 +228,36 @@ class _Loop:
         before = (record.as_of(generation - 1) for record in self.archive.values())
         return sorted(filter(None, before), key=lambda record: (record.generation, record.index))
 
-    def _measure(self, candidates: Sequence[Architecture], keep: Callable[..., None]) -> None:
+    def _measure(self, candidates: Sequence[Architecture], keep: Callable[[Record], None]) -> None:
         """Train, build and measure candidates: those that seem largest first, so that no worker waits for them last."""
         candidates = sorted(candidates, key=self._size, reverse=True)
         architectures = {architecture.digest(): architecture for architecture in candidates}
 
-        def on_outcomes(outcomes: Sequence[Outcome]) -> None:
-            found = [outcome.result or failed(architectures[outcome.key], outcome) for outcome in outcomes]
-            keep(*map(self.judge.judged, found))
+        def on_outcome(outcome: Outcome) -> None:
+            record = outcome.result
+            if record is None:
+                architecture, seconds = architectures[outcome.key], {"total": outcome.seconds}
+                record = Record(architecture, "failed", outcome.reason, outcome.log, seconds=seconds)
+            assert record.digest == outcome.key, "the evaluator answered for another architecture"
+            keep(self.judge.judged(record))
 
         jobs = {
             key: EvaluateJob(architecture, self.networks.get(architecture.network_digest(), {}))
             for key, architecture in architectures.items()
         }
-        self.jobs.run(jobs, on_outcomes, self.boards.collect)
+        self.jobs.run(jobs, on_outcome, self.boards.collect)
 
     def _size(self, architecture: Architecture) -> float:
         figures = self.bound(architecture).figures
         return figures["lut"].value if "lut" in figures else 0.0
 
-    def _keep(self, generation: int, places: Mapping[str, int], *records: Record) -> None:
-        kept = [
-            replace(one, generation=generation, index=places[one.digest], dropped=self.archive.get(one.digest))
-            for one in records
-        ]
-        self.store.put(*kept)  # at once: the disk is waited for once
-        for record in kept:
-            self.archive[record.digest] = record
-            self._remember(record)
-            self.listener.candidate(self.known.record(record))
+    def _keep(self, generation: int, places: Mapping[str, int], record: Record) -> None:
+        dropped = self.archive.get(record.digest)
+        record = replace(record, generation=generation, index=places[record.digest], dropped=dropped)
+        self.store.put(record)
+        self.archive[record.digest] = record
+        self._remember(record)
+        self.listener.candidate(self.known.record(record))
 
     def _remember(self, record: Record) -> None:
         if network := network_in(record.artefacts):
@@ -349,14 +349,13 @@ class _Loop:
             self.jobs.check()
             self.listener.finalizing(len(missing))
             jobs = {record.digest: FinalizeJob(self.archive[record.digest]) for record in missing}
-            self.jobs.run(jobs, self._put_finals, self.boards.collect)
+            self.jobs.run(jobs, self._put_final, self.boards.collect)
 
-    def _put_finals(self, outcomes: Sequence[Outcome]) -> None:
-        for outcome in outcomes:
-            final: Final | None = outcome.result
-            if final is None:
-                final = Final(outcome.key, None, outcome.reason, outcome.log, seconds={"total": outcome.seconds})
-            self.store.put_final(final)
-            if final.measurement is None:
-                words = self.archive[outcome.key].architecture.words()
-                self.listener.message(f"{words} leaves the front: {final.reason}")
+    def _put_final(self, outcome: Outcome) -> None:
+        final: Final | None = outcome.result
+        if final is None:
+            final = Final(outcome.key, None, outcome.reason, outcome.log, seconds={"total": outcome.seconds})
+        self.store.put_final(final)
+        if final.measurement is None:
+            words = self.archive[outcome.key].architecture.words()
+            self.listener.message(f"{words} leaves the front: {final.reason}")

@@ -19,7 +19,7 @@ from codesign.architecture import Architecture
 from codesign.choosing import suppose
 from codesign.counting import number_of
 from codesign.derived import counted
-from codesign.jobs import Job, Jobs, TrialJob, failed
+from codesign.jobs import Job, Jobs, TrialJob
 from codesign.judging import Judge
 from codesign.measurement import Figure, Measurement
 from codesign.record import SHORT_ERROR, Record
@@ -123,7 +123,8 @@ class Rungs:
                 keep(self._judge.judged(outcome.result))
                 return
             if outcome.result is None:
-                keep(failed(missing[outcome.key], outcome))
+                seconds = {"total": outcome.seconds}
+                keep(Record(missing[outcome.key], "failed", outcome.reason, outcome.log, seconds=seconds))
                 return
             one, trained = missing[outcome.key], outcome.result
             artefacts, network = trained.artefacts, one.network_digest()
@@ -134,11 +135,7 @@ class Rungs:
                 self._networks[network] = artefacts
             self._jobs.listener.trial(trial, self._words(trial))
 
-        def on_outcomes(outcomes: Sequence[Outcome]) -> None:
-            for outcome in outcomes:
-                on_outcome(outcome)
-
-        self._jobs.run(jobs, on_outcomes, self._meanwhile)
+        self._jobs.run(jobs, on_outcome, self._meanwhile)
 
     def _order(
         self, ended: Sequence[Architecture], rung: int, known: Mapping[Architecture, Measurement]

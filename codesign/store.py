@@ -172,14 +172,10 @@ class Store:
         if self._version() < VERSION:
             self._connection.executescript(_SCHEMA)
 
-    def put(self, *records: Record) -> None:
-        """Add candidates, or what became of those that were dropped, all or none; on disk when this returns."""
+    def put(self, record: Record) -> None:
+        """Add a candidate, or what became of one that was dropped; on disk when this returns."""
         new, again = "INSERT INTO records (digest, json) VALUES (?, ?)", "INSERT INTO revived VALUES (?, ?)"
-        with _explained(self.path), self._connection:  # commits, or takes all back
-            self._connection.execute("BEGIN IMMEDIATE")
-            for one in records:
-                values = (one.digest, json.dumps(one.to_json()))
-                self._connection.execute(new if one.dropped is None else again, values)
+        self._write(new if record.dropped is None else again, record.digest, json.dumps(record.to_json()))
 
     def records(self) -> list[Record]:
         """All candidates in the order they ended; one that was dropped first has the place that it had then."""

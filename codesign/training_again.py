@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from codesign.jobs import Job, Jobs, RetrainJob, failed
+from codesign.jobs import Job, Jobs, RetrainJob
 from codesign.judging import Judge
 from codesign.record import Record
 from codesign.replay import require_timing
@@ -36,16 +36,18 @@ def train_again(
     jobs.check()
     jobs.listener.retraining(len({job.architecture for job in todo.values()}), retrainings.seeds)
 
-    def on_outcomes(outcomes: Sequence[Outcome]) -> None:
-        for outcome in outcomes:
-            job = todo[outcome.key]
-            record, final = outcome.result or (failed(job.architecture, outcome), None)
-            if record.reason:
-                record = replace(record, reason=PREFIX + record.reason)
-            training = Retraining(job.number, judge.judged(record, PREFIX), final)
-            store.put_retraining(training)
-            retrainings.add(training)
+    def on_outcome(outcome: Outcome) -> None:
+        job = todo[outcome.key]
+        record, final = outcome.result or (None, None)
+        if record is None:
+            seconds = {"total": outcome.seconds}
+            record = Record(job.architecture, "failed", outcome.reason, outcome.log, seconds=seconds)
+        if record.reason:
+            record = replace(record, reason=PREFIX + record.reason)
+        training = Retraining(job.number, judge.judged(record, PREFIX), final)
+        store.put_retraining(training)
+        retrainings.add(training)
 
     work: dict[str, Job] = dict(todo)
-    jobs.run(work, on_outcomes, meanwhile)
+    jobs.run(work, on_outcome, meanwhile)
     return True

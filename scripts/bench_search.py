@@ -30,11 +30,12 @@ from codesign.artifacts import ArtifactStore
 from codesign.crew import Crew
 from codesign.errors import InputError, nearest
 from codesign.files import write_whole
-from codesign.jobs import EvaluateJob, Jobs, candidate_seconds, failed, make_handler
+from codesign.jobs import EvaluateJob, Jobs, candidate_seconds, make_handler
 from codesign.judging import Judge
 from codesign.kept_networks import network_in
 from codesign.listener import Listener
 from codesign.loop import search
+from codesign.record import Record
 from codesign.run import ROOT, Run, open_for_search, read_run, study_constraints
 from codesign.study import Study, study_of
 from codesign.workers import Outcome
@@ -133,13 +134,13 @@ class Turn:
             Jobs(Crew(self.workers), factory, folder, limit, clock) as working,
         ):
 
-            def on_outcomes(outcomes: Sequence[Outcome]) -> None:
-                for outcome in outcomes:
-                    record = outcome.result or failed(jobs[outcome.key].architecture, outcome)
-                    store.put(replace(judge.judged(record), index=places[outcome.key]))
+            def on_outcome(outcome: Outcome) -> None:
+                one, seconds = jobs[outcome.key].architecture, {"total": outcome.seconds}
+                record = outcome.result or Record(one, "failed", outcome.reason, outcome.log, seconds=seconds)
+                store.put(replace(judge.judged(record), index=places[outcome.key]))
 
             with suppress(TimeIsUp):
-                working.run(jobs, on_outcomes, lambda: None)
+                working.run(jobs, on_outcome, lambda: None)
 
     def _bring_networks(self) -> dict[str, dict[str, str]]:
         """Put what the phase of trainings kept beside the artefacts of this run; digests by name, by network."""

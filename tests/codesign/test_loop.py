@@ -19,7 +19,6 @@ from codesign.measurement import Measurement
 from codesign.run import find_run, read_run, run_folder
 from codesign.store import Store
 from codesign.study import Study, parse_study
-from codesign.workers import WorkerPool
 from nas.indicators import dominates
 from nas.spaces import mlp
 
@@ -89,30 +88,6 @@ def test_the_result_does_not_depend_on_the_workers(tmp_path, behave):
     behave(sleep=0.01)
     one, three = (analytic_search(SMALL, tmp_path / str(workers), workers=workers) for workers in (1, 3))
     assert result(one) == result(three)
-
-
-def test_what_ends_together_is_stored_at_once_and_before_anyone_is_told(folder, monkeypatch):
-    put, wait, together, told = Store.put, WorkerPool.wait, [], []
-
-    def wait_for_all(pool, timeout):
-        """Those of every worker that works."""
-        outcomes = wait(pool, timeout)
-        while outcomes and pool.running():
-            outcomes += wait(pool, timeout)
-        return outcomes
-
-    class Told(Listener):
-        def candidate(self, record):
-            told.append(record.digest)
-            with Store.read(folder) as store:
-                assert {one.digest for one in store.records()} >= {*told}
-
-    monkeypatch.setattr(WorkerPool, "wait", wait_for_all)
-    monkeypatch.setattr(Store, "put", lambda store, *records: together.append(len(records)) or put(store, *records))
-    run = analytic_search(SMALL, folder, workers=2, listener=Told())
-    assert sorted(told) == sorted(record.digest for record in run.records)
-    assert max(together) == 2
-    assert sum(together) == len(told)
 
 
 def test_the_seed_decides(tmp_path, behave):

@@ -47,17 +47,6 @@ def test_records_come_back_equal(tmp_path, status):
         assert store.records() == [record(status=status)]
 
 
-def test_several_are_put_all_or_none(tmp_path):
-    with Store.open(tmp_path) as store:
-        store.put(record(4), record(5))
-        with pytest.raises(sqlite3.IntegrityError, match="UNIQUE"):
-            store.put(record(6), record(5))
-        assert store.records() == [record(4), record(5)]
-        store.put(record(7))
-    with Store.read(tmp_path) as store:
-        assert store.records() == [record(4), record(5), record(7)]
-
-
 def test_what_becomes_of_a_dropped_candidate_stands_beside_it(tmp_path):
     dropped = replace(record(4), status="dropped", reason="others promise more", generation=1)
     built = replace(record(4), generation=3, index=9, dropped=dropped)
