@@ -24,7 +24,7 @@ from codesign.task import Task
 
 WORKERS, CANDIDATES = 4, 4000
 STUDY = f'[search]\nalgorithm = "random"\npopulation = {CANDIDATES // 4}\ngenerations = 4\n[space]\ndepth = [1, 4]\n'
-PART = Part("xc7z020clg400-1", "xc7", "1", {"lut": 53200, "ff": 106400, "bram": 140, "dsp": 220})
+PART = Part("xc7z020clg400-1", "xc7", "-1", {"lut": 53200, "ff": 106400, "bram": 140, "dsp": 220})
 
 
 def describe(_study: Any) -> Task:
