@@ -136,6 +136,12 @@ def test_too_few_cycles_are_refused() -> None:
         design(graph, Hardware("folded", 29), DELAYS, 6.0)
 
 
+def test_results_of_padding_alone_may_come_before_their_image(tmp_path: Path) -> None:
+    """The first two rows are: of the image behind the last one, too, which never comes."""
+    top = layer("ZeroPadding2D", ((2, 0), (0, 0)), name="z")
+    check(drawn(model((3, 3, 2), top, conv("c", 2, 1))), PARALLEL, tmp_path)
+
+
 def of_padding_alone(x: Any) -> Any:
     """The mean of rows 0 and 1, of a 1 x 2 image behind two rows of zeros."""
     padded = layer("ZeroPadding2D", ((2, 1), (0, 0)), name="z")(x)
