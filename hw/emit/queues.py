@@ -5,8 +5,8 @@ from __future__ import annotations
 from hw.cycles import ENDLESS, Network
 from hw.emit.modules import Board, Place
 
-_FRAMES = 8
-"""As many as fill most queues of a network that is not held up by one."""
+_FRAMES = (8, 16, 32, 64, 128)
+"""So many fill every queue of a network that is not held up by one; the first do in most."""
 
 
 def shorten(board: Board, network: Network) -> None:
@@ -20,14 +20,14 @@ def shorten(board: Board, network: Network) -> None:
     board.depths.update(dict.fromkeys(places, ENDLESS))
     goal = network.pace()
     assert goal, "queues without an end cannot stop a network"
-    frames = _FRAMES
-    while True:
+    for frames in _FRAMES:
+        board.depths.update(dict.fromkeys(places, ENDLESS))
         network.run(frames)
         board.depths.update({place: _most(board, place) for place in places})
         if network.pace() == goal:
             break
-        board.depths.update(dict.fromkeys(places, ENDLESS))
-        frames *= 2
+    else:
+        raise AssertionError("as many beats as ever wait must be enough")
     for place in places:
         low, high = 0, board.depths[place]
         while low < high:
