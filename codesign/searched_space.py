@@ -26,8 +26,9 @@ def searched_space(study: Study, inputs: int, outputs: int, image: tuple[int, in
     Of [space], any but mlp takes ``genes`` and what differs from the defaults. Raises StudyError for a space that
     cannot be made, and for choices that it does not have or that give no network.
     """
-    for key in _given(study).keys() & study.space.genes.keys():
-        raise StudyError(f"space.{key} and space.genes.{key} both say what that gene may be; leave one of them out")
+    for key in study.space.genes:
+        if key in _given(study):
+            raise StudyError(f"space.{key} and space.genes.{key} both say what that gene may be; leave one of them out")
     name, usual = study.search.space, _usual(study, inputs, outputs, image)
     space = _allowed(study, usual)
     _require_meaning(study, space, usual)

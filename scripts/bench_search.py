@@ -179,7 +179,7 @@ def measured(turn: Turn, sections: Sections) -> None:
 
 
 def ours(turn: Turn) -> None:
-    """The same, of those that a surrogate chooses among all that were trained in full."""
+    """Hardware in the loop of those that a surrogate chooses among all that were trained in full."""
     measured(turn, {"rungs": {"epochs": (turn.epochs,), "share": 0.25, "surrogate": True}})
 
 
