@@ -105,8 +105,11 @@ class Training:
     pruning: float = 0.0
 
     def __post_init__(self) -> None:
-        """Reject what cannot be trained."""
+        """Reject what cannot be trained; a threshold of 1 is one of 1.0, with the same digest."""
         _require_kinds(self)
+        for field in fields(self):
+            if field.type == "float":
+                object.__setattr__(self, field.name, float(getattr(self, field.name)))
         low, high = THRESHOLDS
         checks = [
             (low <= self.threshold <= high, f"threshold must be {low} to {high}, not {self.threshold}"),
@@ -263,6 +266,10 @@ class Architecture:
 
     def network_digest(self) -> str:
         """SHA-256 of what training depends on: everything but the hardware knobs."""
+        return self._own_network_digest
+
+    @cached_property
+    def _own_network_digest(self) -> str:
         values = self.to_json()
         del values["hardware"]
         return _digest(values)

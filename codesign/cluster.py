@@ -32,6 +32,7 @@ from codesign.worker_process import Handler
 from codesign.workers import START_SECONDS, Outcome, StageListener
 
 _CONNECT_SECONDS = 5
+_PATIENCE_SECONDS = 60  # with a scheduler that is there and busy; one that is gone refuses to connect at once
 _LOOK_SECONDS = 1.0  # between two looks at who is in the cluster
 _FETCH_SECONDS = 60  # for an answer to arrive from a worker that says it has one
 _WITHOUT_WORKERS_SECONDS = 1800.0  # a batch system takes its time; the search goes on where it ended at any time
@@ -261,7 +262,7 @@ class ClusterPool:
         try:
             # not scheduler_info(), whose answer the client's own thread may replace by one without workers
             identity = self._client.sync(
-                self._client.scheduler.identity, n_workers=-1, callback_timeout=_CONNECT_SECONDS
+                self._client.scheduler.identity, n_workers=-1, callback_timeout=_PATIENCE_SECONDS
             )
         except Exception as error:  # noqa: BLE001  # as in _ask; the client drops `scheduler` when it gives up
             self._lost(error)

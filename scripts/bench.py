@@ -198,6 +198,7 @@ def _parser() -> argparse.ArgumentParser:
     proof.add_argument("--seeds", type=int, default=5, help="default: 5")
     proof.add_argument("--data", default="digits", metavar="NAME|PATH", help="a dataset, or an .npz; default: digits")
     proof.add_argument("--epochs", type=int, default=20, help="of each training; default: 20")
+    proof.add_argument("--lut", default="10%", metavar="N%", help="the budget, a share of the part's; default: 10%%")
     proof.add_argument("--contenders", default="", metavar="NAME,NAME", help="default: all")
     for benchmark in of.values():
         benchmark.add_argument("--json", type=Path, required=True, metavar="FILE", help="where the figures are written")

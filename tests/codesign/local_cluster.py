@@ -20,7 +20,7 @@ class LocalCluster:
         self.folder = folder
         self.workers: list[subprocess.Popen] = []
         self._stack = ExitStack()
-        self._start("dask_scheduler", "--host", "127.0.0.1", "--port", "0")
+        self.scheduler = self._start("dask_scheduler", "--host", "127.0.0.1", "--port", "0")
         for _ in range(300):
             if self.file.exists() and self.file.read_text():
                 break

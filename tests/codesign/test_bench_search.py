@@ -32,7 +32,7 @@ def bench(monkeypatch):
 
 
 def options(**given):
-    usual = {"seconds": 2.0, "seeds": 2, "data": "digits", "workers": 1, "epochs": 3, "contenders": ""}
+    usual = {"seconds": 2.0, "seeds": 2, "data": "digits", "workers": 1, "epochs": 3, "lut": "10%", "contenders": ""}
     return Namespace(**{**usual, **given})
 
 
@@ -42,7 +42,7 @@ def test_contenders_that_measure_are_judged_by_what_they_measured_and_not_run_ag
     behave(sleep=0.05)
     monkeypatch.chdir(tmp_path)
     values = bench.prove(options(contenders="random,no_surrogate"))
-    folder = Path("runs/proof-digits-3e-2s-1w-random-2")
+    folder = Path("runs/proof-digits-10-3e-2s-1w-random-2")
     run = read_run(folder)
     assert run.study.study.seed == 2
     random = values["contenders"]["random"]
@@ -78,7 +78,7 @@ def test_separate_design_builds_what_it_has_trained(bench, behave, tmp_path, mon
     assert set(values["hypervolume_ratio"]) == {"params", "surrogate_only"}
     assert values["hypervolume_ratios"]["ours"]["params"]["interval"] is None, "one seed says nothing of others"
     for name, objectives in {"params": ("error", "parameters"), "surrogate_only": ("error", "latency", "lut")}.items():
-        built = read_run(Path(f"runs/proof-digits-3e-2s-1w-{name}-1"))
+        built = read_run(Path(f"runs/proof-digits-10-3e-2s-1w-{name}-1"))
         trained = read_run(built.folder.with_name(f"{built.folder.name}-trained"))
         assert trained.study.search.objectives == objectives
         assert {one.architecture.network_digest() for one in built.records} <= {
@@ -88,13 +88,13 @@ def test_separate_design_builds_what_it_has_trained(bench, behave, tmp_path, mon
         first = built.records[: len(best)]
         assert first, "some hardware was made"
         assert {one.architecture.network_digest() for one in first} <= best, "the front comes first"
-    sampled = read_run(Path("runs/proof-digits-3e-2s-1w-surrogate_only-1-sampled"))
+    sampled = read_run(Path("runs/proof-digits-10-3e-2s-1w-surrogate_only-1-sampled"))
     found = values["contenders"]["surrogate_only"]
-    built = read_run(Path("runs/proof-digits-3e-2s-1w-surrogate_only-1"))
+    built = read_run(Path("runs/proof-digits-10-3e-2s-1w-surrogate_only-1"))
     assert found["synthesized"] == [
         sum("val_error" in one.measurement.figures for one in (*sampled.records, *built.records))
     ]
-    ours = read_run(Path("runs/proof-digits-3e-2s-1w-ours-1")).study
+    ours = read_run(Path("runs/proof-digits-10-3e-2s-1w-ours-1")).study
     assert ours.rungs.surrogate
     assert ours.rungs.epochs == (ours.search.epochs,) == (built.study.search.epochs,) == (3,)
 
@@ -106,6 +106,7 @@ def test_separate_design_builds_what_it_has_trained(bench, behave, tmp_path, mon
         ({"seconds": 0.0}, "--seconds 0 must be above 0"),
         ({"seeds": -1}, "--seeds -1 must be above 0"),
         ({"epochs": 0}, "--epochs 0 must be above 0"),
+        ({"lut": "200%"}, 'budget.lut = "200%" is not a share'),
     ],
 )
 def test_what_cannot_be_run_is_said(bench, given, words):

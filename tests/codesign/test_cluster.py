@@ -19,7 +19,7 @@ from processes import wait_until
 from search_entry import result
 
 from codesign.artifacts import ArtifactStore
-from codesign.cluster import ClusterPool
+from codesign.cluster import _CONNECT_SECONDS, ClusterPool
 from codesign.cluster_worker import Parcel, fingerprint, pack, unpack
 from codesign.errors import InputError, ToolError
 from codesign.listener import Listener
@@ -323,6 +323,21 @@ def test_a_scheduler_that_ends_ends_the_search_and_nothing_is_lost(tmp_path, beh
             run(STUDY, tmp_path / "run", cluster=first.address, listener=watch)
     behave()
     assert result(run(STUDY, tmp_path / "run", workers=2)) == result(run(STUDY, tmp_path / "whole", workers=1))
+
+
+def test_a_scheduler_that_is_busy_for_a_while_is_waited_for(tmp_path, cluster, behave):
+    """A login node under load may be silent for longer than a connection takes."""
+    behave(sleep=0.05)
+    cluster.add_workers(2)
+    cluster.wait_for_workers()
+
+    def at(number):
+        if number == 7:
+            cluster.scheduler.send_signal(signal.SIGSTOP)
+            threading.Timer(_CONNECT_SECONDS + 2, cluster.scheduler.send_signal, [signal.SIGCONT]).start()
+
+    found = run(STUDY, tmp_path / "run", cluster=cluster.address, listener=Watch(at))
+    assert result(found) == result(run(STUDY, tmp_path / "whole", workers=1))
 
 
 def pool_of_two(cluster: LocalCluster) -> ClusterPool:

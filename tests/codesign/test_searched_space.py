@@ -358,8 +358,12 @@ def test_choices_of_another_kind_are_refused(genes, blamed):
         searched_space(study(f"[space]\ngenes = {genes}"), 64, 10)
 
 
-def test_a_whole_number_is_a_number():
-    assert searched_space(study("[space]\ngenes = {threshold = [1]}"), 64, 10).size() > 1
+def test_a_whole_number_is_a_number_and_the_same_network():
+    found = []
+    for text in ("1", "1.0"):
+        space = searched_space(study(f"[space]\ngenes = {{threshold = [{text}]}}"), 64, 10)
+        found.append(space.decode(space.sample(np.random.default_rng(1))).network_digest())
+    assert found[0] == found[1]
 
 
 def test_one_gene_given_twice_is_refused():
