@@ -44,6 +44,20 @@ def test_five_seeds_in_little_time_are_told_with_their_figures():
         assert f"| `{name}` | {listed(one['hypervolume'], '{:.3f}')} | {' | '.join(counts)} |{over}\n" in PAGE
 
 
+def test_mnist_is_told_with_its_figures():
+    found = proof("search-mnist.json")
+    ratios = found["hypervolume_ratios"]["ours"]
+    ours = found["contenders"]["ours"]["hypervolume"]
+    for name, one in found["contenders"].items():
+        each = [f"{mine / its:.2f}" if its else "-" for mine, its in zip(ours, one["hypervolume"], strict=True)]
+        over = ""
+        if name in ratios:
+            middle, spread = ratios[name]["median"], ratios[name]["interval"]
+            over = f" {', '.join(each)}" + (f": {middle:.2f} ({spread[0]:.2f} to {spread[1]:.2f})" if middle else "")
+        cells = [listed(one["hypervolume"], "{:.3f}"), listed(one["decided"]), listed(one["synthesized"])]
+        assert f"| `{name}` | {' | '.join(cells)} |{over} |\n" in PAGE
+
+
 def test_the_earlier_run_is_told_with_its_figures():
     for name, one in proof("search-default-space.json")["contenders"].items():
         assert f"`{name}` {listed(one['hypervolume'], '{:.3f}')}" in WORDS
