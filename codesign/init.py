@@ -10,7 +10,8 @@ from codesign.study import Study
 
 HEADER = """\
 # A study: what codesign searches, for which hardware, within what budget.
-# Every key is listed with its default; a key after '#' is optional and not set.
+# Every key is listed with its default; a key after '#' is optional and not set. In [space] those are the defaults of
+# the space "mlp"; any other space has its own, which a key that is set takes the place of.
 
 """
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from codesign.architecture import Architecture
 from codesign.errors import StudyError, nearest
-from codesign.schema import SpaceSection, toml_value
+from codesign.schema import toml_value
+from codesign.schema_space import SpaceSection, key_of
 from codesign.study import Study
 from nas.checking import require_networks
 from nas.image_spaces import IMAGE_SPACES, require_room
@@ -23,13 +24,11 @@ Build = Callable[[Mapping[str, Choice]], Architecture]
 def searched_space(study: Study, inputs: int, outputs: int, image: tuple[int, int, int] | None = None) -> Space:
     """The space of ``study`` for data of ``inputs`` features, or images, and networks of ``outputs`` logits.
 
-    Of [space], any but mlp takes ``genes`` and what differs from the defaults. Raises StudyError for a space that
-    cannot be made, and for choices that it does not have or that give no network.
+    Of [space], any but mlp takes what is written. Raises StudyError for a space that cannot be made, and for choices
+    that it does not have or that give no network.
     """
-    for key in study.space.genes:
-        if key in _given(study):
-            raise StudyError(f"space.{key} and space.genes.{key} both say what that gene may be; leave one of them out")
     name, usual = study.search.space, _usual(study, inputs, outputs, image)
+    _require_genes(study, usual)
     space = _allowed(study, usual)
     _require_meaning(study, space, usual)
     require_networks(space, usual)
@@ -54,34 +53,50 @@ def _usual(study: Study, inputs: int, outputs: int, image: tuple[int, int, int] 
 
 
 def _allowed(study: Study, usual: Space) -> Space:
-    choices = study.space.choices() if study.search.space in SPACES else _given(study)
+    choices = {gene: given for gene, given in study.space.choices().items() if key_of(gene) in study.counting}
     return usual.with_choices({**choices, **study.space.genes})
 
 
 def _tied(study: Study, space: Space) -> Space:
-    tied = study.space.tied()
-    return space.with_tied(tied) if study.search.space in SPACES or tied != SpaceSection().tied() else space
+    return space.with_tied(study.space.tied()) if "per_layer" in study.counting else space
 
 
-def _given(study: Study) -> dict[str, tuple[Choice, ...]]:
-    """The choices of [space] that are not the default ones, by gene key."""
-    default = SpaceSection().choices()
-    return {key: values for key, values in study.space.choices().items() if values != default[key]}
+def _given(study: Study) -> dict[str, str]:
+    """The gene keys of what the study asks for in [space], by its own; of mlp a default asks for nothing."""
+    asked, default = set(study.counting), SpaceSection()
+    if study.search.space in SPACES:
+        asked = {key for key in asked if getattr(study.space, key) != getattr(default, key)}
+    return {key_of(gene): gene for gene in study.space.choices() if key_of(gene) in asked}
+
+
+def _require_genes(study: Study, usual: Space) -> None:
+    """StudyError for a key of [space] without a gene in the space, or whose gene is given in ``genes`` as well."""
+    known = {gene.key for gene in usual.genes}
+    for key, gene in _given(study).items():
+        if gene not in known:
+            raise StudyError(
+                f"space.{key} = {toml_value(getattr(study.space, key))} means nothing in the space {usual.name}, which "
+                f"has no gene {gene!r}; leave {key} out (known: {', '.join(sorted(known))})"
+            )
+        if gene in study.space.genes:
+            raise StudyError(
+                f"space.{key} and space.genes.{gene} both say what that gene may be; leave one of them out"
+            )
 
 
 def _require_meaning(study: Study, space: Space, usual: Space) -> None:
     """StudyError for choices of genes that no network of the space has, such as a target without solved mode."""
     meant = {name for gene in space.genes for name in (gene.key, gene.name)}
-    given = {f"space.{key}": (key, values) for key, values in _given(study).items()}
-    given |= {f"space.genes.{key}": (key, values) for key, values in study.space.genes.items()}
-    for place, (key, values) in given.items():
-        if key not in meant:
-            when = next(gene.when for gene in usual.genes if key in (gene.key, gene.name))
+    given = {f"space.{key}": (named, getattr(study.space, key)) for key, named in _given(study).items()}
+    given |= {f"space.genes.{named}": (named, values) for named, values in study.space.genes.items()}
+    for place, (named, values) in given.items():
+        if named not in meant:
+            when = next(gene.when for gene in usual.genes if named in (gene.key, gene.name))
             assert when, "only a gene with a condition is left out"
             wanted = f"{'!=' if when.other else '='} {' or '.join(sorted(map(toml_value, when.choices)))}"
             raise StudyError(
                 f"{place} = {toml_value(values)} means nothing without {when.gene} {wanted}; allow that as well, "
-                f"or leave {key} out"
+                f"or leave {place.rpartition('.')[2]} out"
             )
 
 

@@ -10,7 +10,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 
 from codesign.errors import StudyError, nearest
@@ -21,21 +28,22 @@ from codesign.schema import (
     DataSection,
     RobustnessSection,
     SearchSection,
-    SpaceSection,
     StopSection,
     StudySection,
     TargetSection,
     toml_value,
 )
+from codesign.schema_space import SpaceSection
 from codesign.schema_stages import FinalSection, RungsSection
 from nas.objectives import ERRORS, OBJECTIVES
+from nas.spaces import SPACES
 
 _OF_OBJECTIVES = ("objectives", "target")
 """Keys whose values name objectives."""
 
 
 class Study(BaseModel):
-    """A whole study; ``Study()`` is the default search. Equal values have equal digests."""
+    """A whole study; ``Study()`` is the default search. Equal studies have equal digests."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
@@ -80,10 +88,28 @@ class Study(BaseModel):
         """The run's name."""
         return self.study.name
 
+    @property
+    def counting(self) -> frozenset[str]:
+        """Keys of [space] that count: all of mlp, whose defaults they have, and of another space those written."""
+        return frozenset(SpaceSection.model_fields if self.search.space in SPACES else self.space.model_fields_set)
+
+    @model_serializer(mode="wrap")
+    def _as_it_counts(self, dump: SerializerFunctionWrapHandler) -> dict[str, dict[str, Any]]:
+        """Without the keys of [space] that do not count, so that it is read as the same study again."""
+        values: dict[str, dict[str, Any]] = dump(self)
+        return values | {"space": {key: value for key, value in values["space"].items() if key in self.counting}}
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both ask for the same, however it is written."""
+        return isinstance(other, Study) and self.flat() == other.flat()
+
     def flat(self) -> dict[str, Any]:
-        """Every value by its dotted key, in schema order."""
+        """Every value by its dotted key, in schema order; None: not set."""
+        values = self.model_dump()
         return {
-            f"{section}.{key}": value for section, values in self.model_dump().items() for key, value in values.items()
+            f"{section}.{key}": values[section].get(key)
+            for section, model in _sections().items()
+            for key in model.model_fields
         }
 
     @property
@@ -101,9 +127,15 @@ class Study(BaseModel):
         return hashlib.sha256(json.dumps(self.model_dump(), sort_keys=True).encode()).hexdigest()
 
     def differences(self, other: Study) -> list[str]:
-        """What changes from this study to ``other``, e.g. ``search.generations: 4 -> 6``."""
+        """What changes from this study to ``other``, e.g. ``search.generations: 4 -> 6``.
+
+        Between spaces, keys of [space] that only one of them has a value of are left out: the space says more.
+        """
         ours, theirs = self.flat(), other.flat()
-        return [f"{key}: {_shown(ours[key])} -> {_shown(theirs[key])}" for key in ours if ours[key] != theirs[key]]
+        changed = [key for key in ours if ours[key] != theirs[key]]
+        if self.search.space != other.search.space:
+            changed = [key for key in changed if not key.startswith("space.") or None not in (ours[key], theirs[key])]
+        return [f"{key}: {_shown(ours[key])} -> {_shown(theirs[key])}" for key in changed]
 
     def hinders(self, other: Study) -> list[str]:
         """The differences by which ``other`` cannot continue this study's search.
@@ -114,17 +146,22 @@ class Study(BaseModel):
         return [words for words in self.differences(other) if not (moved and words.startswith("board.hosts: "))]
 
     def to_toml(self, *, comments: bool = False) -> str:
-        """The study as TOML; with ``comments`` every key has its meaning beside it, also those not set."""
+        """The study as TOML; with ``comments`` every key has its meaning beside it, also those not set.
+
+        Of [space] it has what counts, with ``comments`` what is written: the rest stands behind a #.
+        """
+        written = self.space.model_fields_set if comments else self.counting
         blocks = []
         for section, model in _sections().items():
             values = getattr(self, section)
             lines = [f"[{section}]"]
             for key, field in model.model_fields.items():
                 value, meaning = getattr(values, key), f"  # {_meaning(field)}" if comments else ""
-                if value is not None:
-                    lines.append(f"{key} = {toml_value(value)}{meaning}")
+                shown = toml_value(value) if value is not None else _example(field)
+                if value is not None and (section != "space" or key in written):
+                    lines.append(f"{key} = {shown}{meaning}")
                 elif comments:
-                    lines.append(f"# {key} = {_example(field)}{meaning}")
+                    lines.append(f"# {key} = {shown}{meaning}")
             blocks.append("\n".join(lines))
         return "\n\n".join(blocks) + "\n"
 
