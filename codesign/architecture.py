@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from typing import Any, Literal
 
+from codesign.toml_text import toml_value
+
 Activation = Literal["ternary", "2", "3", "4"]
 """Ternary {-1, 0, +1}, or a quantized ReLU of that many bits."""
 ACTIVATIONS: tuple[Activation, ...] = ("ternary", "2", "3", "4")
@@ -86,7 +88,13 @@ def _require_kinds(*parts: Any) -> None:
             value = getattr(part, field.name)
             kind = "int" if field.type == "float" and type(value) is int else field.type
             if field.type in _KINDS and type(value).__name__ != kind:
-                raise ValueError(f"{field.name} must be {_KINDS[field.type]}, not {value!r}")
+                raise ValueError(f"{field.name} must be {_KINDS[field.type]}, not {toml_value(value)}")
+
+
+def _among(name: str, value: Any, known: Sequence[Any]) -> tuple[bool, str]:
+    if value in known:  # by far the most, and searches make networks by the thousand: no words for these
+        return True, ""
+    return False, f"{name} must be among {', '.join(map(toml_value, known))}, not {toml_value(value)}"
 
 
 @dataclass(frozen=True)
@@ -114,7 +122,7 @@ class Training:
         checks = [
             (low <= self.threshold <= high, f"threshold must be {low} to {high}, not {self.threshold}"),
             (0 < self.learning_rate <= 1, f"learning_rate must be above 0 and at most 1, not {self.learning_rate}"),
-            (self.optimizer in OPTIMIZERS, f"optimizer must be among {OPTIMIZERS}, not {self.optimizer!r}"),
+            _among("optimizer", self.optimizer, OPTIMIZERS),
             (0 <= self.sparsity <= 100, f"sparsity must be 0 to 100, not {self.sparsity}"),
             (0 <= self.pruning <= PRUNED_MOST, f"pruning must be 0 to {PRUNED_MOST}, not {self.pruning}"),
         ]
@@ -156,12 +164,9 @@ class Architecture:
             (self.inputs >= 1, f"inputs must be at least 1, not {self.inputs}"),
             (self.outputs >= 1, f"outputs must be at least 1, not {self.outputs}"),
             (1 <= self.input_bits <= 8, f"input_bits must be 1 to 8, not {self.input_bits}"),
-            (all(layer.units >= 1 for layer in self.hidden), f"units must be at least 1: {self.hidden}"),
-            (
-                all(layer.activation in ACTIVATIONS for layer in self.hidden),
-                f"activations must be among {ACTIVATIONS}: {self.hidden}",
-            ),
-            (self.hardware.mode in MODES, f"mode must be among {MODES}, not {self.hardware.mode!r}"),
+            *((layer.units >= 1, f"units must be at least 1, not {layer.units}") for layer in self.hidden),
+            *(_among("activation", layer.activation, ACTIVATIONS) for layer in self.hidden),
+            _among("mode", hardware.mode, MODES),
             (self.hardware.folding >= 1, f"folding must be at least 1, not {self.hardware.folding}"),
             (
                 hardware.mode == "folded" or hardware.folding == 1,
@@ -169,9 +174,10 @@ class Architecture:
             ),
             (
                 bool(re.fullmatch(TARGET, hardware.target)) if hardware.mode == "solved" else not hardware.target,
-                f"solved mode has a target, interval N, latency N or fastest, others none: {hardware.target!r}",
+                "solved mode has a target, interval N, latency N or fastest, others none, not "
+                f"{toml_value(hardware.target)}",
             ),
-            (self.weights in WEIGHTS, f"weights must be among {WEIGHTS}, not {self.weights!r}"),
+            _among("weights", self.weights, WEIGHTS),
             (
                 self.weights == "ternary" or (self.training.threshold, self.training.sparsity) == (THRESHOLD, 0.0),
                 "threshold and sparsity are of ternary weights; leave them as they are with binary ones",
@@ -191,12 +197,13 @@ class Architecture:
         words = f"folding must be at least {pixels}, a cycle for every pixel, not {self.hardware.folding}"
         checks.append((self.hardware.folding >= pixels, words))
         extent = min(self.image[:2]) if self.image else 1
-        for layer in self.convolutions:
+        for number, layer in enumerate(self.convolutions, start=1):
+            there = f"the image's extent in convolution {number}"
             checks += [
-                (layer.filters >= 1, f"filters must be at least 1: {layer}"),
-                (layer.kernel in KERNELS, f"kernel must be among {KERNELS}: {layer}"),
-                (layer.activation in ACTIVATIONS, f"activations must be among {ACTIVATIONS}: {layer}"),
-                (1 <= layer.pool <= extent, f"pool must be 1 to {extent}, the image's extent there: {layer}"),
+                (layer.filters >= 1, f"filters must be at least 1, not {layer.filters}"),
+                _among("kernel", layer.kernel, KERNELS),
+                _among("activation", layer.activation, ACTIVATIONS),
+                (1 <= layer.pool <= extent, f"pool must be 1 to {extent}, {there}, not {layer.pool}"),
             ]
             extent //= max(layer.pool, 1)
         return checks

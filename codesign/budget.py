@@ -123,4 +123,4 @@ def _figures(record: Record) -> frozenset[str]:
 def _percent(miss: Miss) -> str:
     if miss.constraint.sense == "at least":
         return f"{100.0 * (1.0 - miss.value / miss.constraint.limit):.1f} %"
-    return f"{100.0 * miss.violation:.1f} %"
+    return f"{100.0 * miss.violation:,.{0 if miss.violation >= 1.0 else 1}f} %"

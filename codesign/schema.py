@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from codesign.errors import nearest
 from codesign.target import BOARD, CLOCK_MHZ, VIRTUAL
+from codesign.toml_text import toml_value
 from nas.algorithms import DEEPMAKER
 from nas.image_spaces import IMAGE_SPACES
 from nas.spaces import SPACES
@@ -259,16 +259,3 @@ class BoardSection(_Section):
         ge=1,
         le=1000,
     )
-
-
-def toml_value(value: Any) -> str:
-    """A value as TOML writes it."""
-    if isinstance(value, (list, tuple)):
-        return f"[{', '.join(toml_value(item) for item in value)}]"
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{key} = {toml_value(item)}" for key, item in value.items()) + "}"
-    if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")  # TOML escapes one more character
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value)  # numbers, and the dates TOML also knows

@@ -17,7 +17,8 @@ from codesign.architecture import (
     Optimizer,
     Weights,
 )
-from codesign.schema import _key, _Section, toml_value
+from codesign.schema import _key, _Section
+from codesign.toml_text import toml_value
 from nas.space import Choice
 from nas.spaces import FOLDINGS, INPUT_BITS, WIDTHS
 

@@ -6,7 +6,8 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from codesign.schema import _key, _Section, toml_value
+from codesign.schema import _key, _Section
+from codesign.toml_text import toml_value
 
 SHARE = 0.5
 Epochs = Annotated[int, Field(ge=1, le=1000)]

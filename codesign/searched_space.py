@@ -10,9 +10,9 @@ from typing import Any
 
 from codesign.architecture import Architecture
 from codesign.errors import StudyError, nearest
-from codesign.schema import toml_value
 from codesign.schema_space import SpaceSection, key_of
 from codesign.study import Study
+from codesign.toml_text import toml_value
 from nas.checking import require_networks
 from nas.image_spaces import IMAGE_SPACES, require_room
 from nas.space import Choice, Space
@@ -31,7 +31,7 @@ def searched_space(study: Study, inputs: int, outputs: int, image: tuple[int, in
     _require_genes(study, usual)
     space = _allowed(study, usual)
     _require_meaning(study, space, usual)
-    require_networks(space, usual)
+    require_networks(space, usual, _places(study))
     _require_targets_in_budget(study, space)
     if name in IMAGE_SPACES:
         require_room(space)
@@ -69,6 +69,12 @@ def _given(study: Study) -> dict[str, str]:
     return {key_of(gene): gene for gene in study.space.choices() if key_of(gene) in asked}
 
 
+def _places(study: Study) -> dict[str, str]:
+    """Where the study gives choices of a gene, by the gene's key, or its name."""
+    places = {gene: f"space.{key}" for key, gene in _given(study).items()}
+    return places | {gene: f"space.genes.{gene}" for gene in study.space.genes}
+
+
 def _require_genes(study: Study, usual: Space) -> None:
     """StudyError for a key of [space] without a gene in the space, or whose gene is given in ``genes`` as well."""
     known = {gene.key for gene in usual.genes}
@@ -87,16 +93,16 @@ def _require_genes(study: Study, usual: Space) -> None:
 def _require_meaning(study: Study, space: Space, usual: Space) -> None:
     """StudyError for choices of genes that no network of the space has, such as a target without solved mode."""
     meant = {name for gene in space.genes for name in (gene.key, gene.name)}
-    given = {f"space.{key}": (named, getattr(study.space, key)) for key, named in _given(study).items()}
-    given |= {f"space.genes.{named}": (named, values) for named, values in study.space.genes.items()}
-    for place, (named, values) in given.items():
+    for named, place in _places(study).items():
         if named not in meant:
+            key = place.rpartition(".")[2]
+            values = study.space.genes[named] if named in study.space.genes else getattr(study.space, key)
             when = next(gene.when for gene in usual.genes if named in (gene.key, gene.name))
             assert when, "only a gene with a condition is left out"
             wanted = f"{'!=' if when.other else '='} {' or '.join(sorted(map(toml_value, when.choices)))}"
             raise StudyError(
                 f"{place} = {toml_value(values)} means nothing without {when.gene} {wanted}; allow that as well, "
-                f"or leave {place.rpartition('.')[2]} out"
+                f"or leave {key} out"
             )
 
 
@@ -151,7 +157,7 @@ def _network(name: str, build: Build, values: Mapping[str, Choice]) -> Architect
     try:
         return build(values)
     except Exception as error:  # noqa: BLE001
-        words = ", ".join(f"{gene} = {choice!r}" for gene, choice in values.items())
+        words = ", ".join(f"{gene} = {toml_value(choice)}" for gene, choice in values.items())
         raise StudyError(
             f'search.space = "{name}" gives no network for {words} ({type(error).__name__}: {error}); let every '
             "combination give one: mend its build, or give a gene a condition (when)"

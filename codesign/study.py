@@ -31,10 +31,10 @@ from codesign.schema import (
     StopSection,
     StudySection,
     TargetSection,
-    toml_value,
 )
 from codesign.schema_space import SpaceSection
 from codesign.schema_stages import FinalSection, RungsSection
+from codesign.toml_text import toml_value
 from nas.objectives import ERRORS, OBJECTIVES
 from nas.spaces import SPACES
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from codesign.counting import number_of
+from codesign.counting import held, number_of
 from codesign.errors import DataError
 
 Array = NDArray[Any]
@@ -66,7 +66,7 @@ def _unusable(path: Path, error: Exception, kind: str, begins: bytes, how: str) 
 def require_samples(where: str, x: Array, features: int) -> None:
     """DataError unless ``x`` holds numbers of shape (n, ...), n > 0, with that many ``features`` a sample."""
     if x.dtype.kind not in "biuf":
-        raise DataError(f"{where} holds {x.dtype} values: features must be numbers")
+        raise DataError(f"{where} holds {held(x)}: features must be numbers")
     if not x.size:
         raise DataError(f"{where} has shape {x.shape}: there are no samples in it")
     if x.shape == (features,):

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from codesign.errors import StudyError
-from nas.space import Space
+from codesign.toml_text import toml_value
+from nas.space import Choice, Space
 
 
-def require_networks(space: Space, usual: Space) -> None:
+def require_networks(space: Space, usual: Space, places: Mapping[str, str]) -> None:
     """StudyError for a choice that gives no architecture, or one that ``describe`` does not find again.
 
     Each is tried beside the first choices of all other genes. ``usual`` is the space before it was given other choices:
-    one of these is named, where that is to blame.
+    one of these is named, where that is to blame. ``places``: where a gene, by key or name, was given them.
     """
     for place, gene in enumerate(space.genes):
         for index in range(len(gene.choices)):
             genome = _with_active(space, place, index)
             if genome is not None and _fault(space, genome):
-                raise StudyError(_blame(space, genome, usual))
+                raise StudyError(_blame(space, genome, usual, places))
 
 
 def _with_active(space: Space, place: int, index: int) -> list[int] | None:
@@ -44,18 +45,18 @@ def _fault(space: Space, genome: Sequence[int]) -> tuple[str, str] | None:
     try:
         architecture = space.decode(genome)
     except KeyError as error:
-        return f"gives no network: it needs {error}, which no gene gives it", "; leave it out"
+        return f"gives no network: it needs {error}, which no gene gives it", "leave it out"
     except Exception as error:  # noqa: BLE001  # a user's ``build`` may raise anything
-        what = f"{error}" if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
-        return f"gives no network: {what}", "; leave it out"
+        failed = f"the code of the space ends with {type(error).__name__}: {error}"
+        return f"gives no network: {error if isinstance(error, ValueError) else failed}", "leave it out"
     try:
         found = space.encode(architecture)
     except ValueError:
         found = ()
-    return None if found == genome else (f"is not found again in {architecture.words()}", ": mend the space's describe")
+    return None if found == genome else (f"is not found again in {architecture.words()}", "mend the space's describe")
 
 
-def _blame(space: Space, genome: Sequence[int], usual: Space) -> str:
+def _blame(space: Space, genome: Sequence[int], usual: Space, places: Mapping[str, str]) -> str:
     """Which choice makes that genome wrong, and what to do.
 
     Given choices are taken back for the usual ones, those of the last gene first, until nothing is wrong: the last one
@@ -71,25 +72,34 @@ def _blame(space: Space, genome: Sequence[int], usual: Space) -> str:
         given += [place] if choices != gene.choices else []
     wide = replace(usual, genes=tuple(both))
     for place in reversed(given):
-        others = [_changed(tried, place, both[place].choices.index(choice)) for choice in usual.genes[place].choices]
-        if not all(_fault(wide, other) for other in others):
-            return _at_fault(wide, tried, place)
+        taken = usual.genes[place].choices
+        others = [_changed(tried, place, both[place].choices.index(choice)) for choice in taken]
+        if helping := [choice for choice, other in zip(taken, others, strict=True) if not _fault(wide, other)]:
+            return _at_fault(wide, tried, place, helping, places)
         tried = others[0]
     for place in reversed(space.free):
-        others = [_changed(genome, place, index) for index in range(len(space.genes[place].choices))]
-        if not all(_fault(space, other) for other in others):
-            return _at_fault(space, genome, place)
+        numbered = enumerate(space.genes[place].choices)
+        if helping := [choice for index, choice in numbered if not _fault(space, _changed(genome, place, index))]:
+            return _at_fault(space, genome, place, helping, places)
     fault, active = _fault(space, genome), space.active(genome)
     assert fault
-    chosen = [f"{gene.name} = {gene.choices[index]!r}" for gene, index in zip(space.genes, genome, strict=True)]
+    chosen = [
+        f"{gene.name} = {toml_value(gene.choices[index])}" for gene, index in zip(space.genes, genome, strict=True)
+    ]
     words = ", ".join(choice for choice, on in zip(chosen, active, strict=True) if on)
     return f"the space {space.name} with {words} {fault[0]}; mend the space"
 
 
-def _at_fault(space: Space, genome: Sequence[int], place: int) -> str:
+def _at_fault(
+    space: Space, genome: Sequence[int], place: int, helping: Sequence[Choice], places: Mapping[str, str]
+) -> str:
     gene, fault = space.genes[place], _fault(space, genome)
     assert fault
-    return f"the gene {gene.name!r} = {gene.choices[genome[place]]!r} of the space {space.name} {''.join(fault)}"
+    choice, where = toml_value(gene.choices[genome[place]]), places.get(gene.name, places.get(gene.key))
+    if where is None:
+        return f"the gene {gene.name!r} = {choice} of the space {space.name} {fault[0]}; {fault[1]}"
+    others = ", ".join(map(toml_value, helping))
+    return f"{choice} in {where} {fault[0]}; {fault[1]}, or take another, such as {others}"
 
 
 def _changed(genome: Sequence[int], place: int, index: int) -> list[int]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from codesign.architecture import Architecture
 from codesign.errors import StudyError, nearest
+from codesign.toml_text import toml_value
 
 if TYPE_CHECKING:
     import numpy as np
@@ -162,9 +163,14 @@ class Space:
         for key, values in choices.items():
             if key not in keys | names:
                 raise StudyError(f"the space {self.name} has no gene {key!r}; {_hint(key, keys)}")
-            if not values or len(set(values)) < len(values):
-                wrong = "has the same choice twice" if values else "has no choices"
-                raise StudyError(f"the gene {key!r} of the space {self.name} {wrong}: {list(values)}; give it some")
+            if not values:
+                raise StudyError(f"the gene {key!r} of the space {self.name} has no choices: []; give it some")
+            if len(set(values)) < len(values):
+                twice = next(value for place, value in enumerate(values) if value in values[:place])
+                raise StudyError(
+                    f"the gene {key!r} of the space {self.name} has the choice {toml_value(twice)} twice: "
+                    f"{toml_value(values)}; leave one out"
+                )
         genes: dict[str, Gene] = {}
         for gene in self.genes:
             when = gene.when

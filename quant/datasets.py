@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from codesign.counting import number_of
+from codesign.counting import held, number_of
 from codesign.errors import DataError, nearest
 
 from .names import KERAS_FILES
@@ -177,8 +177,10 @@ def _both_features(arrays: Mapping[str, Array]) -> tuple[Array, Array]:
 def _require_pairs(arrays: Mapping[str, Array], what: str) -> None:
     for x_key, y_key in (("x_train", "y_train"), ("x_test", "y_test")):
         if len(arrays[x_key]) != len(arrays[y_key]):
-            samples = number_of(len(arrays[x_key]), "sample")
-            raise DataError(f"{x_key} has {samples} but {y_key} has {len(arrays[y_key])} {what}")
+            counts = (
+                f"{x_key} has {number_of(len(arrays[x_key]), 'sample')}, but {y_key} has {what} of {len(arrays[y_key])}"
+            )
+            raise DataError(f"{counts}; give both for the same samples, in the same order")
 
 
 def _named(label: Any) -> str:
@@ -193,7 +195,7 @@ def _image_shape(shape: tuple[int, ...]) -> tuple[int, int, int] | None:
 
 def _features(key: str, x: Array) -> Array:
     if x.dtype.kind not in "biuf":
-        raise DataError(f"{key} holds {x.dtype} values: features must be numbers")
+        raise DataError(f"{key} holds {held(x)}: features must be numbers; encode them as such")
     if x.ndim < 2:
         raise DataError(f"{key} has shape {x.shape}: (samples, features...) is needed")
     if len(x) == 0:
@@ -229,7 +231,7 @@ def _labels(key: str, y: Array) -> Array:
             )
         return y.astype(np.int64)
     if y.dtype.kind not in "biu":
-        raise DataError(f"{key} holds {y.dtype} values: labels are whole numbers or strings")
+        raise DataError(f"{key} holds {held(y)}: labels are whole numbers or strings; give such")
     return y.astype(np.int64)
 
 

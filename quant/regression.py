@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from codesign.counting import number_of
+from codesign.counting import held, number_of
 from codesign.errors import DataError
 
 Array = NDArray[Any]
@@ -91,7 +91,10 @@ def fit_outputs(logits: Array, y: Floats) -> OutputFormat:
 def checked_targets(key: str, y: Array) -> Floats:
     """Targets as (samples, targets) of finite float64, or DataError."""
     if y.dtype.kind not in "biuf":
-        raise DataError(f"{key} holds {y.dtype} values: targets of a regression are numbers")
+        raise DataError(
+            f"{key} holds {held(y)}: targets of a regression are numbers; give numbers, or for classes "
+            'data.task = "classification"'
+        )
     if y.ndim == 1:
         y = y[:, None]
     if y.ndim != 2 or y.shape[1] == 0:

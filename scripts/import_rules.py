@@ -13,7 +13,10 @@ from pathlib import Path
 
 ROOMS = ("boards", "hw", "nas", "quant")
 PACKAGES = ("codesign", *ROOMS)
-LEAVES = ("codesign.architecture", "codesign.counting", "codesign.errors", "codesign.measurement", "codesign.target")
+LEAVES = (
+    *("codesign.architecture", "codesign.counting", "codesign.errors", "codesign.measurement", "codesign.target"),
+    "codesign.toml_text",
+)
 
 
 def imports(tree: ast.AST, package: str) -> Iterator[tuple[int, str]]:

@@ -66,6 +66,13 @@ def test_misses_in_words_worst_first():
     ]
 
 
+@pytest.mark.parametrize(("lut", "said"), [(1996, "99.6"), (2500, "150"), (16_000, "1,500")])
+def test_shares_beyond_the_whole_have_no_decimals(lut, said):
+    limit = constraints(limits(BudgetSection(lut=1000), TARGET), 100.0)
+    missed = misses(limit, record(lut=lut, ff=0, bram=0, dsp=0, latency_cycles=6, interval_cycles=2, fmax=120.0), 100.0)
+    assert [miss.words() for miss in missed] == [f"lut: {lut:,} LUT, {said} % over the budget of 1,000"]
+
+
 @pytest.mark.parametrize(
     ("details", "said"),
     [

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
-from codesign.counting import number_of
+from codesign.counting import held, number_of
 
 
 @pytest.mark.parametrize(
@@ -15,3 +16,8 @@ def test_one_is_singular(count, words):
 
 def test_a_plural_of_its_own():
     assert [number_of(count, "process", "processes") for count in (1, 2)] == ["1 process", "2 processes"]
+
+
+def test_what_an_array_holds():
+    arrays = np.array(["a"]), np.array([b"ab"]), np.array([1j])
+    assert [held(array) for array in arrays] == ["text", "text", "complex128 values"]

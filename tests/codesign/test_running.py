@@ -122,7 +122,7 @@ def test_labels_are_what_training_knew(board, samples, capsys):
             {"x": np.zeros((3, 8, 9))},
             "x of x.npz has shape (3, 8, 9), 8 x 9 features a sample: this network takes (samples, 64)",
         ),
-        ({"x": np.full((2, 64), "a")}, "x of x.npz holds <U1 values: features must be numbers"),
+        ({"x": np.full((2, 64), "a")}, "x of x.npz holds text: features must be numbers"),
         (
             {"x": np.array([[0.0] * 64, [np.nan, *[0.0] * 62, np.inf]])},
             "x of x.npz has 2 values not finite in float64, the first in sample 1, feature 0: nan; "

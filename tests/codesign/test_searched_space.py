@@ -125,13 +125,10 @@ def test_the_named_space_takes_all_of_the_section():
 
 
 OWN = 'space = "funnel:funnel"\n[space]\ngenes = '
-MINUS = (
-    "the gene 'width_1' = -8 of the space funnel gives no network: units must be at least 1: "
-    "(DenseLayer(units=-8, activation='ternary'),); leave it out"
-)
-TAPER = (
-    "the gene 'taper' = 3 of the space funnel is not found again in 4x1b-8t-2t-2 parallel: mend the space's describe"
-)
+WIDTHS = "or take another, such as 8, 12, 16, 24, 32, 48"
+TAPERS = "or take another, such as 1, 2, 4"
+MINUS = f"-8 in space.genes.width_1 gives no network: units must be at least 1, not -8; leave it out, {WIDTHS}"
+TAPER = f"3 in space.genes.taper is not found again in 4x1b-8t-2t-2 parallel; mend the space's describe, {TAPERS}"
 BAD = {
     'space = "nowhere:f"': 'search.space = "nowhere:f": nowhere cannot be imported (ModuleNotFoundError: No module '
     "named 'nowhere'); is it beside the study?",
@@ -142,11 +139,15 @@ BAD = {
     "batch_norm, depth, folding, input_bits, learning_rate, mode, optimizer, pruning, sparsity, taper, target, "
     "threshold, weights, width",
     OWN + "{taper = []}": "the gene 'taper' of the space funnel has no choices: []; give it some",
-    OWN + "{width = [8, 0]}": "the gene 'width_1' = 0 of the space funnel gives no network: units must be at least 1: "
-    "(DenseLayer(units=0, activation='ternary'),); leave it out",
+    OWN + "{width = [8, 0]}": "0 in space.genes.width gives no network: units must be at least 1, not 0; "
+    f"leave it out, {WIDTHS}",
+    OWN
+    + "{width = [8, 16, 8]}": "the gene 'width' of the space funnel has the choice 8 twice: [8, 16, 8]; leave one out",
     OWN + "{width_1 = [-8]}": MINUS,
-    OWN + "{taper = [0]}": "the gene 'taper' = 0 of the space funnel gives no network: ZeroDivisionError: integer "
-    "division or modulo by zero; leave it out",
+    OWN + "{taper = [0]}": "0 in space.genes.taper gives no network: the code of the space ends with "
+    f"ZeroDivisionError: integer division or modulo by zero; leave it out, {TAPERS}",
+    OWN + '{taper = [1, "x"]}': '"x" in space.genes.taper gives no network: the code of the space ends with TypeError: '
+    f"unsupported operand type(s) for ** or pow(): 'str' and 'int'; leave it out, {TAPERS}",
     OWN + "{width_1 = [-8], taper = [0]}": MINUS,
     OWN + "{taper = [1, 3]}": TAPER,
     OWN + "{taper = [3]}": TAPER,
@@ -203,15 +204,14 @@ def test_a_function_that_fails(module, text, message):
     assert str(caught.value) == f'search.space = "failing:space": space ends with {message}; mend it'
 
 
+LESS = "8 in space.genes.less gives no network: {}; leave it out, or take another, such as 0"
+
+
 @pytest.mark.parametrize(
     ("less", "genes", "blamed"),
     [
-        ("(0, 8)", "{less = [8]}", "the gene 'less' = 8 of the space ratio gives no network: {}; leave it out"),
-        (
-            "(0, 8)",
-            "{units = [8], less = [8]}",
-            "the gene 'less' = 8 of the space ratio gives no network: {}; leave it out",
-        ),
+        ("(0, 8)", "{less = [8]}", LESS),
+        ("(0, 8)", "{units = [8], less = [8]}", LESS),
         ("(8,)", "{}", "the gene 'units' = 8 of the space ratio gives no network: {}; leave it out"),
         ("(9,)", "{units = [9]}", "the space ratio with units = 9, less = 9 gives no network: {}; mend the space"),
     ],
@@ -221,26 +221,32 @@ def test_choices_with_which_the_users_code_fails(module, less, genes, blamed):
     module(RATIO.replace("(0, 8)", less).replace("(9, 8)", "(9,)" if less == "(9,)" else "(9, 8)"), "ratio")
     with pytest.raises(StudyError) as caught:
         searched_space(study(f'[search]\nspace = "ratio:space"\n[space]\ngenes = {genes}'), 4, 2)
-    assert str(caught.value) == blamed.format("ZeroDivisionError: integer division or modulo by zero")
+    failed = "the code of the space ends with ZeroDivisionError: integer division or modulo by zero"
+    assert str(caught.value) == blamed.format(failed)
 
 
 @pytest.mark.parametrize(
-    ("name", "genes", "blamed"),
+    ("name", "genes", "fault", "helping"),
     [
-        ("convnet", "{kernel = [99]}", "'kernel_1' = 99 of the space convnet gives no network: kernel must be among "),
-        ("convnet", "{pool = [4]}", "'pool_3' = 4 of the space convnet gives no network: pool must be 1 to 1, "),
-        ("densenet", '{activation = ["swish"]}', "'activation' = 'swish' of the space densenet gives no network: act"),
+        ("convnet", "{kernel = [99]}", "kernel must be among 1, 3, 5, not 99", "3, 5"),
+        ("convnet", "{kernel_2 = [true]}", "kernel must be a whole number, not true", "3, 5"),
+        ("convnet", "{head = [-1]}", "units must be at least 1, not -1", "0, 16, 32"),
+        ("convnet", "{pool = [4]}", "pool must be 1 to 1, the image's extent in convolution 3, not 4", "1"),
         (
-            "mlp",
-            "{depth = [9]}",
-            "'depth' = 9 of the space mlp gives no network: it needs 'width_1', which ",
+            *("densenet", '{activation = ["swish"]}'),
+            *('activation must be among "ternary", "2", "3", "4", not "swish"', '"ternary", "2", "3", "4"'),
         ),
+        ("mlp", "{depth = [9]}", "it needs 'width_1', which no gene gives it", "1, 2, 3, 4"),
     ],
 )
-def test_the_gene_that_was_given_is_the_one_that_is_named(name, genes, blamed):
-    """The only choice of a gene, too: the usual ones tell whose fault it is."""
-    with pytest.raises(StudyError, match=f"^the gene {re.escape(blamed)}"):
+def test_the_gene_that_was_given_is_the_one_that_is_named(name, genes, fault, helping):
+    """As it was written, and the only choice of a gene, too: the usual ones tell whose fault it is."""
+    key, choice = re.fullmatch(r"{(\w+) = \[(.*)\]}", genes).groups()
+    with pytest.raises(StudyError) as caught:
         searched_space(study(f'[search]\nspace = "{name}"\n[space]\ngenes = {genes}'), 784, 10, (28, 28, 1))
+    assert str(caught.value) == (
+        f"{choice} in space.genes.{key} gives no network: {fault}; leave it out, or take another, such as {helping}"
+    )
 
 
 @pytest.mark.parametrize(
@@ -336,25 +342,25 @@ def test_a_function_that_makes_no_space(module):
     [
         (
             "{width = [8.5]}",
-            "'width_1' = 8.5 of the space mlp gives no network: units must be a whole number, not 8.5;",
+            "8.5 in space.genes.width gives no network: units must be a whole number, not 8.5; leave",
         ),
         (
             "{batch_norm = [1]}",
-            "'batch_norm' = 1 of the space mlp gives no network: batch_norm must be true or false, ",
+            "1 in space.genes.batch_norm gives no network: batch_norm must be true or false, not 1; ",
         ),
         (
             '{target = [5], mode = ["solved"]}',
-            "'target' = 5 of the space mlp gives no network: target must be text, not 5",
+            "5 in space.genes.target gives no network: target must be text, not 5; ",
         ),
         (
             '{threshold = ["x"]}',
-            "'threshold' = 'x' of the space mlp gives no network: threshold must be a number, not ",
+            '"x" in space.genes.threshold gives no network: threshold must be a number, not "x"; ',
         ),
     ],
 )
 def test_choices_of_another_kind_are_refused(genes, blamed):
     """8.5 units were built as 8, and a batch norm of 1 was another network than one of true."""
-    with pytest.raises(StudyError, match=f"^the gene {re.escape(blamed)}"):
+    with pytest.raises(StudyError, match=f"^{re.escape(blamed)}"):
         searched_space(study(f"[space]\ngenes = {genes}"), 64, 10)
 
 

@@ -152,7 +152,8 @@ def test_images_are_searched_also_with_boards(tmp_path, behave, monkeypatch):
 def test_a_folding_below_the_pixels_is_no_network():
     chosen = parse_study('[search]\nspace = "convnet"\n[space]\nmode = ["folded"]\nfolding = [8, 64]', "x")
     message = (
-        r"the gene 'folding' = 8 of the space convnet gives no network: folding must be at least 64, a cycle for every"
+        r"^8 in space\.folding gives no network: folding must be at least 64, a cycle for every pixel, not 8; leave it "
+        r"out, or take another, such as 64$"
     )
     with pytest.raises(StudyError, match=message):
         searched_space(chosen, 64, 10, (8, 8, 1))

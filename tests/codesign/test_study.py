@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from boards.catalogue import load_target
 from boards.remote import ssh_command
 from codesign.errors import StudyError
-from codesign.schema import toml_value
 from codesign.study import Study, load_study, markdown_table, parse_study
+from codesign.toml_text import toml_value
 from nas.spaces import mlp
 
 DEFAULT = """\

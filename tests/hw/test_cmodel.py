@@ -213,7 +213,7 @@ def test_the_program_refuses_what_is_no_input(tmp_path):
         (np.zeros((3, 5)), "x has shape (3, 5), 5 features a sample: this network takes (samples, 4)"),
         (np.zeros((0, 4)), "x has shape (0, 4): there are no samples in it"),
         (np.zeros((2, 4), np.complex64), "x holds complex64 values: features must be numbers"),
-        (np.array([["a"] * 4]), "x holds <U1 values: features must be numbers"),
+        (np.array([["a"] * 4]), "x holds text: features must be numbers"),
         (np.array([[0, 1, 2, 16]]), "x holds integers 0..16, but the input is ufixed<4,0>: 0..15; give real values as"),
         (np.full((1, 4), np.nan), "x has 4 values not finite in float32, the first in sample 0, "),
         (np.array([[0, 0, np.inf, 0]]), "sample 0, feature 2: inf; remove or fill these samples"),

@@ -57,7 +57,7 @@ def test_every_genome_is_valid(make, image, seed):
 @pytest.mark.parametrize("image", [(1, 1, 1), (8, 8, 1), (28, 28, 1), (32, 5, 3)])
 def test_every_choice_makes_a_network_that_is_found_again(make, image):
     usual = make(image, 10)
-    require_networks(usual.with_choices(CHOICES), usual)
+    require_networks(usual.with_choices(CHOICES), usual, {})
 
 
 @settings(deadline=None)  # imports come with the first

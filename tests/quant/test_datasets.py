@@ -89,9 +89,12 @@ BAD = [
     ({"x_train": X[:, 0]}, "x_train has shape (8,): (samples, features...) is needed"),
     ({"x_test": X[:2, :2]}, "x_train has samples of shape (3,), x_test of (2,): they must be the same"),
     ({"y_test": np.array([0, 5])}, "y_test has labels that y_train never shows: '5'"),
-    ({"y_train": np.array([0, 1, 1])}, "x_train has 8 samples but y_train has 3 labels"),
-    ({"x_train": X.astype(str)}, "x_train holds <U32 values: features must be numbers"),
-    ({"x_train": X + 1j}, "x_train holds complex128 values: features must be numbers"),
+    (
+        {"y_train": np.array([0, 1, 1])},
+        "x_train has 8 samples, but y_train has labels of 3; give both for the same samples, in the same order",
+    ),
+    ({"x_train": X.astype(str)}, "x_train holds text: features must be numbers; encode them as such"),
+    ({"x_train": X + 1j}, "x_train holds complex128 values: features must be numbers; encode them as such"),
     (
         {"y_train": np.eye(2)[GOOD["y_train"]]},
         "y_train has shape (8, 2): one label per sample is needed (one-hot labels: take the argmax)",
@@ -108,7 +111,7 @@ BAD = [
     ),
     (
         {"y_train": GOOD["y_train"].astype(complex)},
-        "y_train holds complex128 values: labels are whole numbers or strings",
+        "y_train holds complex128 values: labels are whole numbers or strings; give such",
     ),
 ]
 

@@ -32,7 +32,11 @@ def test_numbers_are_targets(tmp_path):
 
 
 BAD = {
-    "text": ({"y_train": np.array(["a"] * 40)}, "y_train holds <U1 values: targets of a regression are numbers"),
+    "text": (
+        {"y_train": np.array(["a"] * 40)},
+        "y_train holds text: targets of a regression are numbers; give "
+        'numbers, or for classes data.task = "classification"',
+    ),
     "shape": ({"y_test": Y[:10, :, None]}, "y_test has shape (10, 2, 1): (samples,) or (samples, targets) is needed"),
     "nan": (
         {"y_train": np.where(Y[3, 1] == Y, np.nan, Y)},
@@ -42,7 +46,10 @@ BAD = {
         {"y_train": np.where(Y[3, 1] == Y, 1e200, Y)},
         "y_train has 1 value not finite or too large, the first at index (3, 1): 1e+200; remove or fill these samples",
     ),
-    "length": ({"y_train": Y[:39]}, "x_train has 40 samples but y_train has 39 targets"),
+    "length": (
+        {"y_train": Y[:39]},
+        "x_train has 40 samples, but y_train has targets of 39; give both for the same samples, in the same order",
+    ),
     "columns": ({"y_test": Y[:10, :1]}, "y_train has 2 targets but y_test 1: they must be the same"),
     "constant": (
         {"y_train": np.column_stack([Y[:, 0], np.full(40, 3.0)])},
