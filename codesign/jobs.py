@@ -1,4 +1,4 @@
-"""Jobs of a search and the workers that do them, with Ctrl-C in hand."""
+"""Jobs of a search and the workers that do them, with Ctrl-C and SIGTERM in hand."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from types import FrameType, MappingProxyType, TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self
 
 from codesign.architecture import Architecture
 from codesign.at_work import AtWork
@@ -44,9 +44,11 @@ def candidate_seconds(study: Study, task: Task) -> float:
 
 
 class SearchInterrupted(CodesignError):  # noqa: N818  # like KeyboardInterrupt, no fault
-    """Ctrl-C: what had ended is stored, the same command continues."""
+    """Ctrl-C or SIGTERM: what had ended is stored, the same command continues."""
 
-    exit_code = 130
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
 
 
 class Evaluation(Protocol):
@@ -200,7 +202,8 @@ class Jobs:
 
         A job whose worker dies, hangs or answers nonsense is done once more: what killed it (memory that the others
         had) may be over by then.
-        Raises SearchInterrupted after the first Ctrl-C when the running jobs have ended, after the second at once.
+        Raises SearchInterrupted after the first Ctrl-C when the running jobs have ended, after the second at once, and
+        at once after SIGTERM, which a batch system sends shortly before it kills.
         """
         self._words = {key: _architecture(job).words() for key, job in jobs.items()}
         waiting = dict(jobs)
@@ -212,7 +215,7 @@ class Jobs:
             pool = self._started()
             running = len(pool.running())
             if self._interrupts.count and (self._interrupts.count > 1 or not running):
-                raise SearchInterrupted("stopped by Ctrl-C")
+                raise self._interrupts.error()
             if self._interrupts.count and not warned:
                 what = number_of(running, "running candidate")
                 self.listener.message(f"Ctrl-C: finishing {what}; once more stops at once")
@@ -230,9 +233,9 @@ class Jobs:
             self.listener.tick()
 
     def check(self) -> None:
-        """Raise SearchInterrupted if Ctrl-C was pressed while nothing ran."""
+        """Raise SearchInterrupted if the search was to be stopped while nothing ran."""
         if self._interrupts.count:
-            raise SearchInterrupted("stopped by Ctrl-C")
+            raise self._interrupts.error()
 
     def _submit(self, waiting: dict[str, Job]) -> None:
         pool = self._started()
@@ -281,23 +284,31 @@ class Jobs:
 
 
 class _Interrupts:
-    """Counts Ctrl-C instead of raising wherever the program happens to be."""
+    """Counts Ctrl-C instead of raising wherever the program happens to be; SIGTERM counts as two."""
+
+    _COUNTS: ClassVar = {signal.SIGINT: 1, signal.SIGTERM: 2}
 
     def __init__(self) -> None:
         self.count = 0
-        self._before: Callable[[int, FrameType | None], object] | int | None = None
+        self._last = signal.SIGINT
+        self._before: dict[signal.Signals, Any] = {}
 
     def install(self) -> None:
         if threading.current_thread() is threading.main_thread():  # others never get signals
-            self._before = signal.signal(signal.SIGINT, self._on_signal)
+            self._before = {number: signal.signal(number, self._on_signal) for number in self._COUNTS}
 
     def remove(self) -> None:
-        if self._before is not None:
-            signal.signal(signal.SIGINT, self._before)
-            self._before = None
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before.clear()
 
-    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
-        self.count += 1
+    def error(self) -> SearchInterrupted:
+        by = "Ctrl-C" if self._last == signal.SIGINT else self._last.name
+        return SearchInterrupted(f"stopped by {by}", 128 + self._last)
+
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        self._last = signal.Signals(number)
+        self.count += self._COUNTS[self._last]
 
 
 def _architecture(job: Job) -> Architecture:

@@ -69,9 +69,9 @@ def search(
 
     The result depends on the study alone, and on what boards answer where it names some: not on ``workers`` or
     ``cluster`` (the address of a dask scheduler), the order in which candidates end, or interruptions. Raises RunError
-    when the folder cannot be used, SearchInterrupted after Ctrl-C, ToolMissingError without what a board of the study
-    needs, TargetError for a board that is not the study's and when no candidate keeps the budgets; whatever was
-    evaluated stays stored.
+    when the folder cannot be used, SearchInterrupted after Ctrl-C or SIGTERM, ToolMissingError without what a board of
+    the study needs, TargetError for a board that is not the study's and when no candidate keeps the budgets; whatever
+    was evaluated stays stored.
     """
     crew = Crew(workers, cluster)
     module = importlib.import_module(evaluation)
@@ -91,10 +91,10 @@ def search(
         try:
             loop.explore()
             loop.finalize()
-        except SearchInterrupted:
+        except SearchInterrupted as stop:
             done = number_of(len(loop.archive), "candidate")
             raise SearchInterrupted(
-                f"stopped by Ctrl-C; {done} stored in {run_folder}; the same command continues there"
+                f"{stop}; {done} stored in {run_folder}; the same command continues there", stop.exit_code
             ) from None
         run = snapshot(run_folder, store)
     require_front(run)

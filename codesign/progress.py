@@ -16,6 +16,8 @@ from codesign.record import STATUSES, Record
 from codesign.rungs import others_words
 from codesign.trial import Trial, trial_line
 
+_SILENCE_SECONDS = 60.0  # without a live display, this long without a line, and one says who is at work
+
 
 class ProgressDisplay(LiveDisplay, Listener):
     """Shows a search while it runs; a context manager that gives the terminal back.
@@ -31,7 +33,7 @@ class ProgressDisplay(LiveDisplay, Listener):
         self._total = self._done = self._known = self._generation = self._front = 0
         self._hypervolume = 0.0
         self._counts: dict[str, int] = dict.fromkeys(STATUSES, 0)
-        self._begun = time.monotonic()
+        self._begun = self._said = time.monotonic()
 
     def begun(self, total: int, known: int) -> None:
         """Say what lies ahead."""
@@ -99,12 +101,22 @@ class ProgressDisplay(LiveDisplay, Listener):
 
     def message(self, text: str) -> None:
         """Print a line above the live display."""
+        self._said = time.monotonic()
         self.console.print(Text(text), soft_wrap=True)
 
     def tick(self) -> None:
-        """Redraw."""
+        """Redraw; where nothing is drawn, break a long silence."""
         if self.live is not None:
             self.live.update(self._render())
+        elif time.monotonic() - self._said > _SILENCE_SECONDS:
+            self._break_silence()
+
+    def _break_silence(self) -> None:
+        busy = [row for row in self._at_work() if row[1] != "idle"]
+        if busy:
+            who, stage, words, seconds = max(busy, key=lambda row: row[3])
+            done, others = f"[{self._done}/{self._total}]", f" ({len(busy)} at work)" if len(busy) > 1 else ""
+            self.message("  ".join(filter(None, (done, "still", who, stage, words, f"{seconds:.0f} s{others}"))))
 
     def _quality(self) -> str:
         return f"front {self._front}, hypervolume {self._hypervolume:.4f}"
@@ -116,12 +128,16 @@ class ProgressDisplay(LiveDisplay, Listener):
             f"{dropped}{self._counts['failed']} failed)   generation {self._generation + 1}   {self._quality()}   "
             f"{self._left()}"
         )
+        bar = ProgressBar(total=max(self._total, 1), completed=self._done, width=40)
+        rows = ((who, stage, words, f"{seconds:.0f} s") for who, stage, words, seconds in self._at_work())
+        return Group(line, bar, stage_table(rows))
+
+    def _at_work(self) -> list[tuple[str, str, str, float]]:
+        """Workers and boards: who, the stage, the candidate's words, for how many seconds."""
         now = time.monotonic()
         rows = [(f"worker {worker + 1}", *what) for worker, what in sorted(self._stages.items())]
         rows += [(host, *what) for host, what in self._boards.items()]
-        table = stage_table((who, stage, words, f"{now - since:.0f} s") for who, stage, words, since in rows)
-        bar = ProgressBar(total=max(self._total, 1), completed=self._done, width=40)
-        return Group(line, bar, table)
+        return [(who, stage, words, now - since) for who, stage, words, since in rows]
 
     def _left(self) -> str:
         new = self._done - self._known

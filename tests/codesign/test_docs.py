@@ -103,4 +103,4 @@ def test_exit_codes_are_those_of_the_errors():
     text = (DOCS / "json.md").read_text(encoding="utf-8")
     codes = {int(code) for code in re.findall(r"^\| (\d+) \|", text, re.MULTILINE)}
     kinds = (CodesignError, InputError, ToolError, ToolMissingError, StorageError)
-    assert codes == {0, 130, *(kind.exit_code for kind in kinds)}
+    assert codes == {0, 130, 143, *(kind.exit_code for kind in kinds)}

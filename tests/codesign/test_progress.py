@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import re
+import time
 
 import pytest
 from rich.console import Console
@@ -64,6 +65,32 @@ def test_live_display_shows_workers_and_counts():
     assert re.search(r"worker 1\s+synthesis\s+64x1b-8t-10 parallel", text)
     assert re.search(r"worker 2\s+training\s+64x2b-8t-10 parallel", text)
     assert "[1/64] 4x1b-8q2-2 parallel  failed: yosys ended with exit code 1" in text
+
+
+def test_a_long_silence_without_a_display_is_broken(monkeypatch):
+    now = 1000.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    out = console(terminal=False)
+    with ProgressDisplay(out, workers=2) as display:
+        display.begun(8, 0)
+        display.stage(0, "idle", "")
+        display.tick()
+        now += 3600
+        display.tick()
+        display.stage(0, "synthesis", "64x1b-8t-10 parallel")
+        now += 5
+        display.stage(1, "training", "64x2b-8t-10 parallel")
+        now += 56
+        display.tick()
+        display.tick()
+        now += 61
+        display.stage(1, "idle", "")
+        display.tick()
+    assert out.file.getvalue().splitlines() == [
+        "starting 2 worker processes (5 to 10 s)",
+        "[0/8]  still  worker 1  synthesis  64x1b-8t-10 parallel  61 s (2 at work)",
+        "[0/8]  still  worker 1  synthesis  64x1b-8t-10 parallel  122 s",
+    ]
 
 
 def board_result(failed_at=None):

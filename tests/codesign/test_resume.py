@@ -10,6 +10,7 @@ import pytest
 from search_entry import analytic_search
 
 from boards.catalogue import load_target
+from codesign.counting import number_of
 from codesign.errors import RunError
 from codesign.loop import search
 from codesign.run import read_run
@@ -77,6 +78,24 @@ def test_a_second_ctrl_c_stops_at_once(tmp_path, study, start_search, behave):
         lines = process.communicate()[0].splitlines()
     assert process.returncode == 130
     assert lines[-1].startswith("error stopped by Ctrl-C; ")
+
+
+def test_sigterm_stops_at_once_and_the_next_start_continues(tmp_path, study, start_search, behave):
+    """What a batch system sends when the time of a job is over."""
+    whole = result_of(start_search(tmp_path / "whole", study))
+    behave(hang=1.1)
+    folder = tmp_path / "run"
+    with start_search(folder, study) as process:
+        lines_until(process, "training")
+        process.send_signal(signal.SIGTERM)
+        lines = process.communicate()[0].splitlines()
+    assert process.returncode == 143
+    done = len(read_run(folder).records)
+    assert lines[-1] == (
+        f"error stopped by SIGTERM; {number_of(done, 'candidate')} stored in {folder}; the same command continues there"
+    )
+    behave()
+    assert result_of(start_search(folder, study)) == whole
 
 
 def test_a_second_search_in_the_same_run_is_refused(tmp_path, study, start_search, behave):
