@@ -45,8 +45,12 @@ class Judge:
 
     def over(self, measurement: Measurement) -> bool:
         """Whether a measurement, or a lower bound, already misses a budget."""
+        return bool(self.missed(measurement))
+
+    def missed(self, measurement: Measurement) -> list[str]:
+        """The keys of the budgets that a measurement, or a lower bound, already misses."""
         found = violations(self.constraints, measurement, self.clock_mhz, partial=True)
-        return max(found.values(), default=0.0) > 0
+        return [key for key, violation in found.items() if violation > 0]
 
     def point(self, record: Record) -> Point | None:
         """The record's objectives; None where one was not measured."""

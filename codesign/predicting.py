@@ -86,11 +86,16 @@ class Predictor:
         return Candidate(architecture, self._bound(architecture).merged([counted(architecture)]))
 
 
+def is_predicted(figure: Figure) -> bool:
+    """Whether an estimated figure is a surrogate's; any other is a bound that structure alone gives."""
+    return "predicted" in figure.details
+
+
 def expected(known: Measurement) -> Measurement:
     """What :meth:`Predictor.known` gave, with the predictions themselves, never below what structure rules out."""
     figures = dict(known.figures)
     for name, figure in figures.items():
-        if "predicted" in figure.details:
+        if is_predicted(figure):
             predicted = float(figure.details["predicted"])
             figures[name] = replace(figure, value=predicted if name in _HIGHER else max(predicted, figure.value))
     return Measurement(figures)

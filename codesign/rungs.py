@@ -21,15 +21,16 @@ from codesign.counting import number_of
 from codesign.derived import counted
 from codesign.jobs import Job, Jobs, TrialJob
 from codesign.judging import Judge
-from codesign.measurement import Figure, Measurement
+from codesign.measurement import Figure, Measurement, Provenance
+from codesign.predicting import is_predicted
 from codesign.record import SHORT_ERROR, Record
 from codesign.store import Store
 from codesign.study import Study
 from codesign.task import Task
 from codesign.trial import Trial
 from codesign.workers import Outcome
-from nas.indicators import Point, ranked
-from nas.objectives import ERRORS, OBJECTIVES
+from nas.indicators import ranked
+from nas.objectives import ERRORS, OBJECTIVES, Quantity
 
 Known = Callable[[Sequence[Architecture]], Sequence[Measurement]]
 """What is known of candidates before they become hardware."""
@@ -142,21 +143,23 @@ class Rungs:
     ) -> list[Architecture]:
         """Best first; those that seem to miss a budget come last."""
         figures = {one: known[one].merged([counted(one)]) for one in ended}
+        clock = self._study.target.clock_mhz
         order = []
         for over in (False, True):
             some = [one for one in ended if self._judge.over(known[one]) is over]
             if some:
                 costs = self._costs(figures[some[0]])
-                points = [(self._trials[one.digest(), rung].error.value, *costs(figures[one])) for one in some]
+                points = [
+                    (self._trials[one.digest(), rung].error.value, *(cost.value(figures[one], clock) for cost in costs))
+                    for one in some
+                ]
                 order += [some[place] for place in ranked(points)]
         return order
 
-    def _costs(self, known: Measurement) -> Callable[[Measurement], Point]:
+    def _costs(self, known: Measurement) -> list[Quantity]:
         """The study's objectives beside errors, as far as they are among what is ``known``."""
-        clock = self._study.target.clock_mhz
         chosen = [OBJECTIVES[name] for name in self._study.search.objectives if name not in ERRORS]
-        chosen = [quantity for quantity in chosen if quantity.figure in known.figures]
-        return lambda figures: tuple(quantity.value(figures, clock) for quantity in chosen)
+        return [quantity for quantity in chosen if quantity.figure in known.figures]
 
     def _dropped(
         self,
@@ -172,19 +175,34 @@ class Rungs:
         the record beside the error of its full training.
         """
         own, epochs = self._trials[one.digest(), rung], self._study.rungs.epochs
-        after = number_of(epochs[rung - 1], "epoch")
-        reason = f"dropped at rung {rung}: validation error {self._words(own)} after {after}, "
+        missed = self._judge.missed(known)
+        why = [f"seems to miss {', '.join(missed)}"] if missed else []
         if ahead is None:
             known = suppose(one, own.error, known)
-            reason += "and hardware is predicted that adds less to the front than that of others"
+            costs = self._cost_words(known, "predicted")
+            why = why or ["adds less to the front than others"]
         else:
-            best = min((self._trials[other.digest(), rung] for other in ahead), key=lambda trial: trial.error.value)
-            reason += f"place {place[0]} of {place[1]}; {len(ahead)} went on, the best with {self._words(best)}"
+            costs = self._cost_words(known.merged([counted(one)]), "predicted at best")
+            least = min((self._trials[other.digest(), rung] for other in ahead), key=lambda trial: trial.error.value)
+            why.append(f"place {place[0]} of {place[1]}")
+            why.append(f"{len(ahead)} went on, their smallest error {self._words(least)}")
+        error = f"validation error {self._words(own)} after {number_of(epochs[rung - 1], 'epoch')}"
+        reason = f"dropped at rung {rung}: {', '.join((error, *costs))}; {'; '.join(why)}"
         behind = len(epochs) - rung + place[0] / place[1]  # of two, the one that came further is the better one
         details = {"rung": rung, "epochs": epochs[rung - 1], "place": place[0], "of": place[1], "behind": behind}
         short = replace(own.error, details={**own.error.details, **details})
         measurement = known.merged([Measurement({SHORT_ERROR: short})])
         return Record(one, "dropped", reason, measurement=measurement, seconds={"training": own.seconds})
+
+    def _cost_words(self, known: Measurement, predicted: str) -> list[str]:
+        """What beside its error decided about a candidate: ``lut at least 412 LUT``, or ``predicted`` for at least."""
+        words = []
+        for cost in self._costs(known):
+            value, figure = cost.value(known, self._study.target.clock_mhz), known.figures[cost.figure]
+            sure = figure.provenance is not Provenance.ESTIMATED
+            how = "" if sure else f"{predicted} " if is_predicted(figure) else "at least "
+            words.append(f"{cost.name} {how}{value:{',.2f' if cost.cycles else ',.0f'}} {cost.unit}".rstrip())
+        return words
 
     def _words(self, trial: Trial) -> str:
         return error_words(trial.error, self._task.validation_samples)

@@ -158,16 +158,25 @@ def _unfit(run: Run) -> list[tuple[str, str, str, str]]:
 
 
 def _dropped(run: Run) -> list[tuple[str, str, str, str]]:
-    """For each rung, how many it dropped, and who came nearest to going on."""
-    found: dict[int, list[tuple[float, Record]]] = {}
+    """For each rung, how many it dropped, and that of them with the smallest error, of equals the first in its rung.
+
+    Places would not tell who came nearest to going on: each generation has its own, and they are not of errors alone.
+    """
+    found: dict[int, list[tuple[float, float, Record]]] = {}
     for record in run.records:
         if record.status == "dropped":
-            details = all_figures(record, None)[SHORT_ERROR].details
-            found.setdefault(details["rung"], []).append((details["place"] / details["of"], record))
+            short = all_figures(record, None)[SHORT_ERROR]
+            place = short.details["place"] / short.details["of"]
+            found.setdefault(short.details["rung"], []).append((short.value, place, record))
     return [
-        (f"dropped at rung {rung}", str(len(dropped)), f"the nearest: {_why(record)}", _show(run, record.digest))
+        (
+            f"dropped at rung {rung}",
+            str(len(dropped)),
+            f"that with the smallest error: {_why(record)}",
+            _show(run, record.digest),
+        )
         for rung, dropped in sorted(found.items())
-        for _, record in [min(dropped, key=lambda pair: pair[0])]
+        for *_, record in [min(dropped, key=lambda one: one[:2])]
     ]
 
 

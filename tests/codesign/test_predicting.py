@@ -8,6 +8,7 @@ import pytest
 from search_entry import result, searcher
 
 from codesign.errors import StorageError
+from codesign.judging import Judge
 from codesign.listener import Listener
 from codesign.measurement import Provenance
 from codesign.report.page import page
@@ -57,6 +58,20 @@ def test_dropped_candidates_keep_what_was_predicted_as_an_estimate(run):
     assert not any(
         figure.provenance is Provenance.ESTIMATED for r in run.front for figure in r.measurement.figures.values()
     )
+
+
+def test_dropped_candidates_say_what_was_predicted_and_what_they_seem_to_miss(tmp_path):
+    run = run_search(tmp_path / "tight", parse_study(f"{TEXT}[budget]\nlatency_us = 0.5\n", "x"))
+    judge = Judge(run.study.search.objectives, run.constraints, run.study.target.clock_mhz)
+    missing = []
+    for record in run.records:
+        if record.status == "dropped" and "predicted" in record.measurement.figures["lut"].details:
+            lut, missed = record.measurement.value("lut"), judge.missed(record.measurement)
+            words = f", lut predicted at best {lut:,.0f} LUT; "
+            words += f"seems to miss {', '.join(missed)}; place " if missed else "place "
+            assert words in record.reason
+            missing.append(bool(missed))
+    assert set(missing) == {True, False}
 
 
 def test_it_is_off_unless_asked_for(run, tmp_path):

@@ -60,15 +60,24 @@ def test_a_dropped_candidate_says_why(folder):
     run = run_search(folder)
     first = [record for record in run.records if record.reason.startswith("dropped at rung 1")]
     pattern = (
-        r"dropped at rung (\d): validation error ([\d.]+) ± [\d.]+ % after (\d) epochs, place (\d) of (\d); (\d) went "
-        r"on, the best with ([\d.]+) ± [\d.]+ %"
+        r"dropped at rung (\d): validation error ([\d.]+) ± [\d.]+ % after (\d) epochs, lut at least ([\d,.]+) LUT; "
+        r"place (\d) of (\d); (\d) went on, their smallest error ([\d.]+) ± [\d.]+ %"
     )
     assert len(first) == 12
     for record in run.records:
         if record.status != "dropped":
             continue
-        rung, error, epochs, place, entered, passed, _ = re.fullmatch(pattern, record.reason).groups()
+        rung, error, epochs, lut, place, entered, passed, least = re.fullmatch(pattern, record.reason).groups()
         figure = record.measurement.figures["short_error"]
+        ahead = {other.digest for other in run.records if other.generation == record.generation} - {
+            other.digest
+            for other in run.records
+            if other.status == "dropped" and other.measurement.figures["short_error"].details["rung"] <= int(rung)
+        }
+        errors = [trial.error.value for trial in run.trials if trial.digest in ahead and trial.rung == int(rung)]
+        assert len(errors) == int(passed)
+        assert least == f"{100 * min(errors):.1f}"
+        assert float(lut.replace(",", "")) == pytest.approx(record.measurement.value("lut"), rel=0.01)
         assert (rung, epochs, entered, passed) in {("1", "2", "8", "4"), ("2", "5", "4", "2")}
         assert f"{100 * figure.value:.1f}" == error
         assert figure.details["place"] == int(place) > int(passed)
@@ -234,7 +243,15 @@ def test_rungs_are_shown(folder, monkeypatch, capsys):
     assert len(re.findall(generations, shown, re.MULTILINE)) == 3
     html = page(run)
     assert "what their structure says of latency, lut: first" in html
-    assert re.search(r"<td[^>]*>dropped at rung 2</td><td[^>]*>\d+</td><td[^>]*>the nearest: validation error ", html)
+    for rung in (1, 2):
+        gone = [record for record in run.records if record.reason.startswith(f"dropped at rung {rung}")]
+        least = min(gone, key=lambda record: record.measurement.value("short_error"))
+        error = f"{100 * least.measurement.value('short_error'):.1f}"
+        row = (
+            rf"<td[^>]*>dropped at rung {rung}</td><td[^>]*>{len(gone)}</td>"
+            rf"<td[^>]*>that with the smallest error: validation error {error} ± "
+        )
+        assert re.search(row, html)
     for words in ('<section id="rungs">', "dropped at rung 2", "18</b><span>dropped early", "2, then 5 of 20 epochs"):
         assert words in html
     described = run_json(run)
