@@ -34,6 +34,12 @@ def error_words(figure: Figure, samples: int) -> str:
     return f"RMSE {figure.value:.3f} ± {figure.details['standard_error']:.3f}"
 
 
+def error_note(task: Task) -> str:
+    """What the errors of a table are, and their ±."""
+    what = "errors" if task.class_names else "errors are RMSE in standard deviations of the target,"
+    return f"{what} ± one standard error"
+
+
 def mean_error_words(figure: Figure) -> str:
     """An error that is a mean over random faults, whose spread is another: ``5.2 %``, or ``RMSE 0.123``."""
     return f"{100 * figure.value:.1f} %" if figure.unit != RMSE_UNIT else f"RMSE {figure.value:.3f}"

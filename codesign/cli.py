@@ -75,6 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("id", nargs="?", metavar="ID", help="the first digits of a candidate's id")
     how = show.add_mutually_exclusive_group()
     how.add_argument("--json", action="store_true", help="for programs; the keys are in docs/json.md")
+    how.add_argument("--all", action="store_true", help="every candidate of a run, on a line each: status, costs, why")
     how.add_argument("--follow", action="store_true", help="watch a running search until it ends")
 
     report = verb("report", _report, "write a run's report.html, which opens in any browser, offline")
@@ -249,14 +250,17 @@ def _search(options: argparse.Namespace) -> int:
 
 
 def _show(options: argparse.Namespace) -> int:
-    from codesign import show
+    from codesign import listing, show
     from codesign.run import find_run
 
     folder = find_run(options.run)
+    if options.id is not None and (options.follow or options.all):
+        option = "--follow" if options.follow else "--all"
+        raise InputError(f"{option} is for a whole run; leave out the ID {options.id!r}")
     if options.follow:
-        if options.id is not None:
-            raise InputError(f"--follow watches a whole run; leave out the ID {options.id!r}")
         show.follow(folder)
+    elif options.all:
+        listing.show_all(folder)
     elif options.id is None:
         show.show_run(folder, as_json=options.json)
     else:

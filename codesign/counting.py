@@ -7,7 +7,12 @@ from typing import Any
 
 def number_of(count: float, one: str, many: str = "") -> str:
     """``1 network``, ``2,000 networks``; ``many`` where that is more than ``one`` with an s."""
-    return f"{count:,.0f} {one if round(count) == 1 else many or f'{one}s'}"
+    return f"{count:,.0f} {noun(count, one, many)}"
+
+
+def noun(count: float, one: str, many: str = "") -> str:
+    """Only the word, where the number stands elsewhere."""
+    return one if round(count) == 1 else many or f"{one}s"
 
 
 def held(array: Any) -> str:

@@ -46,8 +46,16 @@ def closing_lines(run: Run) -> list[str]:
                      f"{_width(run, max(widths))}")  # fmt: skip
     if run.reference is not None:
         points = [run.objectives(record) for record in run.front]
-        lines.append(f"hypervolume of the front that is reported: {hypervolume(points, run.reference):.4f}")
+        lines.append(f"hypervolume of the front as trained again: {hypervolume(points, run.reference):.4f}")
     return lines
+
+
+def again_note(run: Run) -> str:
+    """Which figures a table has of networks that were trained again; empty where none was."""
+    if not run.retrained:
+        return ""
+    note, seeds = "figures of networks trained again are of that training", run.study.final.seeds
+    return f"{note}, of {seeds} the one with the smallest validation error" if seeds > 1 else note
 
 
 def spread_words(run: Run, one: Retrained, figure: str) -> str:

@@ -189,7 +189,8 @@ class Store:
         """The candidate whose digest begins so; RunError when that is none or several."""
         found = [record for record in self.records() if record.digest.startswith(prefix.lower())]
         if not found:
-            raise RunError(f"no candidate {prefix!r} in {self.path.parent}; list them with: {PROGRAM} show")
+            folder = self.path.parent
+            raise RunError(f"no candidate {prefix!r} in {folder}; list them with: {PROGRAM} show {folder.name} --all")
         if len(found) > 1:
             digests = ", ".join(record.digest[:12] for record in found[:4])
             raise RunError(f"{len(found)} candidates begin with {prefix!r} ({digests}); give more digits")

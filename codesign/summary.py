@@ -12,7 +12,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-from codesign.accuracy import error_words, mean_error_words
+from codesign.accuracy import error_note, error_words, mean_error_words
 from codesign.architecture import Mode
 from codesign.counting import number_of
 from codesign.fmax_trust import fmax_caveat, model_error
@@ -22,7 +22,7 @@ from codesign.predicting import surrogate_line
 from codesign.record import Record
 from codesign.report import boards as report_boards
 from codesign.report.marks import marked, meanings
-from codesign.retrained_words import closing_lines
+from codesign.retrained_words import again_note, closing_lines, spread_words
 from codesign.run import Run
 from nas.objectives import ERRORS, OBJECTIVES, source
 
@@ -81,14 +81,16 @@ def closing(run: Run) -> str:
     """Counts, the binding budget, where the run is, and what to do next."""
     lines = outcome_lines(run)
     if run.generations:
-        lines.append(f"hypervolume: {run.generations[-1]['hypervolume']:.4f}")
+        what = "hypervolume of the front as the search left it" if run.retrained else "hypervolume"
+        lines.append(f"{what}: {run.generations[-1]['hypervolume']:.4f}")
     lines += surrogate_line(run.generations)
     lines += closing_lines(run)
     lines += report_boards.lines(run)
     lines.append(f"run: {run.folder}")
     name = run.folder.name
-    lines.append(f"next: {PROGRAM} report {name}; {PROGRAM} show {name} {run.front[0].digest[:8]}" if run.front else "")
-    return "\n".join(line for line in lines if line)
+    first = (f"{PROGRAM} report {name}", f"{PROGRAM} show {name} {run.front[0].digest[:8]}") if run.front else ()
+    lines.append(f"next: {'; '.join((*first, f'{PROGRAM} show {name} --all'))}")
+    return "\n".join(lines)
 
 
 @dataclass(frozen=True)
@@ -128,11 +130,12 @@ def objective_words(name: str, run: Run, record: Record) -> str:
 
 
 def front_notes(run: Run) -> list[str]:
-    """What must be said of a front's numbers where boards took part."""
+    """What must be said of a front's numbers where boards took part, and where it was trained again."""
     measured = [record.measurement for record in run.front if record.measurement is not None]
     whole = any("accelerator_latency_cycles" in measurement.figures for measurement in measured)
     marks = meanings(figure for measurement in measured for figure in measurement.figures.values())
-    return [text for text in ("latency is that of the accelerator, frames included" if whole else "", marks) if text]
+    frames = "latency is that of the accelerator, frames included" if whole else ""
+    return [text for text in (again_note(run), frames, marks) if text]
 
 
 @dataclass(frozen=True)
@@ -157,7 +160,7 @@ class FrontTable:
             yield from self._two_lines()
         clock = self.run.study.target.clock_mhz
         at = report_boards.shown_by(self.run) or f"at {clock:g} MHz"
-        notes = [f"latency {at}; errors ± one standard error; test data were not seen by the search"]
+        notes = [f"latency {at}; {error_note(self.run.task)}; test data were not seen by the search"]
         if self.run.front and any(column.heading == _FMAX for column in columns):
             pairs = [(_measured(record, "fmax"), record.architecture.hardware.mode) for record in self.run.front]
             unknown = _FMAX_SHORT in columns and any(_unknown(*pair) for pair in pairs)
@@ -248,7 +251,15 @@ def _clock_short(_: Run, record: Record) -> str:
 
 
 def _further(run: Run) -> list[_Column]:
-    return [_Column(heading, partial(objective_words, name)) for name, heading in further_objectives(run).items()]
+    further = [_Column(heading, partial(objective_words, name)) for name, heading in further_objectives(run).items()]
+    seeds = run.study.final.seeds
+    return [*further, _Column(f"test error of all {seeds}", _spread)] if run.retrained and seeds > 1 else further
+
+
+def _spread(run: Run, record: Record) -> str:
+    """The test errors of all trainings; empty before all ended."""
+    one = run.retrained.get(record.digest)
+    return spread_words(run, one, "test_error") if one else ""
 
 
 def _unknown(fmax: Figure, mode: Mode) -> bool:

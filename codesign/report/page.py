@@ -6,6 +6,7 @@ from collections.abc import Callable
 from html import escape
 from pathlib import Path
 
+from codesign.counting import noun
 from codesign.files import write_whole
 from codesign.place import PROGRAM
 from codesign.report import boards as report_boards
@@ -156,8 +157,8 @@ def _tiles(run: Run) -> str:
     counts = run.counts
     return tiles(
         [
-            (str(len(run.front)), "networks on the front"),
-            (str(len(run.records)), "candidates evaluated"),
+            (str(len(run.front)), f"{noun(len(run.front), 'network')} on the front"),
+            (str(len(run.records)), f"{noun(len(run.records), 'candidate')} evaluated"),
             (str(counts["infeasible"]), "over budget"),
             *([(str(counts["dropped"]), "dropped early")] if counts["dropped"] else []),
             (str(counts["failed"]), "failed"),

@@ -148,8 +148,12 @@ def test_no_runs(here, capsys, arguments, message):
     ("arguments", "message"),
     [
         (["show", "shwn"], "no run 'shwn' in {here}/runs; did you mean shown?"),
-        (["show", "shown", "xyz"], "no candidate 'xyz' in runs/shown; list them with: python -m codesign show"),
-        (["show", "shown", "0", "--follow"], "--follow watches a whole run; leave out the ID '0'"),
+        (
+            ["show", "shown", "xyz"],
+            "no candidate 'xyz' in runs/shown; list them with: python -m codesign show shown --all",
+        ),
+        (["show", "shown", "0", "--follow"], "--follow is for a whole run; leave out the ID '0'"),
+        (["show", "shown", "0", "--all"], "--all is for a whole run; leave out the ID '0'"),
     ],
 )
 def test_bad_runs_and_candidates(searched, capsys, arguments, message):

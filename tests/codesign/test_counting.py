@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from codesign.counting import held, number_of
+from codesign.counting import held, noun, number_of
 
 
 @pytest.mark.parametrize(
@@ -15,6 +15,7 @@ def test_one_is_singular(count, words):
 
 
 def test_a_plural_of_its_own():
+    assert [noun(count, "network") for count in (0, 1, 2)] == ["networks", "network", "networks"]
     assert [number_of(count, "process", "processes") for count in (1, 2)] == ["1 process", "2 processes"]
 
 

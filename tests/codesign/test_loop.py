@@ -261,7 +261,8 @@ def test_budgets_that_nobody_can_meet(folder):
     message = str(caught.value)
     assert message.startswith("none of 16 candidates keeps every budget; lut binds most often. The best one, 64x")
     assert message.endswith(
-        "aise budget.lut, or restrict [space]; all candidates are kept, see them with: python -m codesign show small"
+        "aise budget.lut, or restrict [space]; all candidates are kept, see them with: "
+        "python -m codesign show small --all"
     )
     assert re.search(r" misses by: (clock: .*; )?lut: \d+ LUT, [\d,.]+ % over the budget of 3", message)
     assert caught.value.exit_code == 2
@@ -283,7 +284,7 @@ def test_when_everything_fails_the_first_reason_is_shown(folder, behave):
         analytic_search(parse_study('[search]\npopulation = 3\ngenerations = 1\n[budget]\nlut = "100%"', "x"), folder)
     assert str(caught.value) == (
         "no candidate could be measured; the first of 3 reasons: yosys ended with exit code 1; see them with: "
-        "python -m codesign show small"
+        "python -m codesign show small --all"
     )
     assert caught.value.exit_code == 1
 
@@ -297,7 +298,8 @@ def test_failures_are_not_blamed_on_a_budget(folder, behave):
     assert counts["ok"] == 0 < counts["infeasible"] < counts["failed"]
     assert str(caught.value) == (
         f"{counts['failed']} of 16 candidates failed; the first reason: yosys ended with exit code 1; the other "
-        f"{counts['infeasible']} miss a budget, most often latency_us; see them with: python -m codesign show small"
+        f"{counts['infeasible']} miss a budget, most often latency_us; see them with: "
+        "python -m codesign show small --all"
     )
 
 

@@ -16,6 +16,7 @@ from rich.console import Console
 from codesign import evaluate
 from codesign.accuracy import RMSE_UNIT, error_words
 from codesign.architecture import Architecture, DenseLayer, Hardware
+from codesign.listing import candidate_lines
 from codesign.loop import search
 from codesign.report.sections import data, front
 from codesign.searched_space import searched_space
@@ -128,6 +129,9 @@ def test_summary_and_report_say_rmse(tmp_path, behave, monkeypatch, measured):
     words = error_words(error, 288)
     assert re.fullmatch(r"RMSE 0\.\d{3} ± 0\.\d{3}", words)
     assert words in console.file.getvalue()
+    unit = "errors are RMSE in standard deviations of the target, ± one standard error"
+    assert console.file.getvalue().count(unit) == 1
+    assert list(candidate_lines(run))[-1].startswith(unit)
     assert words in front(run, linked=False)
     assert "10 predicted values. Errors are in RMSE / sd" in data(run)
     assert "RMSE 0.900" in data(run)

@@ -214,6 +214,14 @@ def test_the_critical_path(searched):
     assert re.search(r"\nLUT6\n\n6\.00\n+1\n\n\$abc\$<1>\n", winner)
 
 
+def test_the_counts_at_the_top_agree_with_their_words(searched, html):
+    assert f"<b>{len(searched.front)}</b><span>networks on the front</span>" in html
+    assert f"<b>{len(searched.records)}</b><span>candidates evaluated</span>" in html
+    one = page(dataclasses.replace(searched, records=searched.front[:1]))
+    assert "<b>1</b><span>network on the front</span>" in one
+    assert "<b>1</b><span>candidate evaluated</span>" in one
+
+
 def test_failures_have_their_reasons_and_an_example(searched, text):
     counts = searched.counts
     failed = next(record.digest[:8] for record in searched.records if record.status == "failed")

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 
 import pytest
+from rich.console import Console
 from search_entry import result, searcher
 
 from codesign.artifacts import ArtifactStore
 from codesign.errors import StorageError
 from codesign.listener import Listener
+from codesign.listing import candidate_lines
 from codesign.report.page import page
 from codesign.run import read_run
 from codesign.show import candidate_json, run_json, show_candidate
 from codesign.store import Store
 from codesign.study import parse_study
-from codesign.summary import closing
-from nas.indicators import dominates
+from codesign.summary import FrontTable, closing
+from nas.indicators import dominates, hypervolume
 
 TEXT = '[study]\nname = "small"\n[search]\npopulation = 8\ngenerations = 2\n[final]\nseeds = 3\nepochs = 30\n'
 SMALL = parse_study(TEXT, "x")
@@ -152,6 +155,11 @@ def test_what_was_trained_again_is_shown(run, folder, capsys):
     text = closing(run)
     assert re.search(rf"trained again: {len(run.retrained)} networks, 3 times each, {len(run.front)} on front", text)
     assert re.search(r"test errors of one network differ by [\d.]+ points \(median\), at most [\d.]+ points", text)
+    before, after = re.findall(r"^hypervolume of the front as (.*): (\d\.\d{4})$", text, re.MULTILINE)
+    assert before == ("the search left it", f"{run.generations[-1]['hypervolume']:.4f}")
+    points = [run.objectives(record) for record in run.front]
+    assert after == ("trained again", f"{hypervolume(points, run.reference):.4f}")
+    assert "\nhypervolume: " not in text
     record = run.front[0]
     show_candidate(folder, record.digest[:12], as_json=False)
     shown = capsys.readouterr().out
@@ -178,3 +186,33 @@ def test_what_was_trained_again_is_shown(run, folder, capsys):
     assert f"{low:,.0f} to {high:,.0f}" in html
     same = next(one.spread("latency_cycles")[0] for one in run.retrained.values())
     assert f'<td class="number">{same:,.0f}</td>' in html, "what all trainings have in common is said once"
+
+
+@pytest.mark.parametrize("width", [80, 200])
+def test_the_front_says_how_far_the_trainings_of_each_network_differ(run, width):
+    console = Console(file=io.StringIO(), width=width)
+    console.print(FrontTable(run))
+    lines = console.file.getvalue().splitlines()
+    for record in run.front:
+        errors = run.retrained[record.digest].spread("test_error")
+        assert len(errors) == 3
+        (place,) = [place for place, line in enumerate(lines) if record.digest[:8] in line]
+        words = " to ".join(dict.fromkeys(f"{100 * error:.1f}" for error in (errors[0], errors[-1]))) + " %"
+        if width < 100:
+            assert lines[place + 1].strip() == f"test error of all 3: {words}"
+        else:
+            assert f" {words} " in lines[place]
+    note = "figures of networks trained again are of that training, of 3 the one with the smallest validation error"
+    assert note in " ".join(" ".join(lines).split())
+    assert note in page(run)
+    assert list(candidate_lines(run))[-1] == f"errors ± one standard error; {note}"
+
+
+def test_one_training_again_has_no_spread_to_show(folder):
+    run = run_search(folder, parse_study(TEXT.replace("seeds = 3", "seeds = 1"), "x"))
+    console = Console(file=io.StringIO(), width=200)
+    console.print(FrontTable(run))
+    text = " ".join(console.file.getvalue().split())
+    assert "test error of all" not in text
+    assert "figures of networks trained again are of that training" in text
+    assert "the one with the smallest" not in text

@@ -176,7 +176,7 @@ def test_when_nothing_fits_or_is_measured_the_first_reason_is_shown(folder, beha
         run_search(folder)
     assert str(caught.value) == (
         "none of 24 candidates fits; the first reason: not trained: no folding fits. Raise the budget, or "
-        "restrict [space]; all candidates are kept, see them with: python -m codesign show small"
+        "restrict [space]; all candidates are kept, see them with: python -m codesign show small --all"
     )
     assert caught.value.exit_code == 2
 
@@ -189,7 +189,7 @@ def test_when_most_fail_and_the_others_do_not_fit_both_reasons_are_shown(folder,
     assert counts["ok"] == 0 < counts["infeasible"] < counts["failed"]
     assert str(caught.value) == (
         f"{counts['failed']} of 24 candidates failed; the first reason: no number; the other {counts['infeasible']} "
-        "do not fit; the first reason: not trained: no folding fits; see them with: python -m codesign show small"
+        "do not fit; the first reason: not trained: no folding fits; see them with: python -m codesign show small --all"
     )
 
 

@@ -204,7 +204,8 @@ def test_get_by_the_beginning_of_the_digest(tmp_path):
             store.put(one)
         assert store.get(records[3].digest[:10].upper()) == records[3]
         with pytest.raises(
-            RunError, match=rf"^no candidate 'xyz' in {tmp_path}; list them with: python -m codesign show$"
+            RunError,
+            match=rf"^no candidate 'xyz' in {tmp_path}; list them with: python -m codesign show {tmp_path.name} --all$",
         ):
             store.get("xyz")
         first = sorted(one.digest for one in records)
