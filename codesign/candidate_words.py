@@ -11,7 +11,7 @@ from codesign.accuracy import error_words
 from codesign.architecture import Activation, Architecture, Mode
 from codesign.counting import number_of
 from codesign.fmax_trust import fmax_caveat
-from codesign.measurement import Figure
+from codesign.measurement import Figure, Provenance
 from codesign.record import Final, Record
 
 
@@ -65,7 +65,7 @@ def figure_table(figures: dict[str, Figure], mode: Mode) -> Table:
         tool = f"{figure.tool} {figure.version}"
         details = figure_details(name, figure, mode)
         table.add_row(name, number_words(figure.value), figure.unit, figure.provenance.value, tool, details)
-    if measured := days(figure.date for figure in figures.values()):
+    if measured := days(one.date for one in figures.values() if one.provenance is not Provenance.ESTIMATED):
         table.caption, table.caption_justify = f"measured: {measured}", "left"
     return table
 
@@ -90,7 +90,7 @@ def figure_details(name: str, figure: Figure, mode: Mode) -> str:
     plain = [
         f"{key}: {number_words(value) if isinstance(value, float) else value}"
         for key, value in figure.details.items()
-        if isinstance(value, str | int | float) and key != "context"
+        if isinstance(value, str | int | float) and key not in ("context", "behind")
     ]
     if "samples" in figure.details:
         plain.append(error_words(figure, figure.details["samples"]))

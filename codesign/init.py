@@ -11,7 +11,7 @@ from codesign.study import Study
 HEADER = """\
 # A study: what codesign searches, for which hardware, within what budget.
 # Every key is listed with its default; a key after '#' is optional and not set. In [space] those are the defaults of
-# the space "mlp"; any other space has its own, which a key that is set takes the place of.
+# the space "mlp"; any other space has its own, and a key that is set replaces them.
 
 """
 

@@ -7,6 +7,7 @@ import math
 import resource
 import signal
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -31,6 +32,7 @@ from codesign.workers import Outcome, WorkerPool, default_workers
 UNTRAINED: Mapping[str, str] = MappingProxyType({})
 """The artefacts of a network that nobody has trained yet."""
 _POLL_SECONDS = 0.2
+_LAST_SECONDS = 0.5  # a batch system's SIGTERM to all processes of a job may reach workers and tools before this one
 
 
 def candidate_seconds(study: Study, task: Task) -> float:
@@ -46,7 +48,7 @@ def candidate_seconds(study: Study, task: Task) -> float:
 class SearchInterrupted(CodesignError):  # noqa: N818  # like KeyboardInterrupt, no fault
     """Ctrl-C or SIGTERM: what had ended is stored, the same command continues."""
 
-    def __init__(self, message: str, exit_code: int) -> None:
+    def __init__(self, message: str, exit_code: int = 128 + signal.SIGINT) -> None:
         super().__init__(message)
         self.exit_code = exit_code
 
@@ -214,13 +216,13 @@ class Jobs:
                 self._submit(waiting)
             pool = self._started()
             running = len(pool.running())
-            if self._interrupts.count and (self._interrupts.count > 1 or not running):
+            if self._interrupts.count and (self._interrupts.at_once or not running):
                 raise self._interrupts.error()
             if self._interrupts.count and not warned:
                 what = number_of(running, "running candidate")
                 self.listener.message(f"Ctrl-C: finishing {what}; once more stops at once")
                 warned = True
-            for ended in pool.wait(_POLL_SECONDS):
+            for ended in self._ended(pool):
                 outcome = _sound(jobs[ended.key], ended)
                 if outcome.retry and outcome.key not in again:
                     again.add(outcome.key)
@@ -231,6 +233,15 @@ class Jobs:
             meanwhile()
             self._at_work.write()
             self.listener.tick()
+
+    def _ended(self, pool: Pool) -> list[Outcome]:
+        try:
+            return pool.wait(_POLL_SECONDS)
+        except CodesignError:
+            time.sleep(_LAST_SECONDS)
+            if self._interrupts.at_once:
+                raise self._interrupts.error() from None
+            raise
 
     def check(self) -> None:
         """Raise SearchInterrupted if the search was to be stopped while nothing ran."""
@@ -290,7 +301,7 @@ class _Interrupts:
 
     def __init__(self) -> None:
         self.count = 0
-        self._last = signal.SIGINT
+        self._by = signal.SIGINT
         self._before: dict[signal.Signals, Any] = {}
 
     def install(self) -> None:
@@ -299,16 +310,22 @@ class _Interrupts:
 
     def remove(self) -> None:
         for number, handler in self._before.items():
-            signal.signal(number, handler)
+            if handler is not None:  # one that was not set from Python
+                signal.signal(number, handler)
         self._before.clear()
 
+    @property
+    def at_once(self) -> bool:
+        return self.count > 1
+
     def error(self) -> SearchInterrupted:
-        by = "Ctrl-C" if self._last == signal.SIGINT else self._last.name
-        return SearchInterrupted(f"stopped by {by}", 128 + self._last)
+        by = "Ctrl-C" if self._by == signal.SIGINT else self._by.name
+        return SearchInterrupted(f"stopped by {by}", 128 + self._by)
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
-        self._last = signal.Signals(number)
-        self.count += self._COUNTS[self._last]
+        if not self.at_once:
+            self._by = signal.Signals(number)
+        self.count += self._COUNTS[signal.Signals(number)]
 
 
 def _architecture(job: Job) -> Architecture:

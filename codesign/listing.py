@@ -7,7 +7,7 @@ from pathlib import Path
 
 from codesign.accuracy import error_note, error_words
 from codesign.measurement import Figure, Provenance
-from codesign.predicting import is_predicted
+from codesign.predicting import cost_words, is_predicted
 from codesign.record import SHORT_ERROR, Record
 from codesign.report.marks import marked, meanings
 from codesign.retrained_words import again_note
@@ -62,20 +62,21 @@ def _row(run: Run, record: Record, *, on_front: bool) -> tuple[str, ...]:
         str(record.generation + 1),
         record.status,
         error_words(error, run.task.validation_samples) if error is not None else "",
-        _cost(run, record, "latency", ".2f"),
-        _cost(run, record, "lut", ",.0f"),
+        _cost(run, record, "latency"),
+        _cost(run, record, "lut"),
         record.architecture.words(),
         "on the front" if on_front else _why_not(run, record),
     )
 
 
-def _cost(run: Run, record: Record, name: str, form: str) -> str:
+def _cost(run: Run, record: Record, name: str) -> str:
     """A cost of a candidate as far as it is known, with its mark."""
     quantity = OBJECTIVES[name]
     if record.measurement is None or quantity.figure not in record.measurement.figures:
         return ""
     figure = source(record.measurement, quantity.figure)
-    return marked(f"{_sign(figure)}{quantity.value(record.measurement, run.study.target.clock_mhz):{form}}", figure)
+    words = cost_words(quantity, record.measurement, run.study.target.clock_mhz)
+    return marked(f"{_sign(figure)}{words}", figure)
 
 
 def _sign(figure: Figure) -> str:

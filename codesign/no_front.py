@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from codesign.budget import Miss, nearest_miss
 from codesign.counting import number_of
 from codesign.errors import CodesignError, TargetError
-from codesign.place import PROGRAM
+from codesign.place import PROGRAM, called
 from codesign.run import Run
 
 
@@ -15,7 +15,7 @@ def require_front(run: Run) -> None:
     """TargetError where nothing keeps the budgets, CodesignError where nothing could be measured."""
     if run.front:
         return
-    show = f"see them with: {PROGRAM} show {run.folder.name} --all"
+    show = f"see them with: {PROGRAM} show {called(run.folder)} --all"
     nearest = nearest_miss(run.constraints, run.records, run.study.target.clock_mhz)
     counts, every = run.counts, number_of(len(run.records), "candidate")
     unfit = [record.reason for record in run.records if record.status == "infeasible"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from codesign.errors import RunError
-from codesign.place import PROGRAM
+from codesign.place import PROGRAM, called
 from codesign.record import Record
 from codesign.run import Run
 from nas.objectives import OBJECTIVES, Quantity
@@ -24,7 +24,7 @@ def pick(run: Run, which: str) -> Record:
     if which not in PICKS:
         return _by_id(run, which)
     if not run.front:
-        raise RunError(f"{run.folder} has no front to pick from; see why with: {PROGRAM} show {run.folder.name}")
+        raise RunError(f"{run.folder} has no front to pick from; see why with: {PROGRAM} show {called(run.folder)}")
     if which == KNEE:
         return run.front[_knee([run.objectives(record) for record in run.front])]
     quantity = OBJECTIVES["error" if which == LOWEST_ERROR else "latency"]

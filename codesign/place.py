@@ -1,8 +1,9 @@
-"""The check that our five packages, whose names are general, come from one place."""
+"""Where things are: the program and its runs in commands, and our five packages, whose names are general."""
 
 from __future__ import annotations
 
 import os
+import shlex
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -10,7 +11,14 @@ from codesign.errors import InputError
 
 PROGRAM = os.environ.get("CODESIGN_PROGRAM", "python -m codesign")
 """How the command line was started, for messages that say what to type; ``scripts/codesign`` sets it."""
+ROOT = Path("runs")
+"""Where runs are, below the current folder."""
 PACKAGES = ("codesign", "quant", "hw", "nas", "boards")
+
+
+def called(folder: Path) -> str:
+    """What a command that someone is to type calls the run in ``folder``: its name, elsewhere its path."""
+    return shlex.quote(folder.name if folder.absolute().parent == ROOT.absolute() else str(folder))
 
 
 def require_one_place() -> None:

@@ -18,6 +18,7 @@ from codesign.counting import number_of
 from codesign.derived import counted
 from codesign.measurement import Figure, Measurement, Provenance
 from codesign.record import Record
+from nas.objectives import Quantity
 from nas.surrogate import FEWEST, FIGURES, Candidate, Prediction, Surrogate
 
 _UNITS = {"lut": "LUT", "ff": "FF", "fmax": "MHz", "latency_cycles": "cycles"}
@@ -89,6 +90,18 @@ class Predictor:
 def is_predicted(figure: Figure) -> bool:
     """Whether an estimated figure is a surrogate's; any other is a bound that structure alone gives."""
     return "predicted" in figure.details
+
+
+def cost_words(cost: Quantity, known: Measurement, clock_mhz: float) -> str:
+    """A cost as far as it is ``known``, for reading; estimates have digits that say nothing."""
+    value, figure = cost.value(known, clock_mhz), known.figures[cost.figure]
+    whole = figure.provenance is Provenance.ESTIMATED and not cost.cycles and cost.unit != "%"
+    return cost.words(round(value) if whole else value)
+
+
+def uncertainty(figure: Figure) -> str:
+    """Within what factor a predicted figure should be right in about two of three cases."""
+    return f"within a factor of {math.exp(figure.details['deviation']):.2f}"
 
 
 def expected(known: Measurement) -> Measurement:

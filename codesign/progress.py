@@ -115,7 +115,9 @@ class ProgressDisplay(LiveDisplay, Listener):
         busy = [row for row in self._at_work() if row[1] != "idle"]
         if busy:
             who, stage, words, seconds = max(busy, key=lambda row: row[3])
-            done, others = f"[{self._done}/{self._total}]", f" ({len(busy)} at work)" if len(busy) > 1 else ""
+            # in the last stages all are evaluated, and are measured further
+            done = f"[{self._done}/{self._total}]" if self._done < self._total else ""
+            others = f" ({len(busy)} at work)" if len(busy) > 1 else ""
             self.message("  ".join(filter(None, (done, "still", who, stage, words, f"{seconds:.0f} s{others}"))))
 
     def _quality(self) -> str:

@@ -55,7 +55,7 @@ def again_note(run: Run) -> str:
     if not run.retrained:
         return ""
     note, seeds = "figures of networks trained again are of that training", run.study.final.seeds
-    return f"{note}, of {seeds} the one with the smallest validation error" if seeds > 1 else note
+    return f"{note}, of {seeds} the good one with the smallest validation error" if seeds > 1 else note
 
 
 def spread_words(run: Run, one: Retrained, figure: str) -> str:

@@ -20,7 +20,7 @@ from codesign.errors import RunError, StorageError, nearest
 from codesign.files import write_whole
 from codesign.instrument_errors import Distance, distances
 from codesign.judging import Judge
-from codesign.place import PROGRAM
+from codesign.place import PROGRAM, ROOT
 from codesign.reading import Reading
 from codesign.record import STATUSES, Final, Record
 from codesign.retraining import Retrained, Retrainings, reported, reported_finals
@@ -30,8 +30,6 @@ from codesign.task import Task
 from codesign.trial import Trial
 from nas.indicators import Point, front
 from nas.objectives import Constraint, constraints, values
-
-ROOT = Path("runs")
 
 
 @dataclass(frozen=True)

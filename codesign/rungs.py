@@ -22,7 +22,7 @@ from codesign.derived import counted
 from codesign.jobs import Job, Jobs, TrialJob
 from codesign.judging import Judge
 from codesign.measurement import Figure, Measurement, Provenance
-from codesign.predicting import is_predicted
+from codesign.predicting import cost_words, is_predicted, uncertainty
 from codesign.record import SHORT_ERROR, Record
 from codesign.store import Store
 from codesign.study import Study
@@ -198,10 +198,11 @@ class Rungs:
         """What beside its error decided about a candidate: ``lut at least 412 LUT``, or ``predicted`` for at least."""
         words = []
         for cost in self._costs(known):
-            value, figure = cost.value(known, self._study.target.clock_mhz), known.figures[cost.figure]
+            value, figure = cost_words(cost, known, self._study.target.clock_mhz), known.figures[cost.figure]
             sure = figure.provenance is not Provenance.ESTIMATED
             how = "" if sure else f"{predicted} " if is_predicted(figure) else "at least "
-            words.append(f"{cost.name} {how}{value:{',.2f' if cost.cycles else ',.0f'}} {cost.unit}".rstrip())
+            within = f" ({uncertainty(figure)})" if is_predicted(figure) else ""
+            words.append(f"{cost.name} {how}{value} {cost.unit}".rstrip() + within)
         return words
 
     def _words(self, trial: Trial) -> str:

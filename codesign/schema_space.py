@@ -35,7 +35,7 @@ Rate = Annotated[float, Field(gt=0, le=1)]
 PerLayer = Literal["width", "activation_bits"]
 GeneKey = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 _NO_GENES = ("depth", "activation_bits", "per_layer", "genes")
-_PRINTED = frozenset(
+PRINTED = frozenset(
     (
         *("depth", "width", "input_bits", "activation_bits", "batch_norm", "mode", "folding"),
         *("weights", "threshold", "sparsity", "learning_rate", "optimizer", "per_layer", "genes"),
@@ -124,11 +124,15 @@ class SpaceSection(_Section):
     @model_validator(mode="after")
     def _printed_is_not_written(self) -> Self:
         """Runs and ``init`` of earlier versions have all keys: only what differs from its default was asked for."""
-        if self.model_fields_set >= _PRINTED:
-            default = type(self)()
-            same = {key for key in self.model_fields_set if getattr(self, key) == getattr(default, key)}
-            object.__setattr__(self, "__pydantic_fields_set__", self.model_fields_set - same)
+        if self.model_fields_set >= PRINTED:
+            object.__setattr__(self, "__pydantic_fields_set__", self.model_fields_set & self.unusual())
         return self
+
+    def unusual(self) -> set[str]:
+        """Keys that ask for something else than their defaults; activations come in one order, however written."""
+        default, ours = type(self)(), self.choices()
+        found = {key_of(gene) for gene, usual in default.choices().items() if ours[gene] != usual}
+        return found | {key for key in ("per_layer", "genes") if getattr(self, key) != getattr(default, key)}
 
     def tied(self) -> tuple[str, ...]:
         """Gene keys that have one choice for all layers."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from codesign.architecture import Architecture
 from codesign.errors import StudyError, nearest
-from codesign.schema_space import SpaceSection, key_of
+from codesign.schema_space import key_of
 from codesign.study import Study
 from codesign.toml_text import toml_value
 from nas.checking import require_networks
@@ -36,6 +36,7 @@ def searched_space(study: Study, inputs: int, outputs: int, image: tuple[int, in
     if name in IMAGE_SPACES:
         require_room(space)
     space = _tied(study, space)
+    _require_layers(study, usual)
     return replace(space, build=partial(_network, name, space.build)) if name not in SPACES else space
 
 
@@ -63,9 +64,7 @@ def _tied(study: Study, space: Space) -> Space:
 
 def _given(study: Study) -> dict[str, str]:
     """The gene keys of what the study asks for in [space], by its own; of mlp a default asks for nothing."""
-    asked, default = set(study.counting), SpaceSection()
-    if study.search.space in SPACES:
-        asked = {key for key in asked if getattr(study.space, key) != getattr(default, key)}
+    asked = study.space.unusual() if study.search.space in SPACES else study.counting
     return {key_of(gene): gene for gene in study.space.choices() if key_of(gene) in asked}
 
 
@@ -82,12 +81,22 @@ def _require_genes(study: Study, usual: Space) -> None:
         if gene not in known:
             raise StudyError(
                 f"space.{key} = {toml_value(getattr(study.space, key))} means nothing in the space {usual.name}, which "
-                f"has no gene {gene!r}; leave {key} out (known: {', '.join(sorted(known))})"
+                f"has no gene {gene!r}; leave {key} out (its genes: {', '.join(sorted(known))})"
             )
         if gene in study.space.genes:
             raise StudyError(
                 f"space.{key} and space.genes.{gene} both say what that gene may be; leave one of them out"
             )
+
+
+def _require_layers(study: Study, usual: Space) -> None:
+    """StudyError for a ``per_layer`` that changes nothing, as the space has nothing for each layer that it is about."""
+    keys = [gene.key for gene in usual.genes]
+    if "per_layer" in study.counting and max(map(keys.count, ("width", "activation"))) < 2:
+        raise StudyError(
+            f"space.per_layer = {toml_value(study.space.per_layer)} means nothing in the space {usual.name}, whose "
+            "layers have neither widths nor activations of their own; leave it out"
+        )
 
 
 def _require_meaning(study: Study, space: Space, usual: Space) -> None:

@@ -20,7 +20,7 @@ from codesign.candidate_words import all_artefacts, all_figures, figure_table, h
 from codesign.counting import number_of
 from codesign.errors import RunError
 from codesign.measurement import Figure, Provenance
-from codesign.place import PROGRAM
+from codesign.place import PROGRAM, called
 from codesign.predicting import surrogate_errors
 from codesign.reading_words import beside_processors, latencies_of, reading_lines
 from codesign.record import Final, Record
@@ -49,7 +49,7 @@ def show_run(folder: Path, *, as_json: bool) -> None:
     console.print(FrontTable(run))
     process = searching_process(folder)
     if process is not None:
-        console.print(Text(f"process {process} is searching; watch it with: {PROGRAM} show {folder.name} --follow"))
+        console.print(Text(f"process {process} is searching; watch it with: {PROGRAM} show {called(folder)} --follow"))
     for line in (closing(run), output_words(run.task), *_boards_line(run), *_failures(run)):
         console.print(Text(line), soft_wrap=True)
 
@@ -230,7 +230,7 @@ def _failures(run: Run) -> list[str]:
     failed += [(digest, final.reason) for digest, final in run.finals.items() if final.measurement is None]
     examples = {reason: digest for digest, reason in reversed(failed)}
     counts = Counter(reason for _, reason in failed).most_common(_REASONS)
-    name = run.folder.name
+    name = called(run.folder)
     return [f"failed, {count}: {reason} ({PROGRAM} show {name} {examples[reason][:8]})" for reason, count in counts]
 
 

@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from codesign.board_loop.result import BoardResult
 from codesign.errors import RunError, StorageError
-from codesign.place import PROGRAM
+from codesign.place import PROGRAM, called
 from codesign.reading import Reading
 from codesign.record import Final, Record
 from codesign.retraining import Retraining
@@ -190,7 +190,9 @@ class Store:
         found = [record for record in self.records() if record.digest.startswith(prefix.lower())]
         if not found:
             folder = self.path.parent
-            raise RunError(f"no candidate {prefix!r} in {folder}; list them with: {PROGRAM} show {folder.name} --all")
+            raise RunError(
+                f"no candidate {prefix!r} in {folder}; list them with: {PROGRAM} show {called(folder)} --all"
+            )
         if len(found) > 1:
             digests = ", ".join(record.digest[:12] for record in found[:4])
             raise RunError(f"{len(found)} candidates begin with {prefix!r} ({digests}); give more digits")

@@ -32,7 +32,7 @@ from codesign.schema import (
     StudySection,
     TargetSection,
 )
-from codesign.schema_space import SpaceSection
+from codesign.schema_space import PRINTED, SpaceSection
 from codesign.schema_stages import FinalSection, RungsSection
 from codesign.toml_text import toml_value
 from nas.objectives import ERRORS, OBJECTIVES
@@ -97,7 +97,9 @@ class Study(BaseModel):
     def _as_it_counts(self, dump: SerializerFunctionWrapHandler) -> dict[str, dict[str, Any]]:
         """Without the keys of [space] that do not count, so that it is read as the same study again."""
         values: dict[str, dict[str, Any]] = dump(self)
-        return values | {"space": {key: value for key, value in values["space"].items() if key in self.counting}}
+        if "space" in values:
+            values["space"] = {key: value for key, value in values["space"].items() if key in self.counting}
+        return values
 
     def __eq__(self, other: object) -> bool:
         """Whether both ask for the same, however it is written."""
@@ -167,7 +169,7 @@ class Study(BaseModel):
 
 
 def load_study(path: Path) -> Study:
-    """Read a study file; StudyError names the file, the key and the offending value.
+    """Read a study file that someone wrote; StudyError names the file, the key and the offending value.
 
     What the study names is found from its folder: data, boards, parts, and the module of a space of the user's.
     """
@@ -179,6 +181,11 @@ def load_study(path: Path) -> Study:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise StudyError(f"study {path} cannot be read: {reason}") from None
     study = parse_study(text, str(path))
+    if study.search.space not in SPACES and tomllib.loads(text).get("space", {}).keys() >= PRINTED:
+        raise StudyError(
+            f"{path}: [space] has all its keys, as earlier versions wrote them; nobody can tell which are meant "
+            f'for search.space = "{study.search.space}"; leave out those that are not'
+        )
     data, target, files = study.data, study.target, {}
     if data.path is not None:
         data = data.model_copy(update={"path": _absolute(data.path, path.parent)})

@@ -17,7 +17,7 @@ from codesign.architecture import Mode
 from codesign.counting import number_of
 from codesign.fmax_trust import fmax_caveat, model_error
 from codesign.measurement import Figure, Provenance
-from codesign.place import PROGRAM
+from codesign.place import PROGRAM, called
 from codesign.predicting import surrogate_line
 from codesign.record import Record
 from codesign.report import boards as report_boards
@@ -87,7 +87,7 @@ def closing(run: Run) -> str:
     lines += closing_lines(run)
     lines += report_boards.lines(run)
     lines.append(f"run: {run.folder}")
-    name = run.folder.name
+    name = called(run.folder)
     first = (f"{PROGRAM} report {name}", f"{PROGRAM} show {name} {run.front[0].digest[:8]}") if run.front else ()
     lines.append(f"next: {'; '.join((*first, f'{PROGRAM} show {name} --all'))}")
     return "\n".join(lines)
@@ -126,7 +126,7 @@ def objective_words(name: str, run: Run, record: Record) -> str:
     if name in ERRORS:
         return marked(mean_error_words(figure), figure)
     value = quantity.value(record.measurement, run.study.target.clock_mhz)
-    return marked(f"{value:,.4g}" if quantity.cycles or quantity.unit == "%" else f"{value:,g}", figure)
+    return marked(quantity.words(value), figure)
 
 
 def front_notes(run: Run) -> list[str]:
@@ -253,11 +253,11 @@ def _clock_short(_: Run, record: Record) -> str:
 def _further(run: Run) -> list[_Column]:
     further = [_Column(heading, partial(objective_words, name)) for name, heading in further_objectives(run).items()]
     seeds = run.study.final.seeds
-    return [*further, _Column(f"test error of all {seeds}", _spread)] if run.retrained and seeds > 1 else further
+    return [*further, _Column("test errors", _spread)] if run.retrained and seeds > 1 else further
 
 
 def _spread(run: Run, record: Record) -> str:
-    """The test errors of all trainings; empty before all ended."""
+    """From the least to the largest test error of its trainings; empty before all ended."""
     one = run.retrained.get(record.digest)
     return spread_words(run, one, "test_error") if one else ""
 

@@ -133,7 +133,7 @@ def checked(name: str, arrays: Mapping[str, Array]) -> Dataset:
     """Make a Dataset of the four arrays ``x_train, y_train, x_test, y_test``, or raise DataError."""
     x_train, x_test = _both_features(arrays)
     labels = {key: _labels(key, arrays[key]) for key in ("y_train", "y_test")}
-    _require_pairs(arrays, "labels")
+    _require_pairs(arrays, "label")
     classes = np.unique(labels["y_train"])
     if classes.size < 2:
         raise DataError(f"y_train has only one class, {_named(classes[0])!r}: there is nothing to tell apart")
@@ -156,7 +156,7 @@ def checked_regression(name: str, arrays: Mapping[str, Array]) -> Dataset:
     """Make a Dataset of a regression of the four arrays, or raise DataError."""
     x_train, x_test = _both_features(arrays)
     y_train, y_test = (checked_targets(key, arrays[key]) for key in ("y_train", "y_test"))
-    _require_pairs(arrays, "targets")
+    _require_pairs(arrays, "target")
     if y_train.shape[1] != y_test.shape[1]:
         train, test = number_of(y_train.shape[1], "target"), y_test.shape[1]
         raise DataError(f"y_train has {train} but y_test {test}: they must be the same")
@@ -177,10 +177,10 @@ def _both_features(arrays: Mapping[str, Array]) -> tuple[Array, Array]:
 def _require_pairs(arrays: Mapping[str, Array], what: str) -> None:
     for x_key, y_key in (("x_train", "y_train"), ("x_test", "y_test")):
         if len(arrays[x_key]) != len(arrays[y_key]):
-            counts = (
-                f"{x_key} has {number_of(len(arrays[x_key]), 'sample')}, but {y_key} has {what} of {len(arrays[y_key])}"
+            samples, others = number_of(len(arrays[x_key]), "sample"), number_of(len(arrays[y_key]), what)
+            raise DataError(
+                f"{x_key} has {samples}, but {y_key} has {others}; give one {what} for each sample, in the same order"
             )
-            raise DataError(f"{counts}; give both for the same samples, in the same order")
 
 
 def _named(label: Any) -> str:

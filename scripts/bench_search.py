@@ -35,8 +35,9 @@ from codesign.judging import Judge
 from codesign.kept_networks import network_in
 from codesign.listener import Listener
 from codesign.loop import search
+from codesign.place import ROOT
 from codesign.record import Record
-from codesign.run import ROOT, Run, open_for_search, read_run, study_constraints
+from codesign.run import Run, open_for_search, read_run, study_constraints
 from codesign.study import Study, study_of
 from codesign.workers import Outcome
 from hw.measure.cache import SETTING

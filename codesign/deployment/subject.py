@@ -15,9 +15,9 @@ from codesign.build import simulation_bundle
 from codesign.build_subject import FOLDER, Buildable, measured_folder
 from codesign.errors import BundleError, CodesignError, InputError, RunError
 from codesign.picking import KNEE, pick
-from codesign.place import PROGRAM
+from codesign.place import PROGRAM, ROOT
 from codesign.record import Record
-from codesign.run import ROOT, Run, find_run, read_run
+from codesign.run import Run, find_run, read_run
 from codesign.store import FILE
 from codesign.target import is_virtual
 from hw.graph import Graph

@@ -22,7 +22,7 @@ from codesign.deployment.report import comparison, comparison_cells, comparison_
 from codesign.deployment.running import Ran
 from codesign.deployment.session import Check
 from codesign.deployment.subject import Subject
-from codesign.place import PROGRAM
+from codesign.place import PROGRAM, called
 
 _MARKS = {"ok": ("ok", "green"), "warning": ("WARNING", "bold yellow"), "failed": ("FAILED", "bold red")}
 _SHOWN = 20
@@ -74,7 +74,7 @@ def print_kept(subject: Subject, kept: Kept) -> None:
         console.print(_figures(kept))
         console.print(_comparison(subject, kept, simulated=hello["simulated"]))
     if kept.stored and subject.run is not None and subject.record is not None:
-        say(f"stored: {PROGRAM} show {subject.run.folder.name} {subject.record.digest[:8]}")
+        say(f"stored: {PROGRAM} show {called(subject.run.folder)} {subject.record.digest[:8]}")
     elif kept.error is None and subject.graph is None:
         say("not stored: the run that this bundle is of is not here")
     say(f"report, to be shared: {kept.report}")

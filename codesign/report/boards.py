@@ -10,7 +10,7 @@ from codesign.board_loop.result import BoardResult
 from codesign.board_loop.words import where
 from codesign.counting import number_of
 from codesign.measurement import Provenance
-from codesign.place import PROGRAM
+from codesign.place import PROGRAM, called
 from codesign.report.html import paragraph, table
 from codesign.run import Run
 
@@ -99,7 +99,7 @@ def _row(run: Run, result: BoardResult) -> tuple[str, ...]:
         where(result),
         "measured" if result.failed_at is None else f"failed at {result.failed_at}",
         result.reason,
-        f"{PROGRAM} show {run.folder.name} {result.digest[:8]}",
+        f"{PROGRAM} show {called(run.folder)} {result.digest[:8]}",
     )
 
 

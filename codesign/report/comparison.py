@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from codesign.errors import RunError
-from codesign.place import PROGRAM
+from codesign.place import PROGRAM, called
 from codesign.run import Run, archive_front
 from nas.indicators import Point, hypervolume
 
@@ -76,7 +76,9 @@ def _data(run: Run) -> str:
 
 def _reference(run: Run) -> Point:
     if run.reference is None:
-        raise RunError(f"{run.folder} has no measured candidate to compare; see why: {PROGRAM} show {run.folder.name}")
+        raise RunError(
+            f"{run.folder} has no measured candidate to compare; see why: {PROGRAM} show {called(run.folder)}"
+        )
     return run.reference
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from codesign.counting import noun
 from codesign.files import write_whole
-from codesign.place import PROGRAM
+from codesign.place import PROGRAM, called
 from codesign.report import boards as report_boards
 from codesign.report import sections
 from codesign.report.comparison import Comparison, compare
@@ -23,7 +23,7 @@ FILE = "report.html"
 def write_report(run: Run) -> Path:
     """Write ``report.html`` into the run's folder; its path."""
     path = run.folder / FILE
-    write_whole(path, page(run), f"run: {PROGRAM} report {run.folder.name}")
+    write_whole(path, page(run), f"run: {PROGRAM} report {called(run.folder)}")
     return path
 
 
@@ -34,7 +34,7 @@ def write_comparison(first: Run, second: Run) -> Path:
     """
     text = comparison_page(compare(first, second))
     path = first.folder / f"report-against-{second.folder.name}.html"
-    write_whole(path, text, f"run: {PROGRAM} report {first.folder.name} {second.folder.name}")
+    write_whole(path, text, f"run: {PROGRAM} report {called(first.folder)} {called(second.folder)}")
     return path
 
 

@@ -12,7 +12,7 @@ from codesign.candidate_words import all_figures, days
 from codesign.choosing import chooses
 from codesign.counting import number_of
 from codesign.measurement import Figure, Provenance
-from codesign.place import PROGRAM
+from codesign.place import PROGRAM, called
 from codesign.predicting import surrogate_errors
 from codesign.record import SHORT_ERROR, Record
 from codesign.report.html import Cell, Html, note, paragraph, table
@@ -24,6 +24,7 @@ from codesign.summary import fmax_note, fmax_words, front_notes, further_objecti
 from codesign.task import Task
 from nas.indicators import Point
 from nas.objectives import ERRORS, OBJECTIVES
+from nas.surrogate import FEWEST
 
 MEANINGS = {
     Provenance.TRAINED: "counted by running the exact network on data",
@@ -195,6 +196,8 @@ def rungs(run: Run) -> str:
         f"Each generation trains its candidates for {', then '.join(map(str, epochs))} of {number_of(whole, 'epoch')}. "
         f"{100 * run.study.rungs.share:g} % of them go on, ranked by {known}: first those that no other one dominates. "
     )
+    if run.study.rungs.surrogate:
+        text += f"More go on where fewer than {FEWEST} candidates were measured before: a surrogate needs as many. "
     if chooses(run.study):
         others = sum(rung.get("others", 0) for summary in run.generations for rung in summary.get("rungs", ()))
         text += (
@@ -264,7 +267,7 @@ def retrained(run: Run) -> str:
 
 
 def _show(run: Run, digest: str) -> str:
-    return f"{PROGRAM} show {run.folder.name} {digest[:8]}"
+    return f"{PROGRAM} show {called(run.folder)} {digest[:8]}"
 
 
 def provenances(run: Run) -> str:
@@ -325,5 +328,5 @@ def reproduce(run: Run) -> str:
     return (
         f"{paragraph(text)}<pre>{PROGRAM} search study.toml</pre>"
         f"{paragraph('To look at one network, with its log and the paths of its artefacts:')}"
-        f"<pre>{PROGRAM} show {escape(run.folder.name)} ID</pre><pre>{escape(run.study.to_toml())}</pre>"
+        f"<pre>{PROGRAM} show {escape(called(run.folder))} ID</pre><pre>{escape(run.study.to_toml())}</pre>"
     )

@@ -20,7 +20,7 @@ from codesign.candidate_words import (
 from codesign.counting import number_of
 from codesign.errors import RunError
 from codesign.measurement import Figure
-from codesign.place import PROGRAM
+from codesign.place import PROGRAM, called
 from codesign.record import Record
 from codesign.report.html import Cell, Html, bar, drawing, key, note, paragraph, rect, table
 from codesign.report.instruments import instruments
@@ -206,7 +206,7 @@ def _boards(run: Run, record: Record) -> str:
 
 
 def _inspect(run: Run, record: Record) -> str:
-    commands = f"<pre>{PROGRAM} show {escape(run.folder.name)} {record.digest[:12]}</pre>"
+    commands = f"<pre>{PROGRAM} show {escape(called(run.folder))} {record.digest[:12]}</pre>"
     artefacts = all_artefacts(record, run.finals.get(record.digest))
     if not artefacts:
         return commands

@@ -122,6 +122,7 @@ def appended(path, text):
     ids=["arrival", "epoch", "utc", "zulu", "local"],
 )
 def test_a_file_that_grows(tmp_path, header, row):
+    before = set(threading.enumerate())
     path = tmp_path / "log.csv"
     path.write_text(f"\N{BOM}{header}\r\n" + "old rows are not read\r\n" * 400 + "half a")
     meter = parse_meter(f"csv:{path}")
@@ -130,7 +131,7 @@ def test_a_file_that_grows(tmp_path, header, row):
         answer, found = meter.measure(source.ask)
     assert answer["rails"] == {}
     check(found, f"csv:{path}")
-    assert not [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
+    assert set(threading.enumerate()) <= before
 
 
 @pytest.mark.parametrize(
@@ -227,6 +228,7 @@ def test_a_file_that_is_not_there(tmp_path):
 
 
 def test_the_boards_error_comes_first(tmp_path):
+    before = set(threading.enumerate())
     path, meter = log(tmp_path)
 
     def ask():
@@ -234,4 +236,4 @@ def test_the_boards_error_comes_first(tmp_path):
 
     with later(path, "1.0"), pytest.raises(ToolError, match="^the board is gone$"):
         meter.measure(ask)
-    assert not [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
+    assert set(threading.enumerate()) <= before

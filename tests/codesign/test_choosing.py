@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import random
 import re
 from collections import Counter
@@ -96,8 +97,11 @@ def test_of_a_dropped_one_the_algorithm_learns_its_error_and_what_is_predicted(r
         assert figures["lut"].value >= figures["lut"].details["predicted"] > 0
         predicted = figures["lut"].value
         costs, why = re.fullmatch(r".* after 20 epochs, (.*); (.*)", record.reason).groups()
-        latency = f"{figures['latency_cycles'].value / 100:.2f}"
-        assert costs == f"latency predicted {latency} us, lut predicted {predicted:,.0f} LUT"
+        latency, factors = f"{figures['latency_cycles'].value / 100:.4g}", []
+        for name in ("latency_cycles", "lut"):
+            factors.append(f"(within a factor of {math.exp(figures[name].details['deviation']):.2f})")
+        lut = f"lut predicted {predicted:,.0f} LUT"
+        assert costs == f"latency predicted {latency} us {factors[0]}, {lut} {factors[1]}"
         assert why == "adds less to the front than others" or predicted > 13_300
         reasons.add(why)
     assert reasons == {"adds less to the front than others", "seems to miss lut"}

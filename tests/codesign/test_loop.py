@@ -26,7 +26,8 @@ SMALL = parse_study('[study]\nname = "small"\n[search]\npopulation = 8\ngenerati
 
 
 @pytest.fixture
-def folder(tmp_path, behave):
+def folder(tmp_path, behave, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     return tmp_path / "runs" / "small"
 
 

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from search_entry import analytic_search
@@ -80,14 +82,26 @@ def test_a_second_ctrl_c_stops_at_once(tmp_path, study, start_search, behave):
     assert lines[-1].startswith("error stopped by Ctrl-C; ")
 
 
-def test_sigterm_stops_at_once_and_the_next_start_continues(tmp_path, study, start_search, behave):
-    """What a batch system sends when the time of a job is over."""
+def only_the_search(process):
+    return [process.pid]
+
+
+def with_its_workers(process):
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    assert children
+    return [*map(int, children), process.pid]
+
+
+@pytest.mark.parametrize("whom", [only_the_search, with_its_workers])
+def test_sigterm_stops_at_once_and_the_next_start_continues(tmp_path, study, start_search, behave, whom):
+    """What a batch system sends when the time of a job is over: some to the first process, some to all."""
     whole = result_of(start_search(tmp_path / "whole", study))
     behave(hang=1.1)
     folder = tmp_path / "run"
     with start_search(folder, study) as process:
         lines_until(process, "training")
-        process.send_signal(signal.SIGTERM)
+        for pid in whom(process):
+            os.kill(pid, signal.SIGTERM)
         lines = process.communicate()[0].splitlines()
     assert process.returncode == 143
     done = len(read_run(folder).records)

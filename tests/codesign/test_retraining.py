@@ -199,10 +199,12 @@ def test_the_front_says_how_far_the_trainings_of_each_network_differ(run, width)
         (place,) = [place for place, line in enumerate(lines) if record.digest[:8] in line]
         words = " to ".join(dict.fromkeys(f"{100 * error:.1f}" for error in (errors[0], errors[-1]))) + " %"
         if width < 100:
-            assert lines[place + 1].strip() == f"test error of all 3: {words}"
+            assert lines[place + 1].strip() == f"test errors: {words}"
         else:
             assert f" {words} " in lines[place]
-    note = "figures of networks trained again are of that training, of 3 the one with the smallest validation error"
+    note = (
+        "figures of networks trained again are of that training, of 3 the good one with the smallest validation error"
+    )
     assert note in " ".join(" ".join(lines).split())
     assert note in page(run)
     assert list(candidate_lines(run))[-1] == f"errors ± one standard error; {note}"
@@ -213,6 +215,6 @@ def test_one_training_again_has_no_spread_to_show(folder):
     console = Console(file=io.StringIO(), width=200)
     console.print(FrontTable(run))
     text = " ".join(console.file.getvalue().split())
-    assert "test error of all" not in text
+    assert "test errors:" not in text
     assert "figures of networks trained again are of that training" in text
     assert "the one with the smallest" not in text

@@ -28,7 +28,8 @@ run_search = searcher(SMALL)
 
 
 @pytest.fixture
-def folder(tmp_path, behave):
+def folder(tmp_path, behave, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     return tmp_path / "runs" / "small"
 
 

@@ -205,7 +205,7 @@ def test_get_by_the_beginning_of_the_digest(tmp_path):
         assert store.get(records[3].digest[:10].upper()) == records[3]
         with pytest.raises(
             RunError,
-            match=rf"^no candidate 'xyz' in {tmp_path}; list them with: python -m codesign show {tmp_path.name} --all$",
+            match=rf"^no candidate 'xyz' in {tmp_path}; list them with: python -m codesign show {tmp_path} --all$",
         ):
             store.get("xyz")
         first = sorted(one.digest for one in records)

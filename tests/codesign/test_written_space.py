@@ -80,10 +80,35 @@ def test_a_key_that_the_space_has_no_gene_for_is_refused(line):
     with pytest.raises(StudyError) as caught:
         searched_space(study("convnet", f"[space]\n{line}"), 784, 10, IMAGE)
     assert str(caught.value) == (
-        f"space.{line} means nothing in the space convnet, which has no gene {key!r}; leave {key} out (known: "
+        f"space.{line} means nothing in the space convnet, which has no gene {key!r}; leave {key} out (its genes: "
         "activation, batch_norm, convolutions, filters, folding, head, head_activation, input_bits, kernel, "
         "learning_rate, mode, optimizer, pool, pruning, sparsity, target, threshold, weights)"
     )
+
+
+@pytest.mark.parametrize("keys", ["[]", '["width"]', '["width", "activation_bits"]'])
+def test_layers_without_anything_of_their_own_have_nothing_in_common(keys):
+    with pytest.raises(StudyError) as caught:
+        searched_space(study("densenet", f"[space]\nper_layer = {keys}"), 784, 10, IMAGE)
+    assert str(caught.value) == (
+        f"space.per_layer = {keys} means nothing in the space densenet, whose layers have neither widths nor "
+        "activations of their own; leave it out"
+    )
+
+
+def test_a_study_file_with_all_keys_says_nothing_of_which_are_meant(tmp_path):
+    path = tmp_path / "study.toml"
+    write_study(path)
+    text = path.read_text()
+    begin, end = text.index("\n[space]"), text.index("\n[board]")
+    for old, new in (('space = "mlp"', 'space = "convnet"'), (text[begin:end], text[begin:end].replace("\n# ", "\n"))):
+        assert old in text
+        text = text.replace(old, new)
+    path.write_text(text)
+    with pytest.raises(StudyError, match=r"study\.toml: \[space\] has all its keys, .* leave out those that are not$"):
+        load_study(path)
+    path.write_text(text.replace("\ngenes = {}", "\n# genes = {}"))
+    assert "genes" not in load_study(path).counting
 
 
 def test_a_gene_given_twice_is_named_as_it_was_written():
@@ -122,6 +147,8 @@ def test_what_earlier_versions_wrote_means_what_it_meant(own, name):
     assert study(name, EVERYTHING) == asked
     older = "\n".join(line for line in EVERYTHING.splitlines() if not line.startswith(("target", "pruning")))
     assert study(name, older) == asked
+    order = EVERYTHING.replace('["ternary", 2, 3, 4]', '[4, 3, 2, "ternary"]')
+    assert study(name, order) == asked or name == "mlp", "which has all keys anyway"
     changed = study(name, EVERYTHING.replace("[1, 2, 3, 4]", "[2, 3]").replace("{}", "{batch_norm = [true]}"))
     assert changed == study(name, "[space]\ninput_bits = [2, 3]\ngenes = {batch_norm = [true]}")
     assert space_of_run(changed, 784, 10, IMAGE).size() < space_of_run(asked, 784, 10, IMAGE).size()

@@ -91,7 +91,7 @@ BAD = [
     ({"y_test": np.array([0, 5])}, "y_test has labels that y_train never shows: '5'"),
     (
         {"y_train": np.array([0, 1, 1])},
-        "x_train has 8 samples, but y_train has labels of 3; give both for the same samples, in the same order",
+        "x_train has 8 samples, but y_train has 3 labels; give one label for each sample, in the same order",
     ),
     ({"x_train": X.astype(str)}, "x_train holds text: features must be numbers; encode them as such"),
     ({"x_train": X + 1j}, "x_train holds complex128 values: features must be numbers; encode them as such"),

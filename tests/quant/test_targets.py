@@ -48,7 +48,7 @@ BAD = {
     ),
     "length": (
         {"y_train": Y[:39]},
-        "x_train has 40 samples, but y_train has targets of 39; give both for the same samples, in the same order",
+        "x_train has 40 samples, but y_train has 39 targets; give one target for each sample, in the same order",
     ),
     "columns": ({"y_test": Y[:10, :1]}, "y_train has 2 targets but y_test 1: they must be the same"),
     "constant": (
