@@ -222,7 +222,7 @@ class Jobs:
                 what = number_of(running, "running candidate")
                 self.listener.message(f"Ctrl-C: finishing {what}; once more stops at once")
                 warned = True
-            for ended in self._ended(pool):
+            for ended in pool.wait(_POLL_SECONDS):
                 outcome = _sound(jobs[ended.key], ended)
                 if outcome.retry and outcome.key not in again:
                     again.add(outcome.key)
@@ -234,19 +234,16 @@ class Jobs:
             self._at_work.write()
             self.listener.tick()
 
-    def _ended(self, pool: Pool) -> list[Outcome]:
-        try:
-            return pool.wait(_POLL_SECONDS)
-        except CodesignError:
-            time.sleep(_LAST_SECONDS)
-            if self._interrupts.at_once:
-                raise self._interrupts.error() from None
-            raise
-
     def check(self) -> None:
         """Raise SearchInterrupted if the search was to be stopped while nothing ran."""
         if self._interrupts.count:
             raise self._interrupts.error()
+
+    def stop_behind(self, error: CodesignError) -> CodesignError:
+        """What ended the search: a stop that ended workers or tools as well and so gave ``error``, or that itself."""
+        if not isinstance(error, SearchInterrupted):
+            time.sleep(_LAST_SECONDS)
+        return self._interrupts.error() if self._interrupts.at_once else error
 
     def _submit(self, waiting: dict[str, Job]) -> None:
         pool = self._started()
@@ -310,8 +307,8 @@ class _Interrupts:
 
     def remove(self) -> None:
         for number, handler in self._before.items():
-            if handler is not None:  # one that was not set from Python
-                signal.signal(number, handler)
+            # one that was not set from Python cannot be put back
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
         self._before.clear()
 
     @property

@@ -18,6 +18,7 @@ from codesign.board_loop.tools import BoardTools, require_hosts
 from codesign.choosing import Chooser, chooses, supposed_now
 from codesign.counting import number_of
 from codesign.crew import Crew
+from codesign.errors import CodesignError
 from codesign.jobs import (
     EvaluateJob,
     FinalizeJob,
@@ -91,11 +92,14 @@ def search(
         try:
             loop.explore()
             loop.finalize()
-        except SearchInterrupted as stop:
+        except CodesignError as error:
+            stop = jobs.stop_behind(error)
+            if not isinstance(stop, SearchInterrupted):
+                raise
             done = number_of(len(loop.archive), "candidate")
             raise SearchInterrupted(
                 f"{stop}; {done} stored in {run_folder}; the same command continues there", stop.exit_code
-            ) from None
+            ) from error
         run = snapshot(run_folder, store)
     require_front(run)
     return run

@@ -18,7 +18,7 @@ PACKAGES = ("codesign", "quant", "hw", "nas", "boards")
 
 def called(folder: Path) -> str:
     """What a command that someone is to type calls the run in ``folder``: its name, elsewhere its path."""
-    return shlex.quote(folder.name if folder.absolute().parent == ROOT.absolute() else str(folder))
+    return shlex.quote(folder.name if folder.absolute().parent == ROOT.absolute() else str(folder.absolute()))
 
 
 def require_one_place() -> None:

@@ -115,7 +115,7 @@ class ProgressDisplay(LiveDisplay, Listener):
         busy = [row for row in self._at_work() if row[1] != "idle"]
         if busy:
             who, stage, words, seconds = max(busy, key=lambda row: row[3])
-            # in the last stages all are evaluated, and are measured further
+            # once all that were asked for are evaluated, their count would read as the end
             done = f"[{self._done}/{self._total}]" if self._done < self._total else ""
             others = f" ({len(busy)} at work)" if len(busy) > 1 else ""
             self.message("  ".join(filter(None, (done, "still", who, stage, words, f"{seconds:.0f} s{others}"))))

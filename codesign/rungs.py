@@ -201,7 +201,7 @@ class Rungs:
             value, figure = cost_words(cost, known, self._study.target.clock_mhz), known.figures[cost.figure]
             sure = figure.provenance is not Provenance.ESTIMATED
             how = "" if sure else f"{predicted} " if is_predicted(figure) else "at least "
-            within = f" ({uncertainty(figure)})" if is_predicted(figure) else ""
+            within = f" ({uncertainty(figure)})" if is_predicted(figure) and predicted == "predicted" else ""
             words.append(f"{cost.name} {how}{value} {cost.unit}".rstrip() + within)
         return words
 

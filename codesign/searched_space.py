@@ -29,6 +29,7 @@ def searched_space(study: Study, inputs: int, outputs: int, image: tuple[int, in
     """
     name, usual = study.search.space, _usual(study, inputs, outputs, image)
     _require_genes(study, usual)
+    _require_layers(study, usual)
     space = _allowed(study, usual)
     _require_meaning(study, space, usual)
     require_networks(space, usual, _places(study))
@@ -36,7 +37,6 @@ def searched_space(study: Study, inputs: int, outputs: int, image: tuple[int, in
     if name in IMAGE_SPACES:
         require_room(space)
     space = _tied(study, space)
-    _require_layers(study, usual)
     return replace(space, build=partial(_network, name, space.build)) if name not in SPACES else space
 
 
@@ -90,7 +90,7 @@ def _require_genes(study: Study, usual: Space) -> None:
 
 
 def _require_layers(study: Study, usual: Space) -> None:
-    """StudyError for a ``per_layer`` that changes nothing, as the space has nothing for each layer that it is about."""
+    """StudyError for a ``per_layer`` in a space that has nothing for each layer which that is about."""
     keys = [gene.key for gene in usual.genes]
     if "per_layer" in study.counting and max(map(keys.count, ("width", "activation"))) < 2:
         raise StudyError(

@@ -323,7 +323,8 @@ def _take_lock(folder: Path) -> int:
         owner = os.pread(lock, 32, 0).decode(errors="replace").strip() or "unknown"
         os.close(lock)
         raise RunError(
-            f"{folder} is being searched by process {owner}; wait for it, or watch it with: {PROGRAM} show --follow"
+            f"{folder} is being searched by process {owner}; wait for it, or watch it with: {PROGRAM} show "
+            f"{called(folder)} --follow"
         ) from None
     except OSError as error:  # some network file systems have no locks
         os.close(lock)

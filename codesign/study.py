@@ -181,10 +181,12 @@ def load_study(path: Path) -> Study:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise StudyError(f"study {path} cannot be read: {reason}") from None
     study = parse_study(text, str(path))
-    if study.search.space not in SPACES and tomllib.loads(text).get("space", {}).keys() >= PRINTED:
+    written = set(tomllib.loads(text).get("space", {}))
+    if study.search.space not in SPACES and written >= PRINTED and (usual := written - study.space.unusual()):
         raise StudyError(
-            f"{path}: [space] has all its keys, as earlier versions wrote them; nobody can tell which are meant "
-            f'for search.space = "{study.search.space}"; leave out those that are not'
+            f"{path}: [space] has every key, as earlier versions wrote them, also with the defaults of mlp, which "
+            f"counted for nothing in other spaces: {', '.join(sorted(usual))}; leave out those that you do not mean, "
+            "and all of these to continue a run that was begun so"
         )
     data, target, files = study.data, study.target, {}
     if data.path is not None:

@@ -44,7 +44,7 @@ class Quantity:
     def words(self, value: float) -> str:
         """A value in ``unit`` for reading, without it: counts in full, times and shares to four digits."""
         if self.cycles or self.unit == "%":
-            return f"{value:.4g}" if value < 1000 else f"{value:,.0f}"
+            return f"{value:.4g}" if abs(value) < 999.95 else f"{value:,.0f}"
         return f"{value:,.1f}".removesuffix(".0")  # half a block RAM
 
 

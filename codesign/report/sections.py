@@ -196,7 +196,7 @@ def rungs(run: Run) -> str:
         f"Each generation trains its candidates for {', then '.join(map(str, epochs))} of {number_of(whole, 'epoch')}. "
         f"{100 * run.study.rungs.share:g} % of them go on, ranked by {known}: first those that no other one dominates. "
     )
-    if run.study.rungs.surrogate:
+    if run.study.rungs.surrogate and whole in epochs:
         text += f"More go on where fewer than {FEWEST} candidates were measured before: a surrogate needs as many. "
     if chooses(run.study):
         others = sum(rung.get("others", 0) for summary in run.generations for rung in summary.get("rungs", ()))

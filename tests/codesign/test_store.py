@@ -217,7 +217,7 @@ def test_get_by_the_beginning_of_the_digest(tmp_path):
 def test_a_second_writer_is_refused_naming_the_first(tmp_path):
     expected = (
         f"{tmp_path} is being searched by process {os.getpid()}; wait for it, or watch it with: "
-        "python -m codesign show --follow"
+        f"python -m codesign show {tmp_path} --follow"
     )
     with Store.open(tmp_path), pytest.raises(RunError, match=f"^{re.escape(expected)}$"):
         Store.open(tmp_path)
