@@ -12,6 +12,7 @@ from codesign.architecture import Activation, Architecture, Mode
 from codesign.counting import number_of
 from codesign.fmax_trust import fmax_caveat
 from codesign.measurement import Figure, Provenance
+from codesign.predicting import is_predicted, uncertainty
 from codesign.record import Final, Record
 
 
@@ -83,6 +84,9 @@ def number_words(value: float) -> str:
 
 def figure_details(name: str, figure: Figure, mode: Mode) -> str:
     """What fits beside a figure; all of it is in ``--json``."""
+    if is_predicted(figure):
+        fitted = number_of(figure.details["fitted_to"], "candidate")
+        return f"predicted: {number_words(figure.details['predicted'])}, {uncertainty(figure)}, fitted to {fitted}"
     if name == "fmax":
         plain = [f"period: {1000.0 / figure.value:.2f} ns", fmax_caveat(figure, mode)]
         plain.append(str(figure.details.get("corrected_by", "")))

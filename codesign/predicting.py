@@ -95,7 +95,7 @@ def is_predicted(figure: Figure) -> bool:
 def cost_words(cost: Quantity, known: Measurement, clock_mhz: float) -> str:
     """A cost as far as it is ``known``, for reading; estimates have digits that say nothing."""
     value, figure = cost.value(known, clock_mhz), known.figures[cost.figure]
-    whole = figure.provenance is Provenance.ESTIMATED and not cost.cycles and cost.unit != "%"
+    whole = figure.provenance is Provenance.ESTIMATED and not cost.cycles
     return cost.words(round(value) if whole else value)
 
 

@@ -179,10 +179,10 @@ class Rungs:
         why = [f"seems to miss {', '.join(missed)}"] if missed else []
         if ahead is None:
             known = suppose(one, own.error, known)
-            costs = self._cost_words(known, "predicted")
+            costs = self._cost_words(known, at_best=False)
             why = why or ["adds less to the front than others"]
         else:
-            costs = self._cost_words(known.merged([counted(one)]), "predicted at best")
+            costs = self._cost_words(known.merged([counted(one)]), at_best=True)
             least = min((self._trials[other.digest(), rung] for other in ahead), key=lambda trial: trial.error.value)
             why.append(f"place {place[0]} of {place[1]}")
             why.append(f"{len(ahead)} went on, their smallest error {self._words(least)}")
@@ -194,15 +194,17 @@ class Rungs:
         measurement = known.merged([Measurement({SHORT_ERROR: short})])
         return Record(one, "dropped", reason, measurement=measurement, seconds={"training": own.seconds})
 
-    def _cost_words(self, known: Measurement, predicted: str) -> list[str]:
-        """What beside its error decided about a candidate: ``lut at least 412 LUT``, or ``predicted`` for at least."""
+    def _cost_words(self, known: Measurement, *, at_best: bool) -> list[str]:
+        """What beside its error decided about one: ``lut at least 412 LUT``, or predicted, where so ``at_best``."""
         words = []
         for cost in self._costs(known):
             value, figure = cost_words(cost, known, self._study.target.clock_mhz), known.figures[cost.figure]
-            sure = figure.provenance is not Provenance.ESTIMATED
-            how = "" if sure else f"{predicted} " if is_predicted(figure) else "at least "
-            within = f" ({uncertainty(figure)})" if is_predicted(figure) and predicted == "predicted" else ""
-            words.append(f"{cost.name} {how}{value} {cost.unit}".rstrip() + within)
+            how = after = ""
+            if is_predicted(figure):
+                how, after = ("predicted at best ", "") if at_best else ("predicted ", f" ({uncertainty(figure)})")
+            elif figure.provenance is Provenance.ESTIMATED:
+                how = "at least "
+            words.append(f"{cost.name} {how}{value} {cost.unit}".rstrip() + after)
         return words
 
     def _words(self, trial: Trial) -> str:

@@ -31,6 +31,7 @@ from codesign.rungs import rung_words
 from codesign.store import Store
 from codesign.summary import FrontTable, closing
 from codesign.trial import trial_line
+from nas.objectives import ERRORS, OBJECTIVES
 
 _LOG_LINES = 30
 _REASONS = 5
@@ -221,7 +222,11 @@ def _line(run: Run, record: Record, number: int) -> str:
     if record.status != "ok":
         return line
     values = zip(run.study.search.objectives, run.objectives(record), strict=True)
-    return f"{line}  " + ", ".join(f"{name} {value:.4g}" for name, value in values)
+    return f"{line}  " + ", ".join(f"{name} {_value_words(name, value)}" for name, value in values)
+
+
+def _value_words(name: str, value: float) -> str:
+    return f"{value:.4g}" if name in ERRORS else OBJECTIVES[name].words(value)
 
 
 def _failures(run: Run) -> list[str]:

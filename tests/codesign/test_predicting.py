@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 import pytest
 from search_entry import result, searcher
 
+from codesign.candidate_words import figure_details, number_words
 from codesign.errors import StorageError
 from codesign.judging import Judge
 from codesign.listener import Listener
@@ -72,6 +74,18 @@ def test_dropped_candidates_say_what_was_predicted_and_what_they_seem_to_miss(tm
             assert words in record.reason
             missing.append(bool(missed))
     assert set(missing) == {True, False}
+
+
+def test_a_prediction_is_shown_with_how_sure_it_is(run):
+    figures = [record.measurement.figures for record in run.records if record.status == "dropped"]
+    shown = [(name, one[name]) for one in figures for name in ("lut", "fmax") if name in one]
+    predicted = [(name, figure) for name, figure in shown if "predicted" in figure.details]
+    assert predicted
+    for name, figure in predicted:
+        factor, value = math.exp(figure.details["deviation"]), number_words(figure.details["predicted"])
+        assert figure_details(name, figure, "parallel") == (
+            f"predicted: {value}, within a factor of {factor:.2f}, fitted to {figure.details['fitted_to']} candidates"
+        )
 
 
 def test_it_is_off_unless_asked_for(run, tmp_path):
